@@ -1,0 +1,52 @@
+"""The command line: `milepost COMMAND`. Each command lives in a file of its own and is imported when it is asked for."""
+
+import importlib
+import sys
+
+import click
+
+from streams.errors import MilepostError
+
+MODULE_BY_COMMAND = {
+    "broker": "agents.commands.broker",
+    "topics": "agents.commands.topics",
+    "definitions": "agents.commands.definitions",
+    "worker": "agents.commands.worker",
+    "import": "agents.commands.import_file",
+    "generate": "agents.commands.generate",
+    "analyze": "agents.commands.analyze",
+    "snapshot": "agents.commands.snapshot",
+    "check": "agents.commands.check",
+    "demo": "agents.commands.demo",
+    "schemas": "agents.commands.schemas",
+}
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module when it runs, so that `milepost --help` answers at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(MODULE_BY_COMMAND)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        module = MODULE_BY_COMMAND.get(name)
+        if module is None:
+            return None
+        command = importlib.import_module(module).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup)
+@click.version_option(package_name="milepost")
+def cli() -> None:
+    """Exact, live B2B journey analytics on Kafka."""
+
+
+def main() -> None:
+    """Runs a command; an error of ours is printed in one line and exits with 1."""
+    try:
+        cli()
+    except MilepostError as error:
+        click.echo(f"milepost: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""A batch computation of every analysis in SQL, written independently of the incremental code, and the comparison with the live numbers."""

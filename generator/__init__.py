@@ -1,0 +1,1 @@
+"""A B2B company that does not exist, and the events it would emit."""

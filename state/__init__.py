@@ -1,0 +1,1 @@
+"""What is remembered and decided: definitions, series, analyses, rows, rendering. Pure but for the file that touches RocksDB."""

@@ -1,0 +1,1 @@
+"""Adapters that read files of other systems row by row."""
