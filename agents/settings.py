@@ -22,13 +22,25 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MILEPOST_", frozen=True, extra="ignore")
 
-    folder: Path = Field(default_factory=_data_folder, description="Holds jars, the embedded broker's data and the workers' state.")
-    bootstrap_servers: str | None = Field(None, description="host:port[,host:port]; without it the embedded broker is used.")
+    folder: Path = Field(
+        default_factory=_data_folder, description="Holds jars, the embedded broker's data and the workers' state."
+    )
+    bootstrap_servers: str | None = Field(
+        None, description="host:port[,host:port]; without it the embedded broker is used."
+    )
     prefix: str = Field("milepost", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First part of every topic's name.")
-    generation: int = Field(0, ge=0, description="Stands in changelog, output and folder names; a resize is a new generation.")
-    partitions: int = Field(4, ge=1, le=1024, description="Partitions of every source and stage; fixed for a generation.")
+    generation: int = Field(
+        0, ge=0, description="Stands in changelog, output and folder names; a resize is a new generation."
+    )
+    partitions: int = Field(
+        4, ge=1, le=1024, description="Partitions of every source and stage; fixed for a generation."
+    )
     replication: int = Field(1, ge=1, le=9)
-    worker_id: str = Field("0", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Unique per worker; names its folder and its static group membership.")
+    worker_id: str = Field(
+        "0",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Unique per worker; names its folder and its static group membership.",
+    )
 
     session_timeout_s: float = Field(10.0, ge=1)
     batch_records_max: int = Field(10_000, ge=1, le=100_000)
@@ -36,15 +48,23 @@ class Settings(BaseSettings):
     snapshot_interval_s: float = Field(1.0, ge=0.05)
     idle_commit_s: float = Field(3600.0, ge=1, description="An idle owner commits at least this often.")
     fence_renewal_s: float = Field(86_400.0, ge=1, description="An owner fences itself anew at least this often.")
-    lateness_s: int = Field(3600, ge=0, description="How late an event usually comes; only for the watermark that is shown.")
+    lateness_s: int = Field(
+        3600, ge=0, description="How late an event usually comes; only for the watermark that is shown."
+    )
 
     future_tolerance_s: int = Field(300, ge=0)
-    reject_ratio_max: float = Field(0.5, ge=0, le=1, description="Share of rejects among the last reject_window records that stops the worker.")
+    reject_ratio_max: float = Field(
+        0.5, ge=0, le=1, description="Share of rejects among the last reject_window records that stops the worker."
+    )
     reject_run_max: int = Field(10_000, ge=1, description="Rejects one after the other that stop the worker.")
     reject_window: int = Field(10_000, ge=100)
-    reject_counts_no_account: bool = Field(False, description="Whether an event without an account counts towards these limits.")
+    reject_counts_no_account: bool = Field(
+        False, description="Whether an event without an account counts towards these limits."
+    )
 
-    metrics_port: int | None = Field(None, ge=0, le=65535, description="Serves Prometheus metrics on 127.0.0.1 when set.")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Serves Prometheus metrics on 127.0.0.1 when set."
+    )
 
     def worker_folder(self, role: str) -> Path:
         """Where a role's worker keeps its state."""

@@ -21,7 +21,9 @@ EVENT_BYTES_MAX = 65_536
 ATTRIBUTE_COUNT_MAX = 100
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
-Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ID_BYTES_MAX, pattern=_NO_CONTROL)]
+Id = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=ID_BYTES_MAX, pattern=_NO_CONTROL)
+]
 Content = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=CONTENT_BYTES_MAX, pattern=_NO_CONTROL)
 ]
@@ -35,13 +37,17 @@ class Event(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, title="milepost event, version 1")
 
     version: Literal[1] = Field(1, description="Version of this format.")
-    event_id: Id = Field(description="Id of the event, unique within its source. The same id again is a duplicate or a correction.")
+    event_id: Id = Field(
+        description="Id of the event, unique within its source. The same id again is a duplicate or a correction."
+    )
     event_time: Annotated[int, Field(ge=0, lt=EVENT_TIME_MAX_MS)] = Field(
         description="When it happened: integer milliseconds since 1970-01-01T00:00:00Z, before the year 2200."
     )
     source: Id = Field(description="The system that sent it, for example salesforce or website.")
     type: Id = Field(description="What happened, for example Opportunity Created.")
-    source_sequence: Count = Field(0, description="The source's own order among events of the same time, 0 where it has none.")
+    source_sequence: Count = Field(
+        0, description="The source's own order among events of the same time, 0 where it has none."
+    )
     revision: Count = Field(0, description="The source's own version of this event; the highest wins.")
     operation: Literal["upsert", "withdraw"] = Field("upsert", description="withdraw takes the event back.")
     account: Id | None = Field(None, description="The company. An event without one goes to the dead letters.")
@@ -49,14 +55,17 @@ class Event(BaseModel):
     opportunity: Id | None = None
     buying_group: Id | None = None
     person: Id | None = None
-    session: Id | None = Field(None, description="The source's own session id; without one, web sessions end after a gap of 30 minutes.")
+    session: Id | None = Field(
+        None, description="The source's own session id; without one, web sessions end after a gap of 30 minutes."
+    )
     channel: Id | None = None
     campaign: Id | None = None
     content: Content | None = Field(None, description="The page, asset or message, up to 2,048 bytes.")
     content_type: Id | None = None
     marketing_event: Id | None = Field(None, description="The webinar, trade show or dinner.")
     value: Annotated[Decimal, Field(max_digits=18, decimal_places=6)] | None = Field(
-        None, description="An amount in one currency: decimal text or number, at most six decimals and twelve digits before them."
+        None,
+        description="An amount in one currency: decimal text or number, at most six decimals and twelve digits before them.",
     )
     attributes: Annotated[dict[Id, Attribute], Field(max_length=ATTRIBUTE_COUNT_MAX)] | None = Field(
         None, description="Anything else that definitions may read, as attributes.NAME: text, numbers, booleans."
@@ -118,7 +127,8 @@ def _judged(
     if event_time > ingest_time + future_tolerance_ms:
         ahead_s = (event_time - ingest_time) // 1000
         return Rejection(
-            Reason.FUTURE_TIME, f"event_time is {ahead_s} s ahead of the broker's; at most {future_tolerance_ms // 1000} s is believed"
+            Reason.FUTURE_TIME,
+            f"event_time is {ahead_s} s ahead of the broker's; at most {future_tolerance_ms // 1000} s is believed",
         )
     if account is None:
         return Rejection(Reason.NO_ACCOUNT, "the event names no account")
@@ -157,7 +167,9 @@ def _normalised(fields: dict[str, Any]) -> dict[str, Any]:
         if fields[name] is not None:
             fields[name] = _nfc(name, fields[name], _BYTES_MAX_BY_FIELD[name])
     if fields["attributes"]:
-        fields["attributes"] = {_nfc("attributes", key, ID_BYTES_MAX): value for key, value in fields["attributes"].items()}
+        fields["attributes"] = {
+            _nfc("attributes", key, ID_BYTES_MAX): value for key, value in fields["attributes"].items()
+        }
     return fields
 
 

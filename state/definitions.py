@@ -1,0 +1,233 @@
+"""The definition file, version 1: which analyses to keep, as pydantic models.
+
+`schemas/definitions.v1.json` is exported from here, so that editors complete the file. A definition says what is
+counted and never how; `state.plan` compiles it.
+"""
+
+from enum import StrEnum
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from state.matches import Condition, Dimension, Model, Slug, Text, shape_of
+
+NODE_COUNT_MAX = 60
+COLUMN_COUNT_MAX = 500
+PERIOD_COUNT_MAX = 400
+PERIODS_BY_GRANULARITY = {"day": 30, "week": 26, "month": 24, "quarter": 12, "year": 10}
+
+
+class ContainerKind(StrEnum):
+    """The entity within which an analysis orders and counts."""
+
+    ACCOUNT = "account"
+    OPPORTUNITY = "opportunity"
+    BUYING_GROUP = "buying_group"
+    PERSON = "person"
+    SESSION = "session"
+
+
+class _Analysis(Model):
+    name: Slug
+    title: Text | None = Field(None, description="What readers see; without it the name.")
+    container: Annotated[ContainerKind, Field(strict=False)]
+
+    @field_validator("container", mode="before")
+    @classmethod
+    def _no_global_account_yet(cls, found: Any) -> Any:
+        if found == "global_account":
+            raise ValueError("global_account can not be a container in this version; take account")
+        return found
+
+
+class Node(Model):
+    """A step of a canvas: the touchpoints that match belong to it."""
+
+    id: Slug
+    title: Text | None = None
+    match: Condition
+
+
+class Arrow(Model):
+    """THEN: any events may lie between."""
+
+    from_: Slug = Field(alias="from")
+    to: Slug
+
+
+class Canvas(_Analysis):
+    """How far containers come on a directed acyclic graph of nodes, and where they fall out."""
+
+    kind: Literal["canvas"]
+    metric: Literal["containers", "events", "value"] = Field(
+        "containers", description="What a node counts: distinct containers, matching events, or the sum of their value."
+    )
+    nodes: Annotated[list[Node], Field(min_length=1, max_length=NODE_COUNT_MAX)]
+    arrows: Annotated[list[Arrow], Field(max_length=NODE_COUNT_MAX * 8)] = []
+
+    @model_validator(mode="after")
+    def _is_a_graph(self) -> "Canvas":
+        ids = [node.id for node in self.nodes]
+        _refuse_repeats("node", ids)
+        pairs = [(arrow.from_, arrow.to) for arrow in self.arrows]
+        for pair in pairs:
+            for end in pair:
+                if end not in ids:
+                    raise ValueError(
+                        f"arrow {pair[0]} -> {pair[1]}: there is no node {end!r}; the nodes are {', '.join(ids)}"
+                    )
+        _refuse_repeats("arrow", [f"{a} -> {b}" for a, b in pairs])
+        if cycle := _cycle_of(ids, pairs):
+            raise ValueError(f"the arrows make a cycle: {' -> '.join(cycle)}; a canvas goes one way")
+        return self
+
+    def parents(self, node: str) -> list[str]:
+        """The nodes with an arrow to `node`, in the order of the file; none for a start node."""
+        return [arrow.from_ for arrow in self.arrows if arrow.to == node]
+
+
+class Threshold(Model):
+    """A count of matching events, or the sum of their value, compared with a number."""
+
+    match: Condition
+    metric: Literal["count", "value"] = "count"
+    op: Literal[">=", ">", "=", "!=", "<=", "<"] = ">="
+    number: int | float = Field(1, description="For value in units of the currency, at most six decimals.")
+
+    @model_validator(mode="after")
+    def _counts_are_whole(self) -> "Threshold":
+        if self.metric == "count" and self.number != int(self.number):
+            raise ValueError(f"number: {self.number} - events are counted in whole numbers")
+        return self
+
+
+class AllThresholds(Model):
+    """Every threshold or group holds."""
+
+    all: Annotated[list["Thresholds"], Field(min_length=1)]
+
+
+class AnyThreshold(Model):
+    """At least one threshold or group holds."""
+
+    any: Annotated[list["Thresholds"], Field(min_length=1)]
+
+
+Thresholds = Annotated[
+    Annotated[Threshold, Tag("match")] | Annotated[AllThresholds, Tag("all")] | Annotated[AnyThreshold, Tag("any")],
+    Discriminator(shape_of),
+]
+Granularity = Literal["day", "week", "month", "quarter", "year"]
+
+
+class Cohort(_Analysis):
+    """Which containers, included in one period, return in later ones."""
+
+    kind: Literal["cohort"]
+    granularity: Granularity
+    mode: Literal["retention", "churn"] = "retention"
+    include: Literal["first", "every"] = Field(
+        "first", description="Only the first period that qualifies, or each one."
+    )
+    inclusion: Thresholds
+    return_: Thresholds = Field(alias="return")
+    periods: Annotated[int, Field(ge=1, le=PERIOD_COUNT_MAX)] | None = Field(
+        None,
+        description="Columns after the period of inclusion; by default 30 days, 26 weeks, 24 months, 12 quarters or 10 years.",
+    )
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _modes_to_come(cls, found: Any) -> Any:
+        if found in ("rolling", "cumulative", "latency", "dimension"):
+            raise ValueError(f"mode {found} can not be defined in this version; take retention or churn")
+        return found
+
+    @property
+    def period_count(self) -> int:
+        """How many periods after the inclusion are kept."""
+        return self.periods or PERIODS_BY_GRANULARITY[self.granularity]
+
+
+class AnchorMatch(Model):
+    """An anchor that is a condition: a column of its own, the pathing values lie beside it."""
+
+    match: Condition
+    title: Text = "anchor"
+
+
+Anchor = Text | AnchorMatch
+
+
+class Flow(_Analysis):
+    """Which values of a dimension lead to, from, or through an anchor."""
+
+    kind: Literal["flow"]
+    dimension: Dimension
+    starts_with: Anchor | None = None
+    ends_with: Anchor | None = None
+    contains: Text | None = None
+    columns: Annotated[int, Field(ge=2, le=COLUMN_COUNT_MAX)] = Field(5, description="Columns, the anchor included.")
+    include_repeats: bool = False
+    limit: Literal["first", "last"] | None = Field(
+        None, description="first: the first anchor only (starts_with); last: the last (ends_with)."
+    )
+    count: Literal["occurrences", "containers"] = "occurrences"
+    top: Annotated[int, Field(ge=1, le=100)] = Field(5, description="Items shown per column; the rest is `more`.")
+
+    @model_validator(mode="after")
+    def _one_anchor(self) -> "Flow":
+        anchors = [name for name in ("starts_with", "ends_with", "contains") if getattr(self, name) is not None]
+        if len(anchors) > 1:
+            raise ValueError(f"one anchor, not {' and '.join(anchors)}")
+        if self.limit == "first" and anchors != ["starts_with"]:
+            raise ValueError("limit: first goes with starts_with")
+        if self.limit == "last" and anchors != ["ends_with"]:
+            raise ValueError("limit: last goes with ends_with")
+        if self.contains is not None and self.columns < 3:
+            raise ValueError("columns: contains has the anchor in the middle, so take at least 3")
+        return self
+
+
+Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]
+
+
+class DefinitionFile(Model):
+    """One YAML file: the zone of calendar periods, the first day of the week, and the analyses."""
+
+    version: Literal[1]
+    zone: str = Field("UTC", description="An IANA time zone; calendar periods begin at its midnights.")
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
+    analyses: Annotated[list[Analysis], Field(min_length=1, max_length=500)]
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC") from error
+        return name
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "DefinitionFile":
+        _refuse_repeats("analysis", [analysis.name for analysis in self.analyses])
+        return self
+
+
+def _refuse_repeats(what: str, names: list[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what} {', '.join(repeated)}: stands there more than once")
+
+
+def _cycle_of(ids: list[str], pairs: list[tuple[str, str]]) -> list[str] | None:
+    """A cycle as the nodes on it, the first again at the end; None in a graph without one."""
+    try:
+        TopologicalSorter({node: [a for a, b in pairs if b == node] for node in ids}).prepare()
+    except CycleError as error:
+        cycle: list[str] = error.args[1]
+        return cycle
+    return None

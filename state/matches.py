@@ -1,0 +1,206 @@
+"""Match conditions of definitions, as pydantic models: `{field, op, value}` joined by all, any, not.
+
+`state.conditions` compiles them to functions. What a later version will offer is named here and refused in clear
+words, so that no key is ever silently ignored.
+"""
+
+import re
+import unicodedata
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from streams.touchpoint import MILLIONTHS
+
+TEXT_FIELDS = (
+    "event_id", "source", "type", "account", "global_account", "opportunity", "buying_group", "person", "session",
+    "stream", "channel", "content", "content_type", "campaign", "marketing_event",
+)  # fmt: skip
+NUMBER_FIELDS = ("event_time", "source_sequence", "revision", "value")
+DIMENSIONS = ("type", "source", "stream", "channel", "content", "content_type", "campaign", "marketing_event")
+
+# Asked for by other parts of the design and not built yet: named here, so that the refusal can say so.
+_LATER = {
+    "within": "time limits on an arrow",
+    "after": "time limits on an arrow",
+    "breakdown": "breakdown of a node by a dimension",
+    "secondary": "a secondary metric",
+    "velocity": "velocity",
+    "segment": "segments",
+    "filter": "segments",
+    "last_days": "moving date ranges",
+}
+
+
+def _not_yet(cls: type[BaseModel], found: Any) -> Any:
+    if isinstance(found, dict):
+        for key in sorted(_LATER.keys() & found.keys() - cls.model_fields.keys()):
+            raise ValueError(f"{key}: {_LATER[key]} can not be defined in this version; remove the key")
+    return found
+
+
+class Model(BaseModel):
+    """Strict, frozen, and clear about what is not offered yet."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_what_comes_later(cls, found: Any) -> Any:
+        return _not_yet(cls, found)
+
+
+def _known_field(name: str) -> str:
+    if (
+        name in TEXT_FIELDS
+        or name in NUMBER_FIELDS
+        or (name.startswith("attributes.") and len(name) > len("attributes."))
+    ):
+        return name
+    raise ValueError(
+        f"{name!r} is no field of a touchpoint; take one of {', '.join((*TEXT_FIELDS, *NUMBER_FIELDS))} or attributes.NAME"
+    )
+
+
+def _known_dimension(name: str) -> str:
+    if name in DIMENSIONS or (name.startswith("attributes.") and len(name) > len("attributes.")):
+        return name
+    raise ValueError(f"{name!r} is no dimension; take one of {', '.join(DIMENSIONS)} or attributes.NAME")
+
+
+def _normal_text(found: Any) -> Any:
+    """Text in NFC, as touchpoints have it."""
+    return unicodedata.normalize("NFC", found) if isinstance(found, str) else found
+
+
+FieldName = Annotated[str, AfterValidator(_known_field)]
+Dimension = Annotated[str, AfterValidator(_known_dimension)]
+Text = Annotated[str, BeforeValidator(_normal_text), Field(min_length=1, max_length=2048)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Comparable = Annotated[str | bool | int | float, BeforeValidator(_normal_text)]
+
+
+class Operator(StrEnum):
+    """How a field is compared. A field that a touchpoint lacks equals nothing and differs from everything."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    IN = "in"
+    NOT_IN = "not-in"
+    CONTAINS = "contains"
+    STARTS_WITH = "starts-with"
+    MATCHES = "matches"
+    EXISTS = "exists"
+    GREATER = ">"
+    AT_LEAST = ">="
+    LESS = "<"
+    AT_MOST = "<="
+
+
+_ORDERING = (Operator.GREATER, Operator.AT_LEAST, Operator.LESS, Operator.AT_MOST)
+_TEXTUAL = (Operator.CONTAINS, Operator.STARTS_WITH, Operator.MATCHES)
+
+
+class Match(Model):
+    """One comparison: `{field: type, op: "=", value: Closed-Won}`."""
+
+    field: FieldName
+    op: Annotated[Operator, Field(strict=False)] = Operator.EQUAL
+    value: Comparable | list[Comparable] | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Match":
+        match self.op:
+            case Operator.EXISTS:
+                if self.value not in (None, True, False):
+                    raise ValueError("exists takes no value, or true or false")
+            case Operator.IN | Operator.NOT_IN:
+                if not isinstance(self.value, list) or not self.value:
+                    raise ValueError(f"{self.op} takes a list of values, for example [a, b]")
+            case _:
+                if self.value is None or isinstance(self.value, list):
+                    raise ValueError(f"{self.op} takes one value")
+        self._types_fit()
+        return self
+
+    def _types_fit(self) -> None:
+        values = self.value if isinstance(self.value, list) else [] if self.value is None else [self.value]
+        if self.op is Operator.EXISTS:
+            return
+        if self.op in _TEXTUAL and not all(isinstance(value, str) for value in values):
+            raise ValueError(f"{self.op} compares text; put the value in quotes")
+        if self.op in _TEXTUAL and self.field in NUMBER_FIELDS:
+            raise ValueError(f"{self.field} is a number; {self.op} compares text")
+        if self.op in _ORDERING and (self.field in TEXT_FIELDS or not all(_is_number(value) for value in values)):
+            raise ValueError(f"{self.op} compares numbers: {', '.join(NUMBER_FIELDS)} or an attribute, with a number")
+        if self.field in TEXT_FIELDS and not all(isinstance(value, str) for value in values):
+            raise ValueError(f"{self.field} is text; put the value in quotes")
+        if self.field in NUMBER_FIELDS and not all(_is_number(value) for value in values):
+            raise ValueError(f"{self.field} is a number")
+        if self.op is Operator.MATCHES:
+            _check_pattern(str(self.value))
+
+    @property
+    def literals(self) -> list[Any]:
+        """The values compared with, in the field's own unit: millionths for `value`."""
+        values = self.value if isinstance(self.value, list) else [] if self.value is None else [self.value]
+        if self.field == "value":
+            return [_millionths(value) for value in values]
+        return list(values)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _millionths(value: Any) -> int:
+    return int((Decimal(str(value)) * MILLIONTHS).to_integral_value())
+
+
+_BEYOND_RE2 = re.compile(r"\(\?[=!<]|\(\?P=|\\[1-9]|\\[ZzGK]|\(\?\(|[*+?}]\+")
+
+
+def _check_pattern(pattern: str) -> None:
+    """Regular expressions of the common subset of Python and RE2, so that live and batch agree on them."""
+    if _BEYOND_RE2.search(pattern):
+        raise ValueError("look-around, back references and possessive repeats are not offered in a regular expression")
+    try:
+        re.compile(pattern, re.ASCII)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+
+
+class All(Model):
+    """Every one of the conditions holds."""
+
+    all: Annotated[list["Condition"], Field(min_length=1)]
+
+
+class Any_(Model):
+    """At least one of the conditions holds."""
+
+    any: Annotated[list["Condition"], Field(min_length=1)]
+
+
+class Not(Model):
+    """The condition does not hold."""
+
+    not_: "Condition" = Field(alias="not")
+
+
+def shape_of(found: Any) -> str:
+    """`all`, `any` or `not` when the mapping or model has that key, else `match`: which model to read it as."""
+    if isinstance(found, BaseModel):
+        found = {field.alias or name for name, field in type(found).model_fields.items()}
+    return next((key for key in ("all", "any", "not") if isinstance(found, dict | set) and key in found), "match")
+
+
+Condition = Annotated[
+    Annotated[Match, Tag("match")]
+    | Annotated[All, Tag("all")]
+    | Annotated[Any_, Tag("any")]
+    | Annotated[Not, Tag("not")],
+    Discriminator(shape_of),
+]

@@ -1,0 +1,35 @@
+"""What every test may use: one real Kafka for the session, and topic names that no other test has."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agents.settings import Settings
+from streams.broker import EmbeddedBroker
+
+
+@pytest.fixture(scope="session")
+def kafka_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the session's broker."""
+    return tmp_path_factory.mktemp("kafka")
+
+
+@pytest.fixture(scope="session")
+def jars() -> Path:
+    """Where Kafka's jars are kept; shared with the product, so that a test run downloads them at most once."""
+    return Settings().folder / "jars"
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_folder: Path, jars: Path) -> Iterator[EmbeddedBroker]:
+    """A real broker for the whole session, on data of its own."""
+    with EmbeddedBroker.start(kafka_folder, jars) as broker:
+        yield broker
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A topic prefix that no other test has."""
+    return f"t{uuid.uuid4().hex[:12]}"
