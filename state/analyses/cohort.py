@@ -1,0 +1,137 @@
+"""Cohort: which containers, included in one period, return in later ones (`docs/semantics.md`, Cohort table).
+
+Only the current period is open: its counters and whether its thresholds hold now are kept, and what held in a
+period before is settled. Thresholds that can revert take back what they said within the period.
+Cells: i included in a bucket, r returned k buckets later.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from state.analyses.lens import Cells, Projection, State
+from state.analyses.masks import mask_of
+from state.calendar import Calendar
+from state.conditions import fields_of
+from state.definitions import AllThresholds, Cohort, Threshold, Thresholds
+from streams.touchpoint import MILLIONTHS, Touchpoint
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": operator.ge, ">": operator.gt, "=": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt,
+}  # fmt: skip
+
+Sums = list[int]
+_BUCKET, _INCLUSION, _IN, _RETURN, _AFTER, _BACK, _BACK_AFTER, _PAST = range(8)
+
+
+class CohortLens:
+    """State: [bucket, sums of the inclusion thresholds in it, whether it is included now, sums of the return
+    thresholds in the whole bucket, sums since the inclusion, whether either holds now, earlier included buckets]."""
+
+    kind: str = "cohort"
+    needs_first = False
+    distinct = False
+
+    def __init__(self, definition: Cohort, version: str, calendar: Calendar) -> None:
+        self.name, self.version = definition.name, version
+        self._first_only = definition.include == "first"
+        self._periods = definition.period_count
+        inclusion, returning = list(_leaves(definition.inclusion)), list(_leaves(definition.return_))
+        self._inclusion_count, self._return_count = len(inclusion), len(returning)
+        self._included = _holds(definition.inclusion, iter(range(len(inclusion))))
+        self._returned = _holds(definition.return_, iter(range(len(returning))))
+        self._reverts = any(leaf.metric != "count" or leaf.op not in (">=", ">") for leaf in inclusion)
+        leaves = [*inclusion, *returning]
+        self._sums_value = [leaf.metric == "value" for leaf in leaves]
+        self._reads_value = any(self._sums_value)
+        self._mask = mask_of([leaf.match for leaf in leaves])
+        # Thresholds that hold over nothing make every touchpoint count: its period has one.
+        self._needs_all = self._included([0] * len(inclusion)) or self._returned([0] * len(returning))
+        read = {field for leaf in leaves for field in fields_of(leaf.match)}
+        self.fields = frozenset(read | {"type"} | ({"value"} if self._reads_value else set()))
+        self._day_of, self._bucket_of_day = calendar.day_of, calendar.bucket_of_day(definition.granularity)
+        self._start_of = partial(calendar.bucket_start_day, definition.granularity)
+        self._date_of_day = calendar.date_of_day
+
+    def project(self, touchpoint: Touchpoint) -> Projection | None:
+        mask = self._mask(touchpoint)
+        if not mask and not self._needs_all:
+            return None
+        return (mask, touchpoint.value or 0) if self._reads_value else mask
+
+    def empty(self) -> State:
+        return [None, [0] * self._inclusion_count, False, [0] * self._return_count, [0] * self._return_count,
+                False, False, []]  # fmt: skip
+
+    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
+        if projection is None:
+            return
+        bucket = self._bucket_of_day(self._day_of(event_time))
+        if bucket != state[_BUCKET]:
+            self._open(state, bucket)
+        mask, value = projection if self._reads_value else (projection, 0)
+        self._count(state, mask, value)
+        past = state[_PAST]
+        included = not (self._first_only and past) and self._included(state[_INCLUSION])
+        back = self._returned(state[_RETURN])
+        back_after = included and (back if self._reverts else self._returned(state[_AFTER]))
+        if included != state[_IN]:
+            _add(cells, ("i", bucket), 1 if included else -1)
+        if back != state[_BACK]:
+            for start in past:
+                if bucket - start <= self._periods:
+                    _add(cells, ("r", start, bucket - start), 1 if back else -1)
+        if back_after != state[_BACK_AFTER]:
+            _add(cells, ("r", bucket, 0), 1 if back_after else -1)
+        state[_IN], state[_BACK], state[_BACK_AFTER] = included, back, back_after
+
+    def _open(self, state: State, bucket: int) -> None:
+        """Settles the bucket behind us and begins another."""
+        past = [*state[_PAST], state[_BUCKET]] if state[_IN] else state[_PAST]
+        if not self._first_only:
+            past = [start for start in past if bucket - start <= self._periods]
+        state[:] = [bucket, *self.empty()[1:_PAST], past]
+
+    def _count(self, state: State, mask: int, value: int) -> None:
+        was_included = state[_IN]
+        for index, sums_value in enumerate(self._sums_value):
+            if mask >> index & 1:
+                amount = value if sums_value else 1
+                if index < self._inclusion_count:
+                    state[_INCLUSION][index] += amount
+                else:
+                    place = index - self._inclusion_count
+                    state[_RETURN][place] += amount
+                    if was_included:
+                        state[_AFTER][place] += amount
+
+    def position(self, state: State) -> Any:
+        included = [*state[_PAST], state[_BUCKET]] if state[_IN] else state[_PAST]
+        return [self._date_of_day(self._start_of(bucket)).isoformat() for bucket in included] or None
+
+
+def _leaves(thresholds: Thresholds) -> Sequence[Threshold]:
+    if isinstance(thresholds, Threshold):
+        return [thresholds]
+    parts = thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any
+    return [leaf for part in parts for leaf in _leaves(part)]
+
+
+def _holds(thresholds: Thresholds, places: Any) -> Callable[[Sums], bool]:
+    """The function from the sums, in the order of the leaves, to whether the thresholds hold."""
+    if isinstance(thresholds, Threshold):
+        place, compare = next(places), _COMPARE[thresholds.op]
+        unit = MILLIONTHS if thresholds.metric == "value" else 1
+        limit = Decimal(str(thresholds.number)) * unit
+        bound: int | Decimal = int(limit) if limit == int(limit) else limit
+        return lambda sums: compare(sums[place], bound)
+    joined = all if isinstance(thresholds, AllThresholds) else any
+    parts = thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any
+    tests = [_holds(part, places) for part in parts]
+    return lambda sums: joined(test(sums) for test in tests)
+
+
+def _add(cells: Cells, cell: tuple[Any, ...], amount: int) -> None:
+    cells[cell] = cells.get(cell, 0) + amount

@@ -1,0 +1,133 @@
+"""Flow: which values of a dimension lead to, from, or through an anchor (`docs/semantics.md`, Flow).
+
+Of every anchor occurrence the path is kept while it can still grow: the values before it (nearest first) and those
+from it on. A cell counts the occurrences whose path is exactly that, by the day of the anchor; columns, links and
+exits are sums over paths at rendering. With distinct containers the cells are nodes, links and exits instead.
+"""
+
+from typing import Any
+
+from state.analyses.lens import Cells, Projection, State
+from state.calendar import Calendar
+from state.conditions import fields_of, getter_of, predicate_of, wire_field
+from state.definitions import AnchorMatch, Flow
+from streams.touchpoint import Touchpoint
+
+Path = tuple[int, list[str], list[str | None]]
+_LAST, _TAIL, _OPEN, _KEPT = range(4)
+
+
+class FlowLens:
+    """State: [last value of the series, the values before (nearest first), growing paths, kept path].
+
+    A path is [day, values before, values from the anchor on]. Kept: with `limit: last` the last path; with
+    `limit: first` or without an anchor whatever shows that there was one.
+    """
+
+    kind: str = "flow"
+    needs_first = False
+
+    def __init__(self, definition: Flow, version: str, calendar: Calendar) -> None:
+        self.name, self.version = definition.name, version
+        self.distinct = definition.count == "containers"
+        self._day_of = calendar.day_of
+        self._get = getter_of(definition.dimension)
+        self._repeats = definition.include_repeats
+        anchor = definition.starts_with or definition.ends_with or definition.contains
+        matched = anchor if isinstance(anchor, AnchorMatch) else None
+        self._value = anchor if isinstance(anchor, str) else None
+        self._anchored = predicate_of(matched.match) if matched else None
+        self._unanchored = anchor is None
+        self._lengths(definition)
+        self._only_first = self._unanchored or definition.limit == "first"
+        self._only_last = definition.limit == "last"
+        read = set(fields_of(matched.match)) if matched else set()
+        self.fields = frozenset(read | {wire_field(definition.dimension)})
+
+    def _lengths(self, definition: Flow) -> None:
+        if definition.ends_with is not None:
+            self._back_max, self._fore_max = definition.columns - 1, 1
+        elif definition.contains is not None:
+            self._back_max = (definition.columns - 1) // 2
+            self._fore_max = definition.columns - self._back_max
+        else:
+            self._back_max, self._fore_max = 0, definition.columns
+
+    def project(self, touchpoint: Touchpoint) -> Projection | None:
+        value = self._get(touchpoint)
+        text = value if value is None or isinstance(value, str) else _text_of(value)
+        if self._anchored is not None and self._anchored(touchpoint):
+            return (text, True)
+        return text
+
+    def empty(self) -> State:
+        return [None, [], [], None]
+
+    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
+        if projection is None:
+            return
+        value, anchored = (projection, False) if isinstance(projection, str) else projection
+        is_step = value is not None and (self._repeats or value != state[_LAST])
+        if is_step and state[_OPEN]:
+            self._grow(state, value, cells)
+        if self._anchored is None:
+            anchored = is_step and (self._unanchored or value == self._value)
+        if anchored:
+            anchor = None if self._anchored is not None else value
+            self._begin(state, (self._day_of(event_time), list(state[_TAIL]), [anchor]), cells)
+        if is_step:
+            state[_LAST] = value
+            if self._back_max:
+                state[_TAIL] = [value, *state[_TAIL][: self._back_max - 1]]
+
+    def _grow(self, state: State, value: str, cells: Cells) -> None:
+        growing = []
+        for day, back, fore in state[_OPEN]:
+            longer = [*fore, value]
+            self._emit(cells, (day, back, fore), -1)
+            self._emit(cells, (day, back, longer), 1)
+            if len(longer) < self._fore_max:
+                growing.append((day, back, longer))
+        state[_OPEN] = growing
+
+    def _begin(self, state: State, path: Path, cells: Cells) -> None:
+        if self._only_first:
+            if state[_KEPT] is not None:
+                return
+            state[_KEPT] = True
+        if self._only_last:
+            if state[_KEPT] is not None:
+                self._emit(cells, state[_KEPT], -1)
+            state[_KEPT] = path
+        self._emit(cells, path, 1)
+        if self._fore_max > 1:
+            state[_OPEN] = [*state[_OPEN], path]
+
+    def _emit(self, cells: Cells, path: Path, sign: int) -> None:
+        day, back, fore = path
+        if self.distinct:
+            for cell in self._parts(back, fore):
+                cells[cell] = cells.get(cell, 0) + sign
+        else:
+            whole = ("o", day, tuple(back), tuple(fore))
+            cells[whole] = cells.get(whole, 0) + sign
+
+    def _parts(self, back: list[str], fore: list[str | None]) -> list[tuple[Any, ...]]:
+        """Nodes, links and exits of a path."""
+        cells: list[tuple[Any, ...]] = [("n", 0, fore[0])]
+        for direction, items, longest in ((1, fore[1:], self._fore_max - 1), (-1, back, self._back_max)):
+            step, item = 0, fore[0]
+            for following in items:
+                cells.append(("n", step + direction, following))
+                cells.append(("l", step, item, step + direction, following))
+                step, item = step + direction, following
+            if len(items) < longest:
+                cells.append(("x", step, item, direction))
+        return cells
+
+    def position(self, state: State) -> Any:
+        return None
+
+
+def _text_of(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else repr(value)

@@ -1,0 +1,59 @@
+"""What every analysis is to the code that keeps containers: three verbs over one container's series.
+
+The law, which a property test holds every analysis to: fold the sorted series from `empty()` with `advance`; the
+changes that `advance` reports add up to what the container contributes to the cells. Nothing else may be kept, so
+folding from a stored state gives what folding from the beginning gives.
+"""
+
+from collections.abc import Callable, MutableMapping
+from typing import Any, Protocol
+
+from streams.partials import Cell
+from streams.touchpoint import Touchpoint
+
+# What an analysis keeps of a container, and what it reads of a touchpoint: lists of msgpack's types.
+State = list[Any]
+Projection = Any
+Cells = MutableMapping[Cell, int]
+
+
+class Lens(Protocol):
+    """One analysis, compiled."""
+
+    name: str
+    kind: str  # canvas, cohort, flow
+    version: str
+    fields: frozenset[str]  # of the touchpoint, read by project
+    needs_first: bool  # whether a container's first touchpoint counts although it projects to nothing
+    distinct: bool  # whether cells count containers that ever contributed, and not contributions
+
+    def project(self, touchpoint: Touchpoint) -> Projection | None:
+        """What the analysis reads of a touchpoint, or None when it interests it only as the first."""
+
+    def empty(self) -> State:
+        """The state before the first touchpoint."""
+
+    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
+        """Moves the state, in place, behind one touchpoint and adds what that changes to `cells`."""
+
+    def position(self, state: State) -> Any:
+        """Where the container stands, as its journey says it (JSON types); None when nowhere."""
+
+
+class TypeCache:
+    """Remembers per type what follows from the type alone."""
+
+    def __init__(self, decide: Callable[[str], Any], size_max: int = 10_000) -> None:
+        self._decide = decide
+        self._size_max = size_max
+        self._by_type: dict[str, Any] = {}
+
+    def __getitem__(self, type_: str) -> Any:
+        try:
+            return self._by_type[type_]
+        except KeyError:
+            # Types come from events, so there may be any number of them.
+            if len(self._by_type) >= self._size_max:
+                self._by_type.clear()
+            decided = self._by_type[type_] = self._decide(type_)
+            return decided

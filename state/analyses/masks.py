@@ -1,0 +1,35 @@
+"""Which of an analysis' conditions a touchpoint matches, as the bits of an integer."""
+
+from collections.abc import Callable, Sequence
+
+from state.analyses.lens import TypeCache
+from state.conditions import Predicate, given_type, predicate_of
+from state.matches import Condition
+from streams.touchpoint import Touchpoint
+
+
+def mask_of(conditions: Sequence[Condition]) -> Callable[[Touchpoint], int]:
+    """The function from a touchpoint to the mask of `conditions` it matches, bit i for condition i."""
+    predicates = [predicate_of(condition) for condition in conditions]
+
+    def by_type(type_: str) -> tuple[int, list[tuple[int, Predicate]]]:
+        known, open_ = 0, []
+        for index, condition in enumerate(conditions):
+            decided = given_type(condition, type_)
+            if decided is None:
+                open_.append((1 << index, predicates[index]))
+            elif decided:
+                known |= 1 << index
+        return known, open_
+
+    cache = TypeCache(by_type)
+
+    def mask(touchpoint: Touchpoint) -> int:
+        matched: int
+        matched, open_ = cache[touchpoint.type]
+        for bit, predicate in open_:
+            if predicate(touchpoint):
+                matched |= bit
+        return matched
+
+    return mask

@@ -1,0 +1,154 @@
+"""A definition set compiled: per kind of container the analyses that look at it, and what they read of a touchpoint."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, assert_never
+
+from state.analyses.canvas import CanvasLens
+from state.analyses.cohort import CohortLens
+from state.analyses.flow import FlowLens
+from state.analyses.lens import Cells, Lens, Projection
+from state.calendar import Calendar
+from state.definition_set import Definition, DefinitionSet
+from state.definitions import Canvas, Cohort, ContainerKind, Flow
+from streams.touchpoint import Touchpoint, prefix_decoder
+
+SESSION_GAP_MS = 1_800_000
+
+# One byte per kind of container; `v` are visits: sessions derived from a person's web touchpoints.
+CODE_BY_KIND = {
+    ContainerKind.ACCOUNT: b"a",
+    ContainerKind.OPPORTUNITY: b"o",
+    ContainerKind.BUYING_GROUP: b"g",
+    ContainerKind.PERSON: b"p",
+    ContainerKind.SESSION: b"s",
+}
+VISITS = b"v"
+NAME_BY_CODE = {code: kind.value for kind, code in CODE_BY_KIND.items()}
+
+
+class KindPlan:
+    """The analyses of one kind of container, as one: states, projections and sinks are lists in their order."""
+
+    def __init__(self, code: bytes, lenses: Sequence[Lens], id_of: Callable[[Touchpoint], str | None]) -> None:
+        self.code = code
+        self.lenses = tuple(lenses)
+        self.id_of = id_of
+        self.needs_first = any(lens.needs_first for lens in lenses)
+        self.distinct = any(lens.distinct for lens in lenses)
+        self._projects = [lens.project for lens in lenses]
+        self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
+        self._nothing: list[Projection | None] = [None] * len(self.lenses)
+
+    def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
+        """What each analysis reads of a touchpoint; None when it interests none but as a container's first."""
+        projections = [project(touchpoint) for project in self._projects]
+        return None if projections == self._nothing else projections
+
+    @property
+    def nothing(self) -> list[Projection | None]:
+        """The projections of a touchpoint that counts only as the first."""
+        return self._nothing
+
+    def empty(self) -> list[Any]:
+        """The states before the first touchpoint."""
+        return [lens.empty() for lens in self.lenses]
+
+    def advance(
+        self, states: list[Any], event_time: int, projections: list[Projection | None], sinks: Sequence[Cells]
+    ) -> None:
+        """Moves every state, in place, behind one touchpoint."""
+        for index, (advance, needs_first) in enumerate(self._advances):
+            projection = projections[index]
+            if projection is not None or needs_first:
+                advance(states[index], event_time, projection, sinks[index])
+
+    def positions(self, states: list[Any]) -> dict[str, dict[str, Any]]:
+        """Where the container stands, by kind and name of the analysis; empty when nowhere."""
+        found: dict[str, dict[str, Any]] = {}
+        for lens, state in zip(self.lenses, states, strict=True):
+            position = lens.position(state)
+            if position is not None:
+                found.setdefault(lens.kind, {})[lens.name] = position
+        return found
+
+
+class VisitsPlan(KindPlan):
+    """Sessions derived within the web touchpoints of (account, person) that bring no session id.
+
+    Such a session has no stable id, so the person's series is one container that starts afresh at a gap.
+    States: [time of the last touchpoint, states of the running session].
+    """
+
+    def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
+        """Every touchpoint counts: it keeps the session alive."""
+        return [lens.project(touchpoint) for lens in self.lenses]
+
+    def empty(self) -> list[Any]:
+        """Before the first session."""
+        return [None, super().empty()]
+
+    def advance(
+        self, states: list[Any], event_time: int, projections: list[Projection | None], sinks: Sequence[Cells]
+    ) -> None:
+        """Ends the session when the gap was too long, then goes on in it."""
+        last = states[0]
+        if last is not None and event_time - last > SESSION_GAP_MS:
+            states[1] = super().empty()
+        states[0] = event_time
+        super().advance(states[1], event_time, projections, sinks)
+
+
+class Plan:
+    """All analyses in force. `account` is always there: an account's row carries its journey."""
+
+    def __init__(self, definition_set: DefinitionSet) -> None:
+        self.hash = definition_set.hash
+        lenses_by_kind: dict[ContainerKind, list[Lens]] = {}
+        for definition in definition_set.definitions:
+            lenses_by_kind.setdefault(definition.analysis.container, []).append(lens_of(definition))
+        sessions = lenses_by_kind.get(ContainerKind.SESSION, [])
+        self.account = KindPlan(CODE_BY_KIND[ContainerKind.ACCOUNT], lenses_by_kind.pop(ContainerKind.ACCOUNT, []), _id)
+        self.others: tuple[KindPlan, ...] = tuple(
+            KindPlan(CODE_BY_KIND[kind], lenses, _ID_BY_KIND[kind]) for kind, lenses in lenses_by_kind.items()
+        )
+        if sessions:
+            self.others += (VisitsPlan(VISITS, sessions, _visitor),)
+        self.kinds = (self.account, *self.others)
+        self.decode = prefix_decoder(self._fields())
+
+    def _fields(self) -> set[str]:
+        read = {field for plan in self.kinds for lens in plan.lenses for field in lens.fields}
+        codes = {plan.code for plan in self.others}
+        read |= {kind.value for kind, code in CODE_BY_KIND.items() if code in codes}
+        return read | {"type"} | ({"person", "session", "stream"} if VISITS in codes else set())
+
+
+def lens_of(definition: Definition) -> Lens:
+    """The analysis of one definition, compiled."""
+    calendar = Calendar(definition.zone, definition.week_start)
+    match definition.analysis:
+        case Canvas() as canvas:
+            return CanvasLens(canvas, definition.version, calendar)
+        case Cohort() as cohort:
+            return CohortLens(cohort, definition.version, calendar)
+        case Flow() as flow:
+            return FlowLens(flow, definition.version, calendar)
+        case _ as never:
+            assert_never(never)
+
+
+def _id(_: Touchpoint) -> str | None:
+    return ""  # an account is known by the record's key
+
+
+def _visitor(touchpoint: Touchpoint) -> str | None:
+    """The person whose web touchpoints make sessions; None where the source names the session, or nobody."""
+    return touchpoint.person if touchpoint.stream == "web" and touchpoint.session is None else None
+
+
+_ID_BY_KIND: dict[ContainerKind, Callable[[Touchpoint], str | None]] = {
+    ContainerKind.OPPORTUNITY: lambda touchpoint: touchpoint.opportunity,
+    ContainerKind.BUYING_GROUP: lambda touchpoint: touchpoint.buying_group,
+    ContainerKind.PERSON: lambda touchpoint: touchpoint.person,
+    ContainerKind.SESSION: lambda touchpoint: touchpoint.session,
+}

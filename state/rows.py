@@ -1,0 +1,118 @@
+"""The rows of the accounts table: their keys, in bytes that sort as they should, and their values.
+
+| row        | key                                        | value                                  |
+|------------|--------------------------------------------|----------------------------------------|
+| touchpoint | t account 0 source 0 event_id              | the record's bytes, as they came       |
+| container  | k account 0 kind id                        | ContainerRow                           |
+| chunk      | s account 0 kind id 0 order of its first   | ChunkRow; the first chunk has no order |
+| cell       | c version 0 cell                           | absolute contribution, decimal text    |
+| tally      | y account 0 kind id 0 version 0 cell       | how often the container contributes    |
+| event time | e                                          | greatest event time seen, decimal text |
+
+Ids hold no control characters, so a zero byte ends them.
+"""
+
+import struct
+from typing import Any
+
+import msgspec
+
+from streams.touchpoint import Touchpoint
+
+EVENT_TIME_KEY = b"e"
+_order = struct.Struct(">QQ").pack
+_event_time = struct.Struct(">Q").unpack_from
+
+pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder().decode
+
+
+class ContainerRow(msgspec.Struct, array_like=True, gc=False):
+    """One container: the states of its analyses and the open chunk of its series.
+
+    last, first: order keys of its newest and oldest touchpoint. base: the packed states before the open chunk.
+    entries: the chunk's packed entries one behind the other. siblings, sibling_count, last_type: account rows only,
+    what its journey says.
+    """
+
+    last: bytes
+    first: bytes
+    touchpoint_count: int
+    states: list[Any]
+    base: bytes
+    sealed_count: int
+    entry_count: int
+    entries: bytes
+    last_type: str = ""
+    siblings: bytes = b"[]"
+    sibling_count: int = 0
+
+
+class ChunkRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A sealed stretch of a series: the packed states before it, and its packed entries."""
+
+    base: bytes
+    entry_count: int
+    entries: bytes
+
+
+encode_row = pack
+decode_container = msgspec.msgpack.Decoder(ContainerRow).decode
+decode_chunk = msgspec.msgpack.Decoder(ChunkRow).decode
+
+
+def order_key(touchpoint: Touchpoint) -> bytes:
+    """The touchpoint's position in a series, as bytes that sort like it."""
+    return (
+        _order(touchpoint.event_time, touchpoint.source_sequence)
+        + touchpoint.event_id.encode()
+        + b"\0"
+        + touchpoint.source.encode()
+    )
+
+
+def event_time_of(order: bytes) -> int:
+    """The event time, milliseconds, in an order key."""
+    ms: int = _event_time(order)[0]
+    return ms
+
+
+def touchpoint_key(account: bytes, touchpoint: Touchpoint) -> bytes:
+    """The row that makes an event count once."""
+    return b"t%b\0%b\0%b" % (account, touchpoint.source.encode(), touchpoint.event_id.encode())
+
+
+def touchpoints_prefix(account: bytes) -> bytes:
+    """What the keys of all touchpoints of an account begin with."""
+    return b"t%b\0" % account
+
+
+def container_key(account: bytes, kind: bytes, id_: bytes) -> bytes:
+    """The row of one container."""
+    return b"k%b\0%b%b" % (account, kind, id_)
+
+
+def chunks_prefix(container: bytes) -> bytes:
+    """What the keys of a container's sealed chunks begin with."""
+    return b"s%b\0" % container[1:]
+
+
+def tally_key(container: bytes, cell_key: bytes) -> bytes:
+    """How often one container contributes to a cell of distinct containers."""
+    return b"y%b\0%b" % (container[1:], cell_key)
+
+
+def cell_row_key(cell_key: bytes) -> bytes:
+    """The row of this partition's contribution to a cell."""
+    return b"c" + cell_key
+
+
+def encode_entry(order: bytes, projections: list[Any]) -> bytes:
+    """One element of a series: its order key and what each analysis of the container reads of it."""
+    return pack((order, projections))
+
+
+def decode_entries(count: int, entries: bytes) -> list[list[Any]]:
+    """The [order key, projections] of packed entries."""
+    found: list[list[Any]] = unpack(b"\xdd" + count.to_bytes(4, "big") + entries)
+    return found

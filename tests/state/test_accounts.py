@@ -1,0 +1,60 @@
+"""The accounts stage: whatever the order of arrival, the duplicates and the batches, it gives the batch result."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state import series
+from state.accounts import Accounts
+from state.definition_set import DefinitionSet
+from state.plan import Plan
+from streams.partials import decode_cell
+from streams.touchpoint import Touchpoint
+from tests.state.memory_store import MemoryStore
+from tests.state.worlds import Record, definition_sets, touchpoints
+
+
+@pytest.fixture(autouse=True)
+def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks so short that small worlds have many."""
+    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+
+
+def run(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoint]], store: MemoryStore) -> None:
+    """Processes the batches one after the other."""
+    for batch in batches:
+        store.apply(Accounts(Plan(definitions), store).compute([Record(t) for t in batch]).rows)
+
+
+def cells_of(store: MemoryStore) -> dict[tuple[str, str], int]:
+    """(version, cell as text) → contribution."""
+    found = {}
+    for key, value in store.scan(b"c"):
+        version, cell = decode_cell(key[1:])
+        found[version, repr(cell)] = int(value)
+    return found
+
+
+def split(items: list[Any], cuts: list[int]) -> list[list[Any]]:
+    """`items` cut at the places that `cuts` name, in their order."""
+    edges = [0, *sorted(cut % (len(items) + 1) for cut in cuts), len(items)]
+    return [items[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+
+
+@settings(max_examples=300, deadline=None)
+@given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+def test_differential_any_order_and_batching_gives_the_same_cells(
+    definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+) -> None:
+    """Shuffled and cut anywhere, the cells are those of one batch."""
+    whole, pieces = MemoryStore(), MemoryStore()
+    run(definitions, [arrived] if arrived else [], whole)
+    shuffled = list(arrived)
+    random_.shuffle(shuffled)
+    run(definitions, split(shuffled, cuts), pieces)
+    assert cells_of(pieces) == cells_of(whole)

@@ -1,0 +1,172 @@
+"""Hypothesis strategies: small worlds of touchpoints and definitions in which everything collides."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from state.definition_set import Definition, DefinitionSet
+from state.definitions import DefinitionFile
+from streams.touchpoint import Touchpoint, encode_touchpoint
+
+TYPES = ("A", "B", "C", "D")
+VALUES = ("x", "y", "z")
+DAY = 86_400_000
+START = 1_700_000_000_000
+
+
+def touchpoint(event_id: str = "1", event_time: int = 0, type: str = "A", **fields: Any) -> Touchpoint:
+    """A touchpoint of account `acme` with everything else at its least."""
+    given: dict[str, Any] = dict.fromkeys(Touchpoint.__struct_fields__)
+    given.update(
+        event_id=event_id, source="s", event_time=event_time, source_sequence=0, withdrawn=False, type=type,
+        stream="web", account="acme", revision=0, ingest_time=0,
+    )  # fmt: skip
+    given.update(fields)
+    return Touchpoint(**given)
+
+
+@st.composite
+def touchpoints(draw: st.DrawFn, count_max: int = 40) -> list[Touchpoint]:
+    """Touchpoints of two accounts in order of arrival: ties, duplicates, corrections and withdrawals among them."""
+    made = st.builds(
+        touchpoint,
+        event_id=st.integers(0, 25).map(str),
+        source=st.sampled_from(["s", "t"]),
+        event_time=st.one_of(
+            st.integers(0, 12).map(lambda n: START + n * 600_000),
+            st.integers(0, 90).map(lambda n: START + n * DAY),
+        ),
+        source_sequence=st.sampled_from([0, 0, 0, 1]),
+        withdrawn=st.sampled_from([False] * 9 + [True]),
+        type=st.sampled_from(TYPES),
+        opportunity=st.sampled_from([None, "o1", "o2"]),
+        content_type=st.sampled_from([None, *VALUES]),
+        person=st.sampled_from([None, "p1", "p2"]),
+        buying_group=st.sampled_from([None, "g1"]),
+        session=st.sampled_from([None, None, "s1"]),
+        stream=st.sampled_from(["web", "crm"]),
+        value=st.sampled_from([None, 1_000_000, -500_000, 2_500_000]),
+        attributes=st.sampled_from([None, {"tier": 1}, {"tier": "gold", "hot": True}]),
+        account=st.sampled_from(["acme", "brit"]),
+        revision=st.sampled_from([0, 0, 0, 1, 2]),
+        ingest_time=st.integers(0, 3),
+    )
+    found: list[Touchpoint] = draw(st.lists(made, max_size=count_max))
+    again = draw(st.lists(st.sampled_from(found), max_size=5)) if found else []
+    return found + again
+
+
+def _matches() -> st.SearchStrategy[dict[str, Any]]:
+    leaf = st.one_of(
+        st.sampled_from(TYPES).map(lambda t: {"field": "type", "op": "=", "value": t}),
+        st.lists(st.sampled_from(TYPES), min_size=1, max_size=2).map(
+            lambda t: {"field": "type", "op": "in", "value": t}
+        ),
+        st.sampled_from(VALUES).map(lambda v: {"field": "content_type", "op": "!=", "value": v}),
+        st.sampled_from([1, 0.5, -1]).map(lambda v: {"field": "value", "op": ">=", "value": v}),
+        st.just({"field": "attributes.tier", "op": "exists"}),
+    )
+    return st.recursive(
+        leaf,
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
+            inner.map(lambda part: {"not": part}),
+        ),
+        max_leaves=3,
+    )
+
+
+CONTAINERS = ("account", "opportunity", "buying_group", "person", "session")
+
+
+@st.composite
+def canvases(draw: st.DrawFn) -> dict[str, Any]:
+    """A canvas of up to five nodes over any acyclic graph."""
+    count = draw(st.integers(1, 5))
+    pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
+    arrows = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=7)) if pairs else []
+    return {
+        "kind": "canvas",
+        "container": draw(st.sampled_from(CONTAINERS)),
+        "metric": draw(st.sampled_from(["containers", "events", "value"])),
+        "nodes": [{"id": f"n{i}", "match": draw(_matches())} for i in range(count)],
+        "arrows": [{"from": f"n{a}", "to": f"n{b}"} for a, b in arrows],
+    }
+
+
+def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
+    leaf = st.fixed_dictionaries(
+        {
+            "match": _matches(),
+            "metric": st.sampled_from(["count", "count", "value"]),
+            "op": st.sampled_from([">=", ">=", ">", "=", "!=", "<=", "<"]),
+            "number": st.sampled_from([0, 1, 1, 2]),
+        }
+    )
+    groups = st.one_of(
+        st.lists(leaf, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
+        st.lists(leaf, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
+    )
+    return st.one_of(leaf, leaf, groups)
+
+
+@st.composite
+def cohorts(draw: st.DrawFn) -> dict[str, Any]:
+    """A cohort over any thresholds, granularity and way of inclusion."""
+    return {
+        "kind": "cohort",
+        "container": draw(st.sampled_from(CONTAINERS)),
+        "granularity": draw(st.sampled_from(["day", "week", "month", "quarter", "year"])),
+        "mode": draw(st.sampled_from(["retention", "churn"])),
+        "include": draw(st.sampled_from(["first", "every"])),
+        "inclusion": draw(_thresholds()),
+        "return": draw(_thresholds()),
+        "periods": draw(st.sampled_from([1, 3, 40])),
+    }
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> dict[str, Any]:
+    """A flow with any anchor, limit and way of counting."""
+    anchor = draw(st.sampled_from(["starts_with", "ends_with", "contains", None]))
+    flow: dict[str, Any] = {
+        "kind": "flow",
+        "container": draw(st.sampled_from(CONTAINERS)),
+        "dimension": draw(st.sampled_from(["content_type", "type", "attributes.tier"])),
+        "columns": draw(st.integers(3, 5)),
+        "include_repeats": draw(st.booleans()),
+        "count": draw(st.sampled_from(["occurrences", "containers"])),
+    }
+    if anchor is not None:
+        value = draw(st.sampled_from([*VALUES, *TYPES]))
+        matched = anchor != "contains" and draw(st.booleans())
+        flow[anchor] = {"match": draw(_matches()), "title": "anchor"} if matched else value
+        limit = {"starts_with": "first", "ends_with": "last"}.get(anchor)
+        if limit and draw(st.booleans()):
+            flow["limit"] = limit
+    return flow
+
+
+@st.composite
+def definition_sets(draw: st.DrawFn, count_max: int = 3) -> DefinitionSet:
+    """A set of one to `count_max` valid analyses."""
+    made = draw(st.lists(st.one_of(canvases(), cohorts(), flows()), min_size=1, max_size=count_max))
+    zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia"]))
+    return definition_set([{"name": f"a{i}", **analysis} for i, analysis in enumerate(made)], zone)
+
+
+def definition_set(analyses: list[dict[str, Any]], zone: str = "UTC", week_start: str = "monday") -> DefinitionSet:
+    """The set of these analyses, each with its name as version."""
+    file = DefinitionFile.model_validate({"version": 1, "zone": zone, "week_start": week_start, "analyses": analyses})
+    return DefinitionSet(tuple(Definition(a.name, file.zone, file.week_start, "", a) for a in file.analyses))
+
+
+class Record:
+    """A record of the touchpoints topic."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, touchpoint: Touchpoint) -> None:
+        self.key = touchpoint.account.encode()
+        self.value = encode_touchpoint(touchpoint)
