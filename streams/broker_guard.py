@@ -1,7 +1,8 @@
-"""Runs the broker and ends it with its owner, however the owner ends. A program of its own, with nothing but the standard library.
+"""Runs the broker and ends it with its owner, however the owner ends. A program of its own: standard library only.
 
-The law: the owner holds the other end of this process's standard input, and whatever ends the owner closes it; SIGKILL too, on
-Linux and on macOS. On the close the broker gets SIGTERM, and SIGKILL when that takes too long. Usage: broker_guard.py COMMAND...
+The law: the owner holds the other end of this process's standard input, and whatever ends the owner closes it; SIGKILL
+too, on Linux and on macOS. On the close the broker gets SIGTERM, and SIGKILL when that takes too long.
+Usage: broker_guard.py COMMAND...; the broker's pid comes on standard output.
 """
 
 import contextlib

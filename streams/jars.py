@@ -1,7 +1,7 @@
 """Apache Kafka's jars: resolved once by jgo, kept in a folder of their own, used offline for ever after.
 
-The law: `{jars}/kafka-{version}` appears by one rename when all of it is there, with the sizes of its files beside them.
-A download that is cut off leaves nothing that a later start could take for whole.
+The law: `{jars}/kafka-{version}` appears by one rename when all of it is there, with the sizes of its files beside
+them. A download that is cut off leaves nothing that a later start could take for whole.
 """
 
 import fcntl
@@ -9,6 +9,7 @@ import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from streams.errors import UnavailableError
@@ -16,7 +17,9 @@ from streams.errors import UnavailableError
 KAFKA_VERSION = "4.4.0"
 # slf4j-simple writes the broker's warnings to its log file, so that a broker that does not come up can say why.
 ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
-DOWNLOAD_BYTES = 46_000_000  # of the jars of this version; only for the progress that is shown
+DOWNLOAD_BYTES = 45_664_495  # jars and their descriptions; only for the progress that is shown
+DIGEST = "98b52a7fc606912291aaa0d2a2b8563c1bb4f6a732ad5a4ba94bffc300884b95"
+"""SHA-256 over `sha256sum` of the jars in name order: what was tested is what runs, whoever delivered it."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a file's name, the bytes downloaded until now and those of the whole download."""
@@ -63,14 +66,26 @@ def _download(staging: Path, home: Path, progress: Progress | None) -> None:
     except (OSError, RuntimeError, ValueError, ElementTree.ParseError) as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise UnavailableError(
-            f"Apache Kafka {KAFKA_VERSION} is not in {home.parent} and can not be downloaded ({_cause(error)}). {_ALTERNATIVES}"
+            f"Apache Kafka {KAFKA_VERSION} is not in {home.parent} and can not be downloaded ({_cause(error)})."
+            f" {_ALTERNATIVES}"
         ) from error
     for jar in resolved:
         jar.rename(whole / jar.name)
+    if (digest := digest_of(whole)) != DIGEST:
+        raise UnavailableError(
+            f"The jars of Apache Kafka {KAFKA_VERSION} that were downloaded to {whole} have digest {digest}, promised"
+            f" is {DIGEST}: they were damaged or changed on the way and are not run. {_ALTERNATIVES}"
+        )
     sizes = "".join(f"{jar.stat().st_size} {jar.name}\n" for jar in sorted(whole.glob("*.jar")))
     (whole / _SIZES).write_text(sizes)
     whole.rename(home)
     shutil.rmtree(staging, ignore_errors=True)
+
+
+def digest_of(folder: Path) -> str:
+    """The digest of the jars in a folder: of their contents and names, and of there being no other."""
+    sums = (f"{sha256(jar.read_bytes()).hexdigest()}  {jar.name}\n" for jar in sorted(folder.glob("*.jar")))
+    return sha256("".join(sums).encode()).hexdigest()
 
 
 def _resolve(staging: Path, progress: Progress | None) -> list[Path]:

@@ -12,8 +12,8 @@ from streams.broker import EmbeddedBroker
 
 @pytest.fixture(scope="session")
 def kafka_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the session's broker."""
-    return tmp_path_factory.mktemp("kafka")
+    """The data folder of the session's broker, as it lies below a user's folder."""
+    return tmp_path_factory.mktemp("user") / "broker"
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,252 @@
+"""Topics on a broker: makes what is missing, tells what differs from the table, gives ids and offsets.
+
+The law: nothing that exists is ever changed here. A difference is reported, with whether going on would corrupt.
+"""
+
+import base64
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
+from kafka.errors import KafkaError, KafkaTimeoutError, NoError, TopicAlreadyExistsError, for_code
+
+from streams.errors import MismatchError, UnavailableError, UsageError
+from streams.topics import DAY_MS, TOPICS, Topic, topic_name
+
+CONNECT_MS = 5_000
+REQUEST_MS = 30_000
+EXPIRATION = "transactional.id.expiration.ms"
+EXPIRATION_MS_MIN = 2 * DAY_MS
+"""An owner fences itself anew at least daily; the broker must remember its fence for longer than that."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One thing that is not as the table of topics promises. `corrupts` when a worker must not start on it."""
+
+    topic: str
+    what: str
+    found: str
+    promised: str
+    corrupts: bool
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, promised is {self.promised}"
+
+
+def create_topics(bootstrap: str, prefix: str, generation: int, partitions: int, replication: int) -> list[str]:
+    """Makes the topics that are missing and waits for their leaders; returns their names in flow order.
+
+    Those that exist are left as they are. Raises UsageError when the cluster refuses one, UnavailableError when it can
+    not be reached.
+    """
+    wanted = {topic_name(topic.name, prefix, generation): topic for topic in TOPICS}
+    with _admin(bootstrap) as admin:
+        missing = {name: topic for name, topic in wanted.items() if name not in _describe(admin, wanted)}
+        if not missing:
+            return []
+        asked = {name: _order(topic, partitions, replication) for name, topic in missing.items()}
+        answers = admin.create_topics(asked, timeout_ms=REQUEST_MS, raise_errors=False)["topics"]
+        made = [answer["name"] for answer in answers if _is_made(answer)]
+        admin.wait_for_topics(list(missing), timeout_ms=REQUEST_MS)
+    return [name for name in missing if name in made]
+
+
+def _order(topic: Topic, partitions: int, replication: int) -> dict[str, Any]:
+    """One topic as the client wants it."""
+    # With three replicas a commit is acknowledged by two, so that the loss of one broker loses nothing.
+    config = topic.config() | {"min.insync.replicas": str(_insync(replication))}
+    count = topic.partition_count(partitions)
+    return {"num_partitions": count, "replication_factor": replication, "configs": config}
+
+
+def _insync(replication: int) -> int:
+    """How many replicas must have a record before it is acknowledged."""
+    return max(1, replication - 1)
+
+
+def _is_made(answer: dict[str, Any]) -> bool:
+    """Whether the topic was made now; False when another process was faster. Raises UsageError for a refusal."""
+    error = for_code(answer["error_code"])
+    if error is TopicAlreadyExistsError:
+        return False
+    if error is not NoError:
+        reason = answer.get("error_message") or error.__name__
+        raise UsageError(f"Kafka refused to make the topic {answer['name']}: {reason}")
+    return True
+
+
+def check_topics(bootstrap: str, prefix: str, generation: int, partitions: int, replication: int) -> list[Difference]:
+    """What differs from the table, in flow order; empty when all is as promised.
+
+    Raises UnavailableError when the cluster can not be reached.
+    """
+    wanted = {topic_name(topic.name, prefix, generation): topic for topic in TOPICS}
+    with _admin(bootstrap) as admin:
+        found = _describe(admin, wanted)
+        config_by_topic, expirations = _configs(admin, list(found))
+    differences: list[Difference] = []
+    for name, topic in wanted.items():
+        if name in found:
+            differences += _layout_differences(name, topic, found[name]["partitions"], partitions, replication)
+            differences += _config_differences(name, topic, config_by_topic[name], replication)
+        else:
+            differences.append(Difference(name, "topic", "missing", "there", True))
+    return [*differences, *_expiration_differences(expirations)]
+
+
+def require_topics(bootstrap: str, prefix: str, generation: int, partitions: int, replication: int) -> None:
+    """Returns when a worker may start on these topics.
+
+    Raises MismatchError with all that would corrupt, UnavailableError when the cluster can not be reached.
+    """
+    fatal = [each for each in check_topics(bootstrap, prefix, generation, partitions, replication) if each.corrupts]
+    if fatal:
+        raise MismatchError(
+            f"The topics on {bootstrap} are not those that a worker can be exact on:\n"
+            + "".join(f"  {each}\n" for each in fatal)
+            + "`milepost topics create` makes those that are missing. For what differs, give --partitions as it was"
+            " when they were made, put a setting right with Kafka's own tools, or use another --prefix or --generation."
+        )
+
+
+def _layout_differences(
+    name: str, topic: Topic, found: Sequence[dict[str, Any]], partitions: int, replication: int
+) -> Iterator[Difference]:
+    """Partitions and replicas of one topic."""
+    promised = topic.partition_count(partitions)
+    if len(found) != promised:
+        yield Difference(name, "partition count", str(len(found)), str(promised), True)
+    replicas = min((len(each["replica_nodes"]) for each in found), default=0)
+    # More copies than promised are the operator's good right; fewer lose data only when a broker is lost.
+    if replicas < replication:
+        yield Difference(name, "replication", str(replicas), str(replication), False)
+
+
+def _as_promised(found: str, promised: str) -> bool:
+    return found == promised
+
+
+def _at_least(found: str, promised: str) -> bool:
+    return int(found) >= int(promised)
+
+
+_Rule = tuple[Callable[[str, str], bool], bool]
+# How a setting is compared, and whether another value corrupts. `segment.bytes` is not listed: it is disk space only.
+_RULE_BY_CONFIG: dict[str, _Rule] = {
+    "cleanup.policy": (_as_promised, True),
+    "message.timestamp.type": (_as_promised, True),
+    "max.message.bytes": (_at_least, True),
+    "unclean.leader.election.enable": (_as_promised, True),
+    "delete.retention.ms": (_at_least, True),
+    "retention.ms": (_as_promised, False),
+    "retention.bytes": (_as_promised, False),
+    "min.insync.replicas": (_at_least, False),
+}
+
+
+def _config_differences(name: str, topic: Topic, found: dict[str, str], replication: int) -> Iterator[Difference]:
+    """The settings of one topic."""
+    promised_by_key = topic.config() | {"min.insync.replicas": str(_insync(replication))}
+    for key, (holds, corrupts) in _RULE_BY_CONFIG.items():
+        promised = promised_by_key.get(key)
+        if promised is not None and not holds(found[key], promised):
+            # A source that expires early is a loud error of its reader; touchpoints that do are a wrong number.
+            kept = topic.name == "touchpoints" and key.startswith("retention.")
+            yield Difference(name, key, found[key], promised, corrupts or kept)
+
+
+def _expiration_differences(found_by_broker: dict[str, str]) -> Iterator[Difference]:
+    """How long each broker remembers a fence without transactions."""
+    for broker, found in found_by_broker.items():
+        if int(found) < EXPIRATION_MS_MIN:
+            yield Difference(
+                f"broker {broker}", EXPIRATION, found, f"at least {EXPIRATION_MS_MIN}", int(found) <= DAY_MS
+            )
+
+
+def topic_ids(bootstrap: str, names: Sequence[str]) -> dict[str, str]:
+    """Each topic's id as Kafka writes it (22 letters); a topic that is deleted and made again has another one.
+
+    Raises UnavailableError when a topic is missing or the cluster can not be reached.
+    """
+    with _admin(bootstrap) as admin:
+        found = _describe(admin, names)
+    for name in names:
+        if name not in found:
+            raise UnavailableError(_no_topic(name, bootstrap))
+    return {name: _kafka_id(found[name]["topic_id"]) for name in names}
+
+
+def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """The offset of the first record that each partition still has, by partition in their order."""
+    return _offsets(bootstrap, topic, OffsetSpec.EARLIEST)
+
+
+def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """The offset that the next record of each partition will get, by partition in their order."""
+    return _offsets(bootstrap, topic, OffsetSpec.LATEST)
+
+
+def _offsets(bootstrap: str, topic: str, which: OffsetSpec) -> dict[int, int]:
+    with _admin(bootstrap) as admin:
+        found = _describe(admin, [topic]).get(topic)
+        if found is None:
+            raise UnavailableError(_no_topic(topic, bootstrap))
+        numbers = sorted(each["partition_index"] for each in found["partitions"])
+        answers = admin.list_partition_offsets({TopicPartition(topic, number): which for number in numbers})
+    return {number: int(answers[TopicPartition(topic, number)].offset) for number in numbers}
+
+
+def _no_topic(name: str, bootstrap: str) -> str:
+    return f"The topic {name} is not on {bootstrap}. `milepost topics create` with this prefix and generation makes it."
+
+
+def _kafka_id(text: str) -> str:
+    """A UUID in the form that Kafka's own tools print."""
+    return base64.urlsafe_b64encode(uuid.UUID(text).bytes).decode().rstrip("=")
+
+
+def _describe(admin: KafkaAdminClient, names: Sequence[str] | dict[str, Topic]) -> dict[str, dict[str, Any]]:
+    """Metadata of those that exist, by name."""
+    return {
+        each["name"]: each for each in admin.describe_topics(list(names)) if for_code(each["error_code"]) is NoError
+    }
+
+
+def _configs(admin: KafkaAdminClient, topics: Sequence[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """All settings of the topics, and how long each broker remembers fences; one that does not tell is not listed."""
+    brokers = [str(each["broker_id"]) for each in admin.describe_cluster()["brokers"]]
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
+    asked += [ConfigResource(ConfigResourceType.BROKER, broker, [EXPIRATION]) for broker in brokers]
+    told = admin.describe_configs(asked, config_filter="all")
+    by_topic = {name: _values(config) for name, config in told.get("topic", {}).items()}
+    by_broker = {name: _values(config) for name, config in told.get("broker", {}).items()}
+    return by_topic, {name: config[EXPIRATION] for name, config in by_broker.items() if EXPIRATION in config}
+
+
+def _values(config: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {key: setting["value"] for key, setting in config.items()}
+
+
+@contextmanager
+def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
+    """A connected admin client; what Kafka can not do becomes an UnavailableError."""
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
+        )
+    except (KafkaTimeoutError, OSError) as error:
+        raise UnavailableError(
+            f"No Kafka answers at {bootstrap} ({error}). Start it, name another one with --bootstrap-servers HOST:PORT,"
+            " or leave the option out to use the embedded one."
+        ) from error
+    try:
+        yield admin
+    except KafkaError as error:
+        raise UnavailableError(f"Kafka at {bootstrap} did not do what it was asked to: {error!r}"[:1000]) from error
+    finally:
+        admin.close()

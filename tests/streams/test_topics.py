@@ -1,0 +1,65 @@
+"""The table of topics holds what the architecture asks of every one of them."""
+
+import pytest
+
+from streams.topics import EVENT_BYTES_MAX, MESSAGE_BYTES_MAX, TOPIC_BY_NAME, TOPICS, Topic, topic_name
+
+each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+
+
+def test_topics_stand_in_the_order_of_the_flow() -> None:
+    """A newcomer reads the table from the source to the snapshot."""
+    assert [topic.name for topic in TOPICS] == [
+        "crm-events",
+        "web-events",
+        "dead-letters",
+        "definitions",
+        "touchpoints",
+        "accounts-changelog",
+        "journeys",
+        "partials",
+        "snapshots",
+    ]
+
+
+@each_topic
+def test_broker_stamps_the_records(topic: Topic) -> None:
+    """Replayed history must not be deleted for being old, and no replica without the record may lead."""
+    assert topic.config()["message.timestamp.type"] == "LogAppendTime"
+    assert topic.config()["unclean.leader.election.enable"] == "false"
+
+
+@each_topic
+def test_nothing_is_lost_by_time(topic: Topic) -> None:
+    """What is not compacted has no time limit; what is keeps tombstones for the week that a restore may take."""
+    config = topic.config()
+    if topic.cleanup == "delete":
+        assert (config["retention.ms"], config["retention.bytes"]) == ("-1", "-1")
+    else:
+        assert int(config["delete.retention.ms"]) == 7 * 24 * 3600 * 1000
+
+
+@each_topic
+def test_generation_stands_in_the_names_of_what_is_derived(topic: Topic) -> None:
+    """Sources, dead letters, definitions and touchpoints outlive a generation; the rest is built anew."""
+    derived = topic.name in {"accounts-changelog", "journeys", "partials", "snapshots"}
+    assert topic_name(topic.name, "acme", 3) == (f"acme.{topic.name}.3" if derived else f"acme.{topic.name}")
+
+
+def test_one_partition_where_order_or_ownership_needs_it() -> None:
+    """Definitions are read in one order and snapshots have one writer; all else scales with the partitions."""
+    single = {topic.name for topic in TOPICS if topic.partition_count(8) == 1}
+    assert single == {"definitions", "snapshots"}
+    assert all(topic.partition_count(8) == 8 for topic in TOPICS if topic.name not in single)
+
+
+def test_dead_letter_holds_any_event() -> None:
+    """The largest event fits a dead letter with room for reason and origin."""
+    assert TOPIC_BY_NAME["crm-events"].message_bytes_max == EVENT_BYTES_MAX
+    assert TOPIC_BY_NAME["dead-letters"].message_bytes_max == MESSAGE_BYTES_MAX >= 2 * EVENT_BYTES_MAX
+
+
+def test_unknown_topic_is_a_mistake_of_the_caller() -> None:
+    """A name outside the table never becomes a topic."""
+    with pytest.raises(KeyError):
+        topic_name("milestones", "acme", 0)
