@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     reject_ratio_max: float = Field(
         0.5, ge=0, le=1, description="Share of rejects among the last reject_window records that stops the worker."
     )
-    reject_run_max: int = Field(10_000, ge=1, description="Rejects one after the other that stop the worker.")
+    reject_run_max: int = Field(1_000, ge=1, description="Rejects one after the other that stop the worker.")
     reject_window: int = Field(10_000, ge=100)
     reject_counts_no_account: bool = Field(
         False, description="Whether an event without an account counts towards these limits."

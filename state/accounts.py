@@ -36,8 +36,10 @@ _SESSIONLIKE = (b"s", b"v")
 class TouchpointRecord(Protocol):
     """What the stage reads of a record: the account as key, the touchpoint as value."""
 
-    key: bytes
-    value: bytes
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
 
 
 class Pending(msgspec.Struct, array_like=True, frozen=True):

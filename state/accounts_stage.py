@@ -1,0 +1,45 @@
+"""The accounts stage as the commit protocol wants it: work in, publications out."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from state.accounts import Accounts, Outcome, Pending
+from state.plan import Plan
+from streams.stage import Applied, Publication, Publish, Record, Work
+from streams.store import Store
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack_pending = msgspec.msgpack.Decoder(Pending).decode
+
+
+class AccountsStage:
+    """One partition of accounts. Outputs: `journeys`, split where it must be, and `partials`, always whole."""
+
+    def __init__(self, plan: Plan, journeys_topic: str, partials_topic: str, store: Store) -> None:
+        self._accounts = Accounts(plan, store)
+        self._journeys_topic = journeys_topic
+        self._partials_topic = partials_topic
+        self.outputs = (journeys_topic, partials_topic)
+        self.definitions_hash = plan.hash
+
+    def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
+        """What the records change."""
+        outcome = self._accounts.compute(records)
+        return Work(outcome.rows, _pack(outcome.pending), partial(self._publications, outcome))
+
+    def again(self, pending: bytes) -> Publish:
+        """What the last commit published, from its rows."""
+        return partial(self._publications, self._accounts.again(_unpack_pending(pending)))
+
+    def idle(self, clock_ms: int) -> Work:
+        """Nothing changes; what is covered is said again."""
+        nothing = Pending([], [])
+        return Work([], _pack(nothing), partial(self._publications, self._accounts.again(nothing)))
+
+    def _publications(self, outcome: Outcome, applied: Applied) -> list[Publication]:
+        journeys = self._accounts.journey_records(outcome, applied.tag)
+        partials = self._accounts.partial_records(outcome, applied.tag, applied.applied, applied.clock_ms)
+        found = [Publication(self._partials_topic, partials, whole=True)]
+        return [Publication(self._journeys_topic, journeys, whole=False), *found] if journeys else found

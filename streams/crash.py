@@ -1,0 +1,26 @@
+"""Places where a test may end the process as kill -9 would. Without MILEPOST_CRASH_AT none of them does anything.
+
+`MILEPOST_CRASH_AT=store` ends the process at the first `store`, `store:3` at the third.
+"""
+
+import os
+from typing import Literal, get_args
+
+CrashPoint = Literal[
+    "fence", "claim", "outputs", "restore", "ready", "again", "read", "changelog", "store", "publish", "ack"
+]
+CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
+"""In the order in which an owner passes them; each stands behind the step that it is named for."""
+
+_name, _, _count = os.environ.get("MILEPOST_CRASH_AT", "").partition(":")
+_passes_left = int(_count or 1)
+
+
+def crash_point(name: CrashPoint) -> None:
+    """Ends the process with 137 when the environment names this point; otherwise does nothing."""
+    global _passes_left
+    if name != _name:
+        return
+    _passes_left -= 1
+    if _passes_left == 0:
+        os._exit(137)

@@ -1,0 +1,182 @@
+"""A producer that the broker lets write until the next one takes its place.
+
+The law: starting one with a transactional id fences whoever held that id before, on every partition that the new one
+writes to. No transactions: InitProducerId gives (producer id, epoch), and the broker refuses plain idempotent batches
+of a lower epoch. A commit costs 1 ms this way, 27 ms as a transaction.
+
+What an append did is known exactly or the owner stops: an answer other than an offset is a LostError.
+Private names of aiokafka's producer are used here and nowhere else (`tests/streams/test_fence.py` pins them).
+"""
+
+import asyncio
+import time
+from typing import Any, NamedTuple, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.client import ConnectionGroup, CoordinationType
+from aiokafka.errors import (
+    ConcurrentTransactions,
+    InvalidProducerEpoch,
+    InvalidProducerIdMapping,
+    KafkaError,
+    MessageSizeTooLargeError,
+    NoError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    RecordListTooLargeError,
+    UnknownProducerId,
+    for_code,
+)
+from aiokafka.protocol.transaction import InitProducerIdRequest
+
+from streams.batch import Batch
+from streams.errors import LostError, MismatchError, UnavailableError
+
+REQUEST_TIMEOUT_S = 15.0
+FENCE_S_MAX = 30.0
+CLOSE_S_MAX = 2.0
+EPOCH_MAX = 2**15 - 1
+"""Behind it the broker gives a new producer id, which fences nobody who held the old one."""
+_EPOCH_MARGIN = 10
+_TRANSACTION_TIMEOUT_MS = 60_000  # of a transaction that never begins
+
+REFUSED = (
+    ProducerFenced,
+    InvalidProducerEpoch,
+    OutOfOrderSequenceNumber,
+    InvalidProducerIdMapping,
+    UnknownProducerId,
+)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+
+
+class Appended(NamedTuple):
+    """Where a batch's first record stands, and the broker's time (ms) when it was appended."""
+
+    offset: int
+    written_at: int
+
+
+class FencedProducer:
+    """One owner's producer. Made by `start`; ended by `close`; never used by two owners."""
+
+    def __init__(self, producer: AIOKafkaProducer, transactional_id: str, request_timeout_s: float) -> None:
+        self._producer = producer
+        self._transactional_id = transactional_id
+        self._request_timeout_s = request_timeout_s
+        self._fenced_at = time.monotonic()
+
+    @classmethod
+    async def start(
+        cls, bootstrap: str, transactional_id: str, *, request_timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> Self:
+        """Fences the id's former holder. Raises UnavailableError when no coordinator answers within 30 s."""
+        producer = AIOKafkaProducer(
+            bootstrap_servers=bootstrap.split(","),
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            request_timeout_ms=int(request_timeout_s * 1000),
+        )
+        fenced = cls(producer, transactional_id, request_timeout_s)
+        # aiokafka asks any broker for an id of its own, or with a transactional id insists on transactions. This is
+        # the one place where it takes its id from, so the coordinator's goes in here.
+        producer._sender._maybe_wait_for_pid = fenced._take_place
+        try:
+            await producer.start()
+        except BaseException:
+            await fenced.close()
+            raise
+        return fenced
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(producer id, epoch), as the broker gave them."""
+        state = self._producer._txn_manager
+        return state.producer_id, state.producer_epoch
+
+    def is_due(self, renewal_s: float) -> bool:
+        """Whether its owner should fence itself anew: it is old, or few epochs are left."""
+        return self.age_s() > renewal_s or self.identity[1] >= EPOCH_MAX - _EPOCH_MARGIN
+
+    def age_s(self) -> float:
+        """Seconds since the fence; the broker forgets it some days after."""
+        return time.monotonic() - self._fenced_at
+
+    async def append(self, topic: str, partition: int, batch: Batch) -> Appended:
+        """Sends one record batch and waits until all replicas in sync have it.
+
+        Raises LostError when another owner holds the fence or the outcome is unknown: nothing may be sent, written or
+        published afterwards. Raises MismatchError when the topic takes smaller batches than the table of topics says.
+        """
+        place = f"{topic}/{partition}"
+        try:
+            async with asyncio.timeout(self._request_timeout_s):
+                done = await (await self._producer.send_batch(batch, topic, partition=partition))
+        except REFUSED as error:
+            raise LostError(f"{place}: the broker refused the batch, another owner took over ({error!r})") from error
+        except _TOO_LARGE as error:
+            raise MismatchError(
+                f"{place}: the topic refuses a batch that the table of topics allows. `milepost topics check` tells"
+                " its max.message.bytes."
+            ) from error
+        except (KafkaError, TimeoutError) as error:
+            raise LostError(f"{place}: whether the batch was appended is unknown ({error!r})") from error
+        # -1 is aiokafka's word for a repeated batch whose place the broker has forgotten.
+        if done is None or done.offset < 0:
+            raise LostError(f"{place}: the batch was appended, but where is unknown")
+        return Appended(done.offset, done.timestamp)
+
+    async def close(self) -> None:
+        """Ends it within seconds, also when a batch is still on its way: the next fence refuses that one."""
+        try:
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._producer.stop()
+        except TimeoutError:
+            await self._abandon()
+
+    async def _abandon(self) -> None:
+        """Cuts the connections; stock `stop` waits for its last batch for ever, and leaves the sender running."""
+        await self._producer.client.close()
+        try:
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._producer._sender.close()
+        except TimeoutError:
+            self._producer._sender.sender_task.cancel()
+
+    async def _take_place(self) -> None:
+        """Stands in for the sender's own: gets the identity once, from the transactional id's coordinator."""
+        state = self._producer._txn_manager
+        if state.has_pid():
+            return
+        deadline = time.monotonic() + FENCE_S_MAX
+        while True:
+            answer = await self._init_producer_id()
+            if not isinstance(answer, Exception):
+                self._fenced_at = time.monotonic()
+                state.set_pid_and_epoch(answer.producer_id, answer.producer_epoch)
+                return
+            if time.monotonic() > deadline or not _is_passing(answer):
+                raise UnavailableError(
+                    f"Kafka gave no producer id for {self._transactional_id} ({answer!r}). Look whether the cluster is"
+                    " healthy and, where it has ACLs, whether this user may write with that transactional id."
+                )
+            await asyncio.sleep(0.1)
+
+    async def _init_producer_id(self) -> Any:
+        """The coordinator's answer, or the error that it or the way to it gave."""
+        client = self._producer.client
+        try:
+            node = await client.coordinator_lookup(CoordinationType.TRANSACTION, self._transactional_id)
+            await client.ready(node, group=ConnectionGroup.COORDINATION)
+            request = InitProducerIdRequest(self._transactional_id, _TRANSACTION_TIMEOUT_MS)
+            answer = await client.send(node, request, group=ConnectionGroup.COORDINATION)
+        except KafkaError as error:
+            return error
+        kind = for_code(answer.error_code)
+        return answer if kind is NoError else kind()
+
+
+def _is_passing(error: Exception) -> bool:
+    """Whether asking again may help. ConcurrentTransactions: two owners ask at the same moment."""
+    return isinstance(error, ConcurrentTransactions) or getattr(error, "retriable", False)

@@ -1,0 +1,146 @@
+"""The ingest stage: source records become touchpoints, keyed by account, or dead letters with reason and origin.
+
+Nothing is lost and nothing is decided by the order of arrival: a batch that is read again gives the same records, and
+whoever reads them drops what it has seen (touchpoints by event, dead letters by their id). Budget: 9 µs an event.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from aiokafka.partitioner import murmur2
+
+from streams.errors import MilepostError
+from streams.event import Reason, Rejection, touchpoint_of
+from streams.touchpoint import Touchpoint, encode_touchpoint
+
+_CACHED_ACCOUNTS_MAX = 200_000
+
+Header = tuple[str, bytes]
+
+
+class SourceRecord(Protocol):
+    """What ingest reads of a record; timestamp is the broker's append time in milliseconds."""
+
+    key: bytes | None
+    value: bytes | None
+    offset: int
+    timestamp: int
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record of `dead-letters`: the original bytes under an id that never repeats, why and whence in headers."""
+
+    key: bytes
+    value: bytes | None
+    headers: list[Header]
+
+
+class Routed(msgspec.Struct):
+    """What a batch becomes: (key, value) per partition of `touchpoints`, and dead letters."""
+
+    touchpoints: dict[int, list[tuple[bytes, bytes]]]
+    dead_letters: list[DeadLetter]
+    reject_count_by_reason: dict[Reason, int]
+
+
+class Ingestion:
+    """Routes the batches of one source topic."""
+
+    def __init__(self, topic: str, topic_id: str, stream: str, partition_count: int, future_tolerance_ms: int) -> None:
+        self._topic = topic
+        self._topic_id = topic_id
+        self._stream = stream
+        self._partition_count = partition_count
+        self._future_tolerance_ms = future_tolerance_ms
+        self._partition_by_account: dict[bytes, int] = {}
+
+    def route(self, partition: int, records: Sequence[SourceRecord]) -> Routed:
+        """What the records of one source partition become."""
+        routed = Routed({}, [], {})
+        for record in records:
+            origin = (self._topic, partition, record.offset)
+            found = touchpoint_of(record.value, self._stream, record.timestamp, origin, self._future_tolerance_ms)
+            if isinstance(found, Touchpoint):
+                account = found.account.encode()
+                place = self._partition_by_account.get(account)
+                if place is None:
+                    place = self._place_of(account)
+                routed.touchpoints.setdefault(place, []).append((account, encode_touchpoint(found)))
+            else:
+                routed.dead_letters.append(self._dead_letter(record, partition, found))
+                counts = routed.reject_count_by_reason
+                counts[found.reason] = counts.get(found.reason, 0) + 1
+        return routed
+
+    def _place_of(self, account: bytes) -> int:
+        """The account's partition, as every Kafka client's default partitioner has it."""
+        if len(self._partition_by_account) >= _CACHED_ACCOUNTS_MAX:
+            self._partition_by_account.clear()
+        place: int = (murmur2(account) & 0x7FFFFFFF) % self._partition_count
+        self._partition_by_account[account] = place
+        return place
+
+    def _dead_letter(self, record: SourceRecord, partition: int, rejection: Rejection) -> DeadLetter:
+        headers: list[Header] = [
+            ("reason", rejection.reason.value.encode()),
+            ("detail", rejection.detail.encode(errors="replace")),
+            ("topic", self._topic.encode()),
+            ("partition", b"%d" % partition),
+            ("offset", b"%d" % record.offset),
+        ]
+        if record.key is not None:
+            headers.append(("key", record.key))
+        return DeadLetter(b"%b:%d:%d" % (self._topic_id.encode(), partition, record.offset), record.value, headers)
+
+
+class RejectLimitError(MilepostError):
+    """Too many records are rejected: the source or its mapping is wrong, not single records."""
+
+
+class RejectLimits:
+    """Stops a worker whose input turns bad, before it has turned a whole topic into dead letters.
+
+    ratio_max: share of rejects among the last `window` records, judged once there are `sample_min` of them.
+    run_max: rejects one after the other. `counts_no_account`: whether an event without an account is such a reject.
+    """
+
+    def __init__(self, ratio_max: float, run_max: int, window: int, *, counts_no_account: bool) -> None:
+        self._ratio_max = ratio_max
+        self._run_max = run_max
+        self._window = window
+        self._sample_min = min(window, 1_000)
+        self._ignored = set() if counts_no_account else {Reason.NO_ACCOUNT}
+        self._blocks: deque[tuple[int, int]] = deque()
+        self._record_count = self._reject_count = self._run = 0
+
+    def judge(self, record_count: int, reject_count_by_reason: dict[Reason, int], detail: str) -> None:
+        """Takes note of a batch before anything of it is written; raises RejectLimitError when it is too much."""
+        rejects = sum(count for reason, count in reject_count_by_reason.items() if reason not in self._ignored)
+        self._run = self._run + rejects if rejects == record_count else 0
+        self._blocks.append((record_count, rejects))
+        self._record_count += record_count
+        self._reject_count += rejects
+        while self._record_count - self._blocks[0][0] >= self._window:
+            old_records, old_rejects = self._blocks.popleft()
+            self._record_count -= old_records
+            self._reject_count -= old_rejects
+        ratio = self._reject_count / max(1, self._record_count)
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(reject_count_by_reason.items()))
+        if self._run >= self._run_max:
+            self._stop(f"the last {self._run} records were all rejected (limit {self._run_max})", reasons, detail)
+        if self._record_count >= self._sample_min and ratio > self._ratio_max:
+            self._stop(
+                f"{self._reject_count} of the last {self._record_count} records were rejected, {ratio:.0%} "
+                f"(limit {self._ratio_max:.0%})",
+                reasons,
+                detail,
+            )
+
+    def _stop(self, what: str, reasons: str, detail: str) -> None:
+        raise RejectLimitError(
+            f"ingest stops: {what}; in this batch: {reasons}; for example {detail}. Nothing of this batch was written "
+            f"and nothing is lost. Mend the source or its mapping, or raise MILEPOST_REJECT_RATIO_MAX or "
+            f"MILEPOST_REJECT_RUN_MAX, and start again"
+        )

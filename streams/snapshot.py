@@ -1,0 +1,201 @@
+"""The `snapshots` topic: the live result of each analysis as users read it. Key: the analysis' name. Value: JSON.
+
+Shares are percent with two decimals, rounded half up; a share of nothing is null. A reader keeps, per analysis, the
+highest tag. `docs/formats.md` says the same in words, `schemas/snapshot.v1.json` is exported from here.
+"""
+
+from typing import Any
+
+import msgspec
+
+FORMAT = 1
+
+Share = float | None
+
+
+class SnapshotTag(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """Which snapshot is newer: the offset of its writer's claim, then the writer's own count. Higher is newer."""
+
+    claim_offset: int
+    counter: int
+
+
+class NodeFigures(msgspec.Struct, frozen=True, array_like=True):
+    """A node of a canvas.
+
+    count: in the definition's metric; a value is decimal text. of_total, of_start, of_previous: percent of the
+    containers in all, of those at the start node, of those that reach a parent. fallout: containers that reach the
+    node and follow none of its arrows; null without arrows. second and final_fallout are null in format 1.
+    """
+
+    count: int | str
+    second: None
+    of_total: Share
+    of_start: Share
+    of_previous: Share
+    fallout: int | None
+    final_fallout: None
+
+
+class ArrowFigures(msgspec.Struct, frozen=True, array_like=True):
+    """An arrow of a canvas: containers that follow it, and their percentage of those at its origin."""
+
+    containers: int
+    share: Share
+
+
+class CanvasBody(msgspec.Struct, frozen=True):
+    """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order."""
+
+    total: int
+    nodes: dict[str, NodeFigures]
+    arrows: dict[str, ArrowFigures]
+
+
+class CohortRow(msgspec.Struct, frozen=True, array_like=True):
+    """The containers included in one period; `cells[k]` of them returned k periods later (churn: did not).
+
+    Null where the period has not begun; with churn also where it is not over.
+    """
+
+    label: str
+    included: int
+    cells: list[int | None]
+
+
+class CohortBody(msgspec.Struct, frozen=True):
+    """rows: periods in order, those with included containers. shares: of `included`, parallel to the rows' cells.
+
+    partial_from: per row the first k whose period is not over, null when all are. average: per k the mean share over
+    the rows whose period is over.
+    """
+
+    rows: list[CohortRow]
+    shares: list[list[Share]]
+    partial_from: list[int | None]
+    average: list[Share]
+    granularity: str
+    mode: str
+
+
+class FlowItem(msgspec.Struct, frozen=True, array_like=True):
+    """A value of the dimension (or the anchor's title) and how many paths lead through it."""
+
+    item: str
+    count: int
+
+
+class FlowMore(msgspec.Struct, frozen=True, array_like=True):
+    """The items of a column that are not shown: how many items, and paths through them (null for containers)."""
+
+    item_count: int
+    count: int | None
+
+
+class FlowExit(msgspec.Struct, frozen=True, array_like=True):
+    """Paths that end at an item (null: at one not shown) in a direction: 1 onward, -1 back, where it is an entry."""
+
+    item: str | None
+    direction: int
+    count: int
+
+
+class FlowColumn(msgspec.Struct, frozen=True):
+    """The items `step` steps from the anchor, most frequent first; before the anchor the step is negative."""
+
+    step: int
+    items: list[FlowItem]
+    more: FlowMore
+    exits: list[FlowExit]
+
+
+class FlowLink(msgspec.Struct, frozen=True, array_like=True):
+    """Paths that go on, away from the anchor, from `origin` to `target`; null is the items not shown."""
+
+    from_step: int
+    origin: str | None
+    to_step: int
+    target: str | None
+    count: int
+
+
+class FlowSequence(msgspec.Struct, frozen=True, array_like=True):
+    """A whole path: the values before the anchor, nearest first; those from the anchor on; how often."""
+
+    back: list[str]
+    fore: list[str]
+    count: int
+
+
+class FlowBody(msgspec.Struct, frozen=True):
+    """total: anchor occurrences, or with `count: containers` distinct containers (then sequences is null).
+
+    Of every item with k paths: k = onward links + onward exits, unless its column is the last; the same back.
+    """
+
+    total: int
+    columns: list[FlowColumn]
+    links: list[FlowLink]
+    sequences: list[FlowSequence] | None
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What every snapshot says of itself.
+
+    mode: the definition but for name, title, kind and container. range: first and last day, null for all.
+    applied: per partition of the touchpoints the offset of the last one contained. watermark_ms: event time believed
+    complete, null before the first event; for display only. Times are milliseconds UTC.
+    """
+
+    format: int = FORMAT
+    analysis: str
+    title: str
+    version: str
+    container: str
+    zone: str
+    mode: dict[str, Any]
+    range: tuple[str, str] | None
+    tag: SnapshotTag
+    clock_ms: int
+    watermark_ms: int | None
+    applied: dict[str, int]
+    definitions_hash: str
+
+
+class CanvasSnapshot(_Head, frozen=True, kw_only=True, tag="canvas"):
+    """The live result of a canvas."""
+
+    body: CanvasBody
+
+
+class CohortSnapshot(_Head, frozen=True, kw_only=True, tag="cohort"):
+    """The live result of a cohort table."""
+
+    body: CohortBody
+
+
+class FlowSnapshot(_Head, frozen=True, kw_only=True, tag="flow"):
+    """The live result of a flow."""
+
+    body: FlowBody
+
+
+Body = CanvasBody | CohortBody | FlowBody
+Snapshot = CanvasSnapshot | CohortSnapshot | FlowSnapshot
+
+SNAPSHOT_BY_BODY: dict[type, type[CanvasSnapshot] | type[CohortSnapshot] | type[FlowSnapshot]] = {
+    CanvasBody: CanvasSnapshot,
+    CohortBody: CohortSnapshot,
+    FlowBody: FlowSnapshot,
+}
+
+encode_snapshot = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Snapshot).decode
+
+
+def decode_snapshot(value: bytes) -> Snapshot:
+    """A snapshot from a record's value. Raises ValueError for what is none of format 1."""
+    snapshot: Snapshot = _decode(value)
+    if snapshot.format != FORMAT:
+        raise ValueError(f"a snapshot of format {snapshot.format}; this milepost reads {FORMAT}")
+    return snapshot

@@ -1,0 +1,88 @@
+"""What a stage is to the commit protocol: it computes; the writer commits and publishes.
+
+The law: a stage reads the store and never writes it, reads no clock, and publishes only what the rows of its commit
+say. Then computing again after a crash, or publishing again, gives the same.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from streams.partials import Tag
+from streams.store import Row, Store
+
+
+class Record(Protocol):
+    """One record of an input, as aiokafka gives it. `timestamp` is the broker's append time in milliseconds."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What the state contains after a commit: its tag, the last offset per input topic, and the committed clock."""
+
+    tag: Tag
+    applied: dict[str, int]
+    clock_ms: int
+
+
+class Publication(NamedTuple):
+    """Records for one output, for the partition that the stage owns.
+
+    whole: they must be one record batch, so that a reader who sees the last has seen all. Otherwise the writer may
+    split them by size.
+    """
+
+    topic: str
+    records: list[Row]
+    whole: bool
+
+
+Publish = Callable[[Applied], list[Publication]]
+
+
+class Work(NamedTuple):
+    """What a batch changes.
+
+    rows: changelog rows; of one key the last counts. pending: what `Stage.again` needs to publish the same once more.
+    publish: the publications, given what they cover. It may be called more than once and must not mind.
+    """
+
+    rows: list[Row]
+    pending: bytes
+    publish: Publish
+
+
+class Stage(Protocol):
+    """One partition of a stateful stage.
+
+    outputs: every topic that it publishes to; each is fenced. definitions_hash: what the rows were computed with; it
+    stands in every commit, and a worker with another one refuses the partition.
+    """
+
+    @property
+    def outputs(self) -> tuple[str, ...]: ...
+    @property
+    def definitions_hash(self) -> str: ...
+
+    def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
+        """What `records`, in the order of their offsets, change. May be called again with fewer of them."""
+
+    def again(self, pending: bytes) -> Publish:
+        """The publications of the last commit, from the rows as they are."""
+
+    def idle(self, clock_ms: int) -> Work:
+        """The work of a commit without input: its publications still say what is covered."""
+
+
+StageFactory = Callable[[int, Store], Stage]

@@ -1,0 +1,451 @@
+"""One owner of one partition: the only thing that appends to its changelog, writes its store and publishes for it.
+
+The law is the commit protocol (`docs/architecture.md`, "One batch of one partition"), whose rules are named where the
+code keeps them: claim_first, fence, fence_outputs_before_ready, restore_to_claim, discard_stale_disk,
+ready_behind_claim, publish_again, read_from_applied, commit_is_one_batch, check_base_offset, publish_after_commit,
+tag_is_commit_offset, renew_fence, fresh_heartbeat, split_input_not_rows. Change none without the model
+(`tests/streams/protocol_model.py`).
+
+A writer that failed once, in whatever step, writes nothing more; its successor restores.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from operator import attrgetter
+
+import msgspec
+
+from streams.batch import Batch, BatchTooLargeError, batches_of, one_batch
+from streams.crash import crash_point
+from streams.errors import LostError, MismatchError, UsageError
+from streams.fence import Appended, FencedProducer
+from streams.partials import Tag
+from streams.protocol_rows import (
+    CLAIM_KEY,
+    COMMIT_KEY,
+    FENCE_KEY,
+    READY_KEY,
+    CommitRow,
+    Input,
+    decode_commit,
+    encode_commit,
+)
+from streams.restore import Changelog, bounds_of, restore
+from streams.stage import Applied, Publication, Publish, Record, Stage, StageFactory, Work
+from streams.store import Position, Row, Store
+
+
+class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the writers of all partitions of a stage have in common.
+
+    name: the stage's, part of its transactional ids. topic_id_by_name: of the changelog and of every input.
+    """
+
+    name: str
+    bootstrap: str
+    changelog: str
+    inputs: tuple[str, ...]
+    topic_id_by_name: dict[str, str]
+    generation: int
+    session_timeout_s: float = 10.0
+    idle_commit_s: float = 3600.0
+    fence_renewal_s: float = 86_400.0
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """What one commit took, in seconds, for metrics and benchmarks."""
+
+    record_count: int
+    row_count: int
+    compute_s: float
+    append_s: float
+    store_s: float
+    publish_s: float
+
+
+class _State(Enum):
+    NEW = "not opened yet"
+    OPENING = "being opened"
+    READY = "ready"
+    FAILED = "failed before"
+    CLOSED = "closed"
+
+
+class _Prepared(msgspec.Struct):
+    """A commit that is known to fit: its rows, its batches, what it makes of the state."""
+
+    row: CommitRow
+    rows: list[Row]
+    changelog: Batch
+    outputs: list[tuple[str, Batch]]
+    record_count: int
+    compute_s: float
+
+
+_timestamp = attrgetter("timestamp")
+
+
+class Writer:
+    """open, then any number of process, idle, renew and tend, then close. Safe to call from several tasks."""
+
+    def __init__(
+        self,
+        plan: WriterPlan,
+        partition: int,
+        open_store: Callable[[], Store],
+        make_stage: StageFactory,
+        heartbeat: Callable[[], float],
+        on_commit: Callable[[Committed], None] | None = None,
+    ) -> None:
+        """heartbeat: when (time.monotonic) the group was last heard to know us as a member."""
+        self._plan = plan
+        self._partition = partition
+        self._open_store = open_store
+        self._make_stage = make_stage
+        self._heartbeat = heartbeat
+        self._on_commit = on_commit
+        self._state = _State.NEW
+        self._turn = asyncio.Lock()
+        self._fence: FencedProducer | None = None
+        self._store: Store | None = None
+        self._stage: Stage
+        self._position: Position | None = None
+        self._row: CommitRow
+        self._epoch = self._expected = -1
+        self._acknowledged_ms = 0
+        self._committed_at = 0.0
+        self._appended_at_by_output: dict[str, float] = {}
+
+    # --- what others may know
+
+    @property
+    def applied(self) -> dict[str, int]:
+        """The last offset that is inside the state, per input."""
+        return {topic: each.applied for topic, each in self._row.input_by_topic.items()}
+
+    @property
+    def stage(self) -> Stage:
+        """The stage of the partition; for reading."""
+        return self._stage
+
+    def start_offset(self, topic: str) -> int:
+        """Where the input is to be read from (rule read_from_applied), whatever its consumer group committed."""
+        return self._row.input_by_topic[topic].applied + 1
+
+    # --- the steps
+
+    async def open(self) -> None:
+        """Takes the partition over and brings its state up to the last commit.
+
+        Raises LostError when another owner came in between, MismatchError when going on would corrupt.
+        """
+        async with self._turn:
+            with self._step(_State.NEW):
+                self._state = _State.OPENING
+                await self._take_over()
+                self._state = _State.READY
+                await self._commit(self._prepare_idle())
+
+    async def process(self, records: Sequence[Record]) -> None:
+        """Applies records of one input, the next ones in its order: computes, commits, publishes.
+
+        When it returns they need never be read again.
+        """
+        async with self._turn:
+            with self._step(_State.READY):
+                crash_point("read")
+                self._require_next(records)
+                await self._apply(records)
+
+    async def idle(self) -> None:
+        """A commit without input, so that readers get covers and the clock goes on."""
+        async with self._turn:
+            with self._step(_State.READY):
+                await self._commit(self._prepare_idle())
+
+    async def renew(self) -> None:
+        """Fences itself anew, for the broker forgets a fence in time (rule renew_fence)."""
+        async with self._turn:
+            with self._step(_State.READY):
+                self._check()
+                former, self._fence = self._fence, None
+                if former is not None:
+                    await former.close()
+                claim = await self._claim()
+                if claim.offset != self._expected:
+                    raise LostError(f"{self}: the new claim stands at {claim.offset}, expected {self._expected}")
+                await self._confirm(claim)
+
+    async def tend(self) -> None:
+        """Does what is due; to be called about every second."""
+        if self._state is not _State.READY or self._fence is None:
+            return
+        now = time.monotonic()
+        if self._fence.is_due(self._plan.fence_renewal_s):
+            await self.renew()
+        if now - self._committed_at > self._plan.idle_commit_s:
+            await self.idle()
+        await self._keep_fences(now)
+
+    async def close(self, patience_s: float) -> None:
+        """Lets the step in flight end within `patience_s`; afterwards nothing of this epoch is written.
+
+        A step that takes longer goes on computing, and fails where it would write; the next fence covers the rest.
+        """
+        try:
+            async with asyncio.timeout(patience_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            pass
+        self._state = _State.CLOSED
+        if self._fence is not None:
+            await self._fence.close()
+        if self._store is not None:
+            self._store.close()
+
+    # --- taking over
+
+    async def _take_over(self) -> None:
+        claim = await self._claim()
+        self._store = self._open_store()
+        self._position = await restore(self._store, self._plan.bootstrap, self._changelog(), claim)
+        crash_point("restore")
+        self._stage = self._make_stage(self._partition, self._store)
+        self._row, is_first = await self._restored_row()
+        await self._confirm(claim)
+        if not is_first:
+            await self._publish_again()
+
+    async def _claim(self) -> Appended:
+        """Rules fence and claim_first: from here on no former owner can append to the changelog, and what it did
+        append stands before the claim."""
+        transactional_id = f"{self._plan.changelog}-{self._plan.name}-{self._plan.generation}-{self._partition}"
+        self._fence = await FencedProducer.start(self._plan.bootstrap, transactional_id)
+        crash_point("fence")
+        claim = await self._append(self._plan.changelog, one_batch([(CLAIM_KEY, transactional_id.encode())]))
+        self._epoch = claim.offset
+        crash_point("claim")
+        return claim
+
+    async def _confirm(self, claim: Appended) -> None:
+        """Rules fence_outputs_before_ready and ready_behind_claim."""
+        for topic in self._stage.outputs:
+            # A partition of an output that has not seen the new epoch still takes the former owner's word.
+            await self._append_fence(topic)
+        crash_point("outputs")
+        ready = await self._append(self._plan.changelog, one_batch([(READY_KEY, b"%d" % claim.offset)]))
+        if ready.offset != claim.offset + 1:
+            raise LostError(
+                f"{self}: ready stands at {ready.offset}, the claim at {claim.offset}; something else was appended"
+            )
+        self._expected = ready.offset + 1
+        self._acknowledged_ms = ready.written_at
+        crash_point("ready")
+
+    async def _restored_row(self) -> tuple[CommitRow, bool]:
+        """The last commit's row, or what stands for it before the first commit; and whether it is the latter."""
+        assert self._store is not None
+        bounds_by_topic = await bounds_of(self._plan.bootstrap, self._plan.inputs, self._partition)
+        (stored,) = self._store.get([COMMIT_KEY])
+        if stored is None:
+            inputs = {
+                topic: Input(bounds.start - 1, self._plan.topic_id_by_name[topic])
+                for topic, bounds in bounds_by_topic.items()
+            }
+            return CommitRow(self._epoch, inputs, 0, self._stage.definitions_hash, b""), True
+        row = decode_commit(stored)
+        self._require_definitions(row)
+        for topic, bounds in bounds_by_topic.items():
+            self._require_input(topic, row.input_by_topic.get(topic), bounds.start, bounds.end)
+        return row, False
+
+    def _require_definitions(self, row: CommitRow) -> None:
+        if row.definitions_hash != self._stage.definitions_hash:
+            raise MismatchError(
+                f"{self}: its state was computed with the definition set {row.definitions_hash}, this worker has"
+                f" {self._stage.definitions_hash}. Start the worker with the set that was applied before, or compute"
+                " anew under another --generation or --prefix."
+            )
+
+    def _require_input(self, topic: str, found: Input | None, start: int, end: int) -> None:
+        """Rule read_from_applied: the next record must still be there, or be the next to come."""
+        topic_id = self._plan.topic_id_by_name[topic]
+        if found is None or found.topic_id != topic_id:
+            raise MismatchError(
+                f"{self}: its state contains {found} of {topic}, but that topic's id is {topic_id}: it was deleted and"
+                " made again. Compute anew under another --generation or --prefix."
+            )
+        if not start - 1 <= found.applied <= end - 1:
+            raise MismatchError(
+                f"{self}: its state contains {topic} up to offset {found.applied}, but the topic holds {start} to"
+                f" {end - 1}. Records in between are gone, so the numbers would be wrong. Restore the topic, or compute"
+                " anew under another --generation or --prefix."
+            )
+
+    async def _publish_again(self) -> None:
+        """Rule publish_again: a crash may have swallowed what the last commit had to publish."""
+        assert self._position is not None
+        applied = self._applied(self._row, self._position.commit_offset)
+        await self._publish(self._outputs(self._stage.again(self._row.pending), applied))
+        crash_point("again")
+
+    # --- one commit
+
+    async def _apply(self, records: Sequence[Record]) -> None:
+        """Rule split_input_not_rows: too large a commit is never cut; half of its input is computed instead."""
+        try:
+            prepared = self._prepare(records)
+        except BatchTooLargeError as error:
+            if len(records) == 1:
+                place = f"{records[0].topic}/{self._partition} offset {records[0].offset}"
+                raise UsageError(
+                    f"The record at {place} changes more than one commit can hold ({error}). Simplify the definitions"
+                    " that it matches, or correct it at its source."
+                ) from error
+            prepared = None
+        if prepared is not None:
+            await self._commit(prepared)
+            return
+        middle = len(records) // 2
+        await self._apply(records[:middle])
+        await self._apply(records[middle:])
+
+    def _prepare(self, records: Sequence[Record]) -> _Prepared:
+        started = time.perf_counter()
+        clock_ms = max(self._row.clock_ms, max(map(_timestamp, records)))
+        work = self._stage.compute(records, clock_ms)
+        topic = records[0].topic
+        was = self._row.input_by_topic
+        inputs = was | {topic: Input(records[-1].offset, was[topic].topic_id)}
+        return self._prepared(work, inputs, clock_ms, len(records), started)
+
+    def _prepare_idle(self) -> _Prepared:
+        # Without input the clock learns the time from the broker's word on the previous append.
+        clock_ms = max(self._row.clock_ms, self._acknowledged_ms)
+        work = self._stage.idle(clock_ms)
+        return self._prepared(work, self._row.input_by_topic, clock_ms, 0, time.perf_counter())
+
+    def _prepared(
+        self, work: Work, inputs: dict[str, Input], clock_ms: int, record_count: int, started: float
+    ) -> _Prepared:
+        """Builds every batch before the first is sent, so that all are known to fit. Raises BatchTooLargeError."""
+        row = CommitRow(self._epoch, inputs, clock_ms, self._stage.definitions_hash, work.pending)
+        # First, so that the batch's base offset is the offset of a row that compaction keeps (tag_is_commit_offset).
+        rows: list[Row] = [(COMMIT_KEY, encode_commit(row)), *work.rows]
+        changelog = one_batch(rows)
+        outputs = self._outputs(work.publish, self._applied(row, self._expected))
+        return _Prepared(row, rows, changelog, outputs, record_count, time.perf_counter() - started)
+
+    async def _commit(self, prepared: _Prepared) -> None:
+        assert self._store is not None
+        begun = time.perf_counter()
+        # Rule commit_is_one_batch: Kafka appends it whole or not at all.
+        appended = await self._append(self._plan.changelog, prepared.changelog)
+        # Rule check_base_offset: anything else in the log means another owner, and a restore would count it.
+        if appended.offset != self._expected:
+            raise LostError(f"{self}: the commit stands at {appended.offset}, expected {self._expected}")
+        crash_point("changelog")
+        self._check()
+        logged = time.perf_counter()
+        self._write(prepared, appended)
+        crash_point("store")
+        written = time.perf_counter()
+        # Rule publish_after_commit: what readers see can not be taken back.
+        await self._publish(prepared.outputs)
+        crash_point("publish")
+        if self._on_commit is not None:
+            times = logged - begun, written - logged, time.perf_counter() - written
+            self._on_commit(Committed(prepared.record_count, len(prepared.rows), prepared.compute_s, *times))
+
+    def _write(self, prepared: _Prepared, appended: Appended) -> None:
+        """Rows and position in one step, on top of the position that this writer left."""
+        assert self._store is not None
+        next_offset = appended.offset + len(prepared.rows)
+        changelog = self._changelog()
+        position = Position(next_offset, appended.offset, appended.written_at, changelog.topic_id, changelog.generation)
+        self._store.write(prepared.rows, position, self._position)
+        self._position, self._row, self._expected = position, prepared.row, next_offset
+        self._acknowledged_ms, self._committed_at = appended.written_at, time.monotonic()
+
+    def _outputs(self, publish: Publish, applied: Applied) -> list[tuple[str, Batch]]:
+        return [
+            (publication.topic, batch)
+            for publication in map(self._require_fenced, publish(applied))
+            for batch in batches_of(publication.records, whole=publication.whole)
+        ]
+
+    def _require_fenced(self, publication: Publication) -> Publication:
+        if publication.topic not in self._stage.outputs:
+            raise RuntimeError(f"{publication.topic} is no output of the stage, so a former owner may write to it")
+        return publication
+
+    async def _publish(self, outputs: list[tuple[str, Batch]]) -> None:
+        """Commit n + 1 begins only after all of these are acknowledged."""
+        await asyncio.gather(*(self._append(topic, batch) for topic, batch in outputs))
+        now = time.monotonic()
+        self._appended_at_by_output.update((topic, now) for topic, _ in outputs)
+
+    async def _keep_fences(self, now: float) -> None:
+        """An output that is seldom published to gets a fence record, for the broker forgets idle producers."""
+        for topic, appended_at in list(self._appended_at_by_output.items()):
+            if now - appended_at > self._plan.idle_commit_s:
+                async with self._turn:
+                    with self._step(_State.READY):
+                        await self._append_fence(topic)
+
+    async def _append_fence(self, topic: str) -> None:
+        await self._append(topic, one_batch([(FENCE_KEY, b"%d" % self._epoch)]))
+        self._appended_at_by_output[topic] = time.monotonic()
+
+    # --- what every step needs
+
+    @contextmanager
+    def _step(self, allowed: _State) -> Iterator[None]:
+        """Only from the state that allows it; whatever goes wrong inside, nothing more is written."""
+        if self._state is not allowed:
+            raise LostError(f"{self} is {self._state.value}")
+        try:
+            yield
+        except BaseException:
+            if self._state is not _State.CLOSED:
+                self._state = _State.FAILED
+            raise
+
+    def _check(self) -> None:
+        """Rule fresh_heartbeat: whoever was not heard of for a session timeout may have a successor by now. A second
+        line of defence, for pauses longer than the broker remembers a fence."""
+        if self._state not in (_State.OPENING, _State.READY):
+            raise LostError(f"{self} is {self._state.value}")
+        age_s = time.monotonic() - self._heartbeat()
+        if age_s > self._plan.session_timeout_s:
+            raise LostError(f"{self}: the last group heartbeat is {age_s:.1f} s old")
+
+    async def _append(self, topic: str, batch: Batch) -> Appended:
+        assert self._fence is not None
+        self._check()
+        return await self._fence.append(topic, self._partition, batch)
+
+    def _require_next(self, records: Sequence[Record]) -> None:
+        """Records are applied once and in order; one that is missing is an error, never a gap."""
+        first, last = records[0], records[-1]
+        expected = self.start_offset(first.topic)
+        if first.offset != expected or last.offset - first.offset != len(records) - 1:
+            raise MismatchError(
+                f"{self}: got offsets {first.offset} to {last.offset} ({len(records)} records) of {first.topic},"
+                f" expected those from {expected} on without a gap. The topic lost records, or something other than"
+                " milepost writes transactions to it."
+            )
+
+    def _applied(self, row: CommitRow, commit_offset: int) -> Applied:
+        applied = {topic: each.applied for topic, each in row.input_by_topic.items()}
+        return Applied(Tag(self._plan.generation, commit_offset), applied, row.clock_ms)
+
+    def _changelog(self) -> Changelog:
+        name = self._plan.changelog
+        return Changelog(name, self._partition, self._plan.topic_id_by_name[name], self._plan.generation)
+
+    def __str__(self) -> str:
+        return f"The owner of partition {self._partition} of {self._plan.name}"

@@ -1,0 +1,27 @@
+"""Runs touchpoints through the accounts stage and reads the cells back, for tests that say them by hand."""
+
+from typing import Any
+
+from state.accounts import Accounts
+from state.plan import Plan
+from streams.partials import decode_cell
+from streams.touchpoint import Touchpoint
+from tests.state.memory_store import MemoryStore
+from tests.state.worlds import Record, definition_set
+
+
+def cells_of(store: MemoryStore) -> dict[tuple[Any, ...], int]:
+    """Cell → contribution, of a store with one analysis; lists inside cells as tuples."""
+    return {_frozen(decode_cell(key[1:])[1]): int(value) for key, value in store.scan(b"c")}
+
+
+def cells(analysis: dict[str, Any], *batches: list[Touchpoint], zone: str = "UTC") -> dict[tuple[Any, ...], int]:
+    """The cells of one analysis after these batches."""
+    plan, store = Plan(definition_set([{"name": "it", **analysis}], zone)), MemoryStore()
+    for batch in batches:
+        store.apply(Accounts(plan, store).compute([Record(t) for t in batch]).rows)
+    return cells_of(store)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(part) for part in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,163 @@
+"""One contract for every store: the one on RocksDB and the one in memory do the same, whatever is written."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.store import RocksStore
+from streams.errors import UnavailableError
+from streams.store import Position, Row, Store
+from tests.state.memory_store import MemoryStore
+
+Opened = Callable[[], Store]
+
+
+def position(number: int) -> Position:
+    return Position(number, number, 0, "id", 0)
+
+
+@pytest.fixture(params=["rocks", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    opened: Store = RocksStore(tmp_path / "rows") if request.param == "rocks" else MemoryStore()
+    yield opened
+    opened.close()
+
+
+def test_a_new_store_stands_nowhere_and_holds_nothing(store: Store) -> None:
+    """An empty store has no position, no rows and no neighbours."""
+    assert store.position() is None
+    assert store.get([b"a", b"!position"]) == [None, None]
+    assert list(store.scan(b"")) == []
+    assert store.floor(b"", b"z") is None
+    assert store.after(b"", b"") is None
+
+
+def test_rows_and_position_are_written_together(store: Store) -> None:
+    """A write is visible to every way of reading."""
+    store.write([(b"a", b"1"), (b"b", b"2"), (b"c", b"3")], position(1), None)
+    store.write([(b"b", None), (b"c", b"9"), (b"c", b"4")], position(2), position(1))
+    assert store.position() == position(2)
+    assert store.get([b"c", b"a", b"b", b"a"]) == [b"4", b"1", None, b"1"]
+    assert list(store.scan(b"")) == [(b"a", b"1"), (b"c", b"4")]
+    assert store.get([]) == []
+
+
+def test_a_write_from_another_position_is_refused(store: Store) -> None:
+    """Whoever lost count of the store may not write to it, and nothing of the attempt stays."""
+    store.write([(b"a", b"1")], position(1), None)
+    with pytest.raises(RuntimeError):
+        store.write([(b"a", b"2")], position(2), None)
+    with pytest.raises(RuntimeError):
+        store.write([(b"a", b"2")], position(3), position(2))
+    assert (store.position(), store.get([b"a"])) == (position(1), [b"1"])
+
+
+def test_the_position_is_no_row(store: Store) -> None:
+    """What the store remembers for itself is not found by any reading, even of the protocol's prefix."""
+    store.write([(b"!commit", b"c"), (b"!ready", b"r")], position(1), None)
+    assert list(store.scan(b"!")) == [(b"!commit", b"c"), (b"!ready", b"r")]
+    assert store.after(b"!", b"!commit") == (b"!ready", b"r")
+    assert store.floor(b"!", b"!position~") == (b"!commit", b"c")
+
+
+def test_wiping_forgets_everything(store: Store) -> None:
+    """After a wipe the store is as new and takes a first write."""
+    store.write([(b"a", b"1")], position(1), None)
+    store.wipe()
+    assert (store.position(), list(store.scan(b""))) == (None, [])
+    store.write([(b"b", b"2")], position(7), None)
+    assert list(store.scan(b"")) == [(b"b", b"2")]
+
+
+short = st.lists(st.sampled_from(b"\x00a\xfe\xff"), max_size=3).map(bytes)
+key = short.map(lambda tail: b"k" + tail)
+batches = st.lists(st.lists(st.tuples(key, st.none() | short), max_size=8), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(batches=batches, prefix=short | key, at=short | key)
+def test_differential_rocks_equals_memory(batches: list[list[Row]], prefix: bytes, at: bytes) -> None:
+    """Both implementations answer every question alike, at prefixes and keys that end in the highest byte too."""
+    folder = Path(tempfile.mkdtemp(prefix="milepost-store-"))
+    rocks, memory = RocksStore(folder / "rows"), MemoryStore()
+    try:
+        for number, rows in enumerate(batches):
+            for store in (rocks, memory):
+                store.write(rows, position(number), position(number - 1) if number else None)
+        assert list(rocks.scan(prefix)) == list(memory.scan(prefix))
+        assert rocks.floor(prefix, at) == memory.floor(prefix, at)
+        assert rocks.after(prefix, at) == memory.after(prefix, at)
+        assert rocks.get([at, prefix, at]) == memory.get([at, prefix, at])
+    finally:
+        rocks.close()
+        shutil.rmtree(folder)
+
+
+def test_closed_rows_are_there_when_opened_again(tmp_path: Path) -> None:
+    """Closing writes to disk what the missing write-ahead log did not."""
+    first = RocksStore(tmp_path / "rows")
+    first.write([(b"a", b"1")], position(1), None)
+    first.close()
+    second = RocksStore(tmp_path / "rows")
+    assert (second.position(), second.get([b"a"])) == (position(1), [b"1"])
+    second.close()
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    """Two owners never share a folder; the message says what to do."""
+    holder = RocksStore(tmp_path / "rows")
+    with pytest.raises(UnavailableError, match="another process"):
+        RocksStore(tmp_path / "rows")
+    holder.close()
+
+
+def test_a_folder_that_can_not_be_read_is_begun_anew(tmp_path: Path) -> None:
+    """Broken files cost a restore, not the worker: the changelog has the rows."""
+    first = RocksStore(tmp_path / "rows")
+    first.write([(b"a", b"1")], position(1), None)
+    first.close()
+    (tmp_path / "rows" / "CURRENT").write_text("nonsense")
+    second = RocksStore(tmp_path / "rows")
+    assert (second.position(), second.get([b"a"])) == (None, [None])
+    second.close()
+
+
+WRITE_UNTIL_KILLED = """
+import sys
+from pathlib import Path
+from state.store import RocksStore
+from streams.store import Position
+store, before = RocksStore(Path(sys.argv[1])), None
+for number in range(1_000_000):
+    rows = [(b"k%07d%03d" % (number, each), b"v" * 300) for each in range(100)] + [(b"last", b"%d" % number)]
+    now = Position(number, number, 0, "id", 0)
+    store.write(rows, now, before)
+    before = now
+    if number == 3000:
+        print("enough", flush=True)
+"""
+
+
+def test_kill_9_leaves_a_whole_commit(tmp_path: Path) -> None:
+    """Without a write-ahead log the disk holds an earlier commit with all of its rows, and none of a later one."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITE_UNTIL_KILLED, str(tmp_path / "rows")], stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    assert writer.stdout.readline() == b"enough\n"
+    writer.kill()
+    writer.wait()
+    writer.stdout.close()
+    store = RocksStore(tmp_path / "rows")
+    reached = store.position()
+    assert reached is not None
+    assert store.get([b"last"]) == [b"%d" % reached.next_offset]
+    assert len(list(store.scan(b"k"))) == 100 * (reached.next_offset + 1)
+    store.close()
