@@ -59,9 +59,9 @@ class Company:
         regions = chances(*((share, name) for name, share in REGIONS.items()))
         self._firms = [(i, s, r) for i in INDUSTRIES for s in SIZES for r in REGIONS]
         place_by_firm = {firm: place for place, firm in enumerate(self._firms)}
-        self.firmographics = [f'"industry":"{i}","size":"{s}","region":"{r}"' for i, s, r in self._firms]
+        self._firmographics = [f'"industry":"{i}","size":"{s}","region":"{r}"' for i, s, r in self._firms]
         draw = rng.random
-        self.firm = bytearray(
+        self._firm = bytearray(
             place_by_firm[_drawn(industries, draw()), _drawn(sizes, draw()), _drawn(regions, draw())]
             for _ in range(accounts)
         )
@@ -70,20 +70,29 @@ class Company:
 
     def active_account(self, share: float) -> int:
         """The account below which `share` (0 to 1) of all activity lies."""
-        return min(bisect(self._weight_sums, share * self._weight_sums[-1]), len(self.firm) - 1)
+        return min(bisect(self._weight_sums, share * self._weight_sums[-1]), len(self._firm) - 1)
 
     def account_name(self, account: int) -> str:
         """The account's id, as a person reads it."""
-        industry = self._firms[self.firm[account]][0]
+        industry = self._firms[self._firm[account]][0]
         return f"{_NAMES[account % len(_NAMES)]}-{INDUSTRIES[industry][0]}-{account}"
+
+    def who(self, account: int, person: int) -> str:
+        """The piece of JSON that names an account and one of its people."""
+        name = self.account_name(account)
+        return f'"account":"{name}","person":"{name}.p{person}"'
+
+    def firmographics(self, account: int) -> str:
+        """The piece of JSON with an account's industry, size and region."""
+        return self._firmographics[self._firm[account]]
 
     def people(self, account: int) -> int:
         """How many people of the account are known."""
-        return self._people[self.firm[account]]
+        return self._people[self._firm[account]]
 
     def deal_value(self, account: int, rng: Random) -> int:
         """What a new opportunity is worth, in whole units of the currency."""
-        factor = SIZES[self._firms[self.firm[account]][1]][2]
+        factor = SIZES[self._firms[self._firm[account]][1]][2]
         return round(DEAL_VALUE_MEDIAN * factor * rng.lognormvariate(0, 0.6), -2) + 500
 
 

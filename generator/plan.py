@@ -25,7 +25,8 @@ class GeneratorPlan:
 
     events: how many happen; records are more by the duplicates, corrections, withdrawals and bad records.
     start_ms, end_ms: milliseconds, midnights UTC; every event time lies in between, end excluded.
-    ties: share of the events within one visit or mailing that take the very time of the event before.
+    ties: share of a visit's events, but for its first, that take the very time of the event before. Mailings and what
+        a CRM writes in one go are ties by nature and come on top.
     no_account: share of the events that name no account, visits of unknown companies.
     late: share of the events that arrive an hour to weeks after they happened.
     duplicates, corrections, withdrawals, bad: records added, each as a share of the events.

@@ -207,7 +207,7 @@ class DefinitionFile(Model):
     def _known_zone(cls, name: str) -> str:
         try:
             ZoneInfo(name)
-        except (OSError, ValueError) as error:
+        except (KeyError, OSError, ValueError) as error:
             raise ValueError(f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC") from error
         return name
 

@@ -80,10 +80,10 @@ TOPICS = (
     ),
     Topic(
         name="definitions",
-        key="set",
+        key="analysis",
         partitions=1,
         cleanup="compact",
-        why="The analyses to compute; one partition, so that every worker reads the same sets in the same order.",
+        why="The analyses to compute; one partition, so that every worker reads them in the same order.",
     ),
     Topic(
         name="touchpoints",

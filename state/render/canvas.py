@@ -1,7 +1,7 @@
 """The body of a canvas: counts, percentages and fallout per node, containers per arrow."""
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
 
 from state.definitions import Canvas
 from state.render.shares import share_of
@@ -29,7 +29,7 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
     def figures(node: str) -> NodeFigures:
         place = number[node]
         count = totals.get((_CELL_BY_METRIC[canvas.metric], place), 0)
-        of = _nothing if canvas.metric == "value" else share_of
+        of = _no_share if canvas.metric == "value" else share_of
         start = reached[number[next(iter(starts[node]))]] if len(starts[node]) == 1 else whole
         return NodeFigures(
             count=decimal_text(count) if canvas.metric == "value" else count,
@@ -50,5 +50,23 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
 
 def decimal_text(millionths: int) -> str:
     """An amount in units of its currency, without trailing zeros: "1234.5"."""
-    text = f"{Decimal(millionths).scaleb(-6):f}" if abs(millionths) < MILLIONTHS**4 else _long_text(millionths)
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    units, rest = divmod(abs(millionths), MILLIONTHS)
+    sign = "-" if millionths < 0 else ""
+    return f"{sign}{units}.{rest:06}".rstrip("0").rstrip(".")
+
+
+def _starts(canvas: Canvas) -> dict[str, set[str]]:
+    """Per node the start nodes from which it can be reached; a start node's is itself."""
+    parents = {node.id: canvas.parents(node.id) for node in canvas.nodes}
+    starts: dict[str, set[str]] = {}
+    for node in TopologicalSorter(parents).static_order():
+        starts[node] = set().union(*(starts[parent] for parent in parents[node])) if parents[node] else {node}
+    return starts
+
+
+def _arrow(containers: int, at_origin: int) -> ArrowFigures:
+    return ArrowFigures(containers, share_of(containers, at_origin))
+
+
+def _no_share(_part: int, _whole: int) -> None:
+    return None

@@ -1,0 +1,72 @@
+"""`milepost definitions`: publish, list and show the analyses in force."""
+
+import time
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from agents.connection import connect, with_settings
+from agents.defining import apply_definitions, load_definitions
+from agents.reading import read_definitions
+from agents.settings import Settings
+from streams.admin import create_topics
+from streams.errors import UsageError
+
+
+@click.group()
+def command() -> None:
+    """What is analysed: publish a definition file, list and show what is in force."""
+
+
+@command.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say whether the file is right.")
+@with_settings
+def apply(file: Path, dry_run: bool, settings: Settings) -> None:
+    """Makes the analyses of FILE (YAML) the ones in force."""
+    definitions = load_definitions(file)
+    if dry_run:
+        click.echo(f"{file}: {len(definitions.analyses)} analyses, no mistakes")
+        return
+    with connect(settings) as bootstrap:
+        create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
+        done = apply_definitions(definitions, bootstrap, settings, int(time.time() * 1000))
+    for what, names in (("published", done.published), ("removed", done.removed), ("unchanged", done.unchanged)):
+        if names:
+            click.echo(f"{what}: {', '.join(names)}")
+    click.echo(f"in force: {len(done.in_force.definitions)} analyses, set {done.in_force.hash}")
+
+
+@command.command("list")
+@with_settings
+def list_(settings: Settings) -> None:
+    """Lists the analyses in force."""
+    with connect(settings) as bootstrap:
+        in_force = read_definitions(bootstrap, settings)
+    table = Table("name", "kind", "container", "version", "zone", "title")
+    for each in in_force.definitions:
+        analysis = each.analysis
+        table.add_row(
+            analysis.name, analysis.kind, analysis.container, each.version, each.zone, analysis.title or analysis.name
+        )
+    Console().print(table)
+    click.echo(f"set {in_force.hash}")
+
+
+@command.command()
+@click.argument("name")
+@with_settings
+def show(name: str, settings: Settings) -> None:
+    """Shows one analysis in force, as JSON."""
+    with connect(settings) as bootstrap:
+        in_force = read_definitions(bootstrap, settings)
+    found = in_force.named(name)
+    if found is None:
+        names = ", ".join(each.analysis.name for each in in_force.definitions) or "none"
+        raise UsageError(f"no analysis {name!r} is in force; there are: {names}")
+    body = msgspec.json.decode(found.analysis.model_dump_json(by_alias=True, exclude_none=True))
+    shown = {"version": found.version, "zone": found.zone, "week_start": found.week_start, "tzdata": found.tzdata}
+    click.echo(msgspec.json.format(msgspec.json.encode({**shown, "definition": body}), indent=2).decode())

@@ -1,0 +1,149 @@
+"""The body of a flow: columns with their most frequent items and the rest, links between them, whole sequences.
+
+The law: of every item's paths each goes on by a link or ends in an exit, in either direction, and what goes through
+the items not shown goes on through `more`. So shown + more + exits is the inflow at every node. Distinct containers
+do not add up, so with them `more` has no count, and links and exits stand only between and at shown items.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from state.definitions import AnchorMatch, Flow
+from streams.partials import Cell
+from streams.snapshot import FlowBody, FlowColumn, FlowExit, FlowItem, FlowLink, FlowMore, FlowSequence
+
+SEQUENCE_COUNT_MAX = 20
+ONWARD, BACK = 1, -1
+
+Path = tuple[tuple[str, ...], tuple[str, ...], int]  # before the anchor, from the anchor on, how often
+Items = dict[int, dict[str, int]]
+Shown = Mapping[int, frozenset[str]]
+Links = dict[tuple[int, str | None, int, str | None], int]
+Exits = dict[tuple[int, str | None, int], int]
+
+
+def flow_body(flow: Flow, totals: Mapping[Cell, int]) -> FlowBody:
+    """The flow from its totals.
+
+    With occurrences these are (values before the anchor, nearest first; values from the anchor on), with containers
+    ("n", step, item), ("l", from, a, to, b) and ("x", step, item, direction). A null item is the anchor's title.
+    """
+    anchor = flow.starts_with or flow.ends_with
+    title = anchor.title if isinstance(anchor, AnchorMatch) else ""
+    if flow.count == "containers":
+        return _body_of_containers(flow, _titled(totals, title))
+    paths = [(back, (title, *fore[1:]) if fore[0] is None else fore, n) for (back, fore), n in totals.items() if n > 0]
+    return _body_of_paths(flow, paths)
+
+
+def _body_of_paths(flow: Flow, paths: list[Path]) -> FlowBody:
+    items = _items_of(paths)
+    shown = {step: _top(flow, counts) for step, counts in items.items()}
+    outflow = _Outflow(shown)
+    onward_most, back_most = lengths_of(flow)
+    for back, fore, count in paths:
+        outflow.add(ONWARD, fore, onward_most, count)
+        outflow.add(BACK, (fore[0], *back), back_most, count)
+    frequent = sorted(paths, key=lambda path: (-path[2], path[0], path[1]))[:SEQUENCE_COUNT_MAX]
+    sequences = [FlowSequence(list(back), list(fore), count) for back, fore, count in frequent]
+    columns = [_column(step, items[step], shown[step], outflow.exits, counted=True) for step in sorted(items)]
+    return FlowBody(sum(count for _, _, count in paths), columns, _in_order(outflow.links), sequences)
+
+
+def _items_of(paths: Iterable[Path]) -> Items:
+    """Paths per step and item; the anchor, which both sides share, once."""
+    items: Items = {}
+    for back, fore, count in paths:
+        for step, item in enumerate(fore):
+            column = items.setdefault(step, {})
+            column[item] = column.get(item, 0) + count
+        for step, item in enumerate(back, 1):
+            column = items.setdefault(-step, {})
+            column[item] = column.get(item, 0) + count
+    return items
+
+
+class _Outflow:
+    """Where paths go on from each item, with the items not shown as one: None."""
+
+    def __init__(self, shown: Shown) -> None:
+        self.links: Links = {}
+        self.exits: Exits = {}
+        self._shown = shown
+
+    def add(self, direction: int, values: tuple[str, ...], longest: int, count: int) -> None:
+        """A path's links away from the anchor, and its exit where it is shorter than the longest."""
+        links, shown = self.links, self._shown
+        step, item = 0, values[0] if values[0] in shown[0] else None
+        for value in values[1:]:
+            following = value if value in shown[step + direction] else None
+            link = (step, item, step + direction, following)
+            links[link] = links.get(link, 0) + count
+            step, item = step + direction, following
+        if len(values) < longest:
+            end = (step, item, direction)
+            self.exits[end] = self.exits.get(end, 0) + count
+
+
+def lengths_of(flow: Flow) -> tuple[int, int]:
+    """How long a path gets onward and back, the anchor counted in both."""
+    if flow.ends_with is not None:
+        return 1, flow.columns
+    if flow.contains is not None:
+        back = (flow.columns - 1) // 2
+        return flow.columns - back, back + 1
+    return flow.columns, 1
+
+
+def _titled(totals: Mapping[Cell, int], title: str) -> Iterator[tuple[Cell, int]]:
+    """The cells with the anchor's title where they have null, without empty ones."""
+    for cell, count in totals.items():
+        if count > 0:
+            yield tuple(title if part is None else part for part in cell), count
+
+
+def _body_of_containers(flow: Flow, cells: Iterable[tuple[Cell, int]]) -> FlowBody:
+    items: Items = {}
+    links: Links = {}
+    exits: Exits = {}
+    for (what, *place), count in cells:
+        match what:
+            case "n":
+                items.setdefault(place[0], {})[place[1]] = count
+            case "l":
+                links[(place[0], place[1], place[2], place[3])] = count
+            case _:
+                exits[(place[0], place[1], place[2])] = count
+    shown = {step: _top(flow, counts) for step, counts in items.items()}
+    links = {link: n for link, n in links.items() if link[1] in shown[link[0]] and link[3] in shown[link[2]]}
+    exits = {end: n for end, n in exits.items() if end[1] in shown[end[0]]}
+    columns = [_column(step, items[step], shown[step], exits, counted=False) for step in sorted(items)]
+    return FlowBody(sum(items.get(0, {}).values()), columns, _in_order(links), None)
+
+
+def _top(flow: Flow, counts: Mapping[str, int]) -> frozenset[str]:
+    return frozenset(sorted(counts, key=lambda item: (-counts[item], item))[: flow.top])
+
+
+def _column(step: int, counts: Mapping[str, int], shown: frozenset[str], exits: Exits, *, counted: bool) -> FlowColumn:
+    items = [FlowItem(item, counts[item]) for item in shown]
+    items.sort(key=lambda each: (-each.count, each.item))
+    rest = sum(counts.values()) - sum(each.count for each in items)
+    ends = [FlowExit(item, way, count) for (at, item, way), count in exits.items() if at == step]
+    ends.sort(key=lambda each: (each.direction, each.item is None, -each.count, each.item))
+    return FlowColumn(step, items, FlowMore(len(counts) - len(items), rest if counted else None), ends)
+
+
+def _in_order(links: Links) -> list[FlowLink]:
+    """By step, onward first; then the most frequent, `more` last."""
+    made = [FlowLink(*link, count) for link, count in links.items()]
+    made.sort(
+        key=lambda link: (
+            link.to_step < link.from_step,
+            abs(link.from_step),
+            link.origin is None or link.target is None,
+            -link.count,
+            link.origin or "",
+            link.target or "",
+        )
+    )
+    return made

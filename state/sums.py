@@ -1,0 +1,102 @@
+"""The sums over partitions of the `partials` topic, for those who render it.
+
+The law: the sums always stand at covers. What a partition published behind its newest covers waits for the next, so
+whatever order partitions are read in, the sums are those of the input that `covers` names, no more and no less. Per
+partition and key the highest tag counts; what comes again or late from a former owner changes nothing.
+
+Kept per partition and cell: the record's own bytes, about 200 with the key. Kept per analysis: the totals that bodies
+are made from, without days unless a range was asked for.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from state.definition_set import Definition, DefinitionSet
+from state.render.days import Days, Fold, fold_of
+from streams.partials import COVERS_KEY, Cell, Covers, decode_cell, decode_covers, decode_partial
+
+Records = Iterable[tuple[bytes, bytes | None]]
+
+
+class PartialSums:
+    """Totals per analysis of the definitions given; cells of other versions are passed over.
+
+    Raises UsageError for a range that an analysis can not give.
+    """
+
+    def __init__(self, definitions: Iterable[Definition], range_days: Days | None = None) -> None:
+        self.covers: dict[int, Covers] = {}
+        self._totals: dict[str, dict[Cell, int]] = {}
+        self._folds: dict[str, Fold] = {}
+        for definition in definitions:
+            self._folds[definition.version] = fold_of(definition, range_days)
+            self._totals[definition.version] = {}
+        self._values: dict[int, dict[bytes, bytes]] = {}
+        self._waiting: dict[int, list[tuple[bytes, bytes | None]]] = {}
+        self._changed: set[str] = set()
+
+    def apply(self, partition: int, records: Records) -> bool:
+        """Takes the next records of a partition, in their order; True when its covers moved."""
+        waiting = self._waiting.setdefault(partition, [])
+        moved = False
+        for key, value in records:
+            if key == COVERS_KEY and value is not None:
+                self._settle(partition, waiting)
+                waiting.clear()
+                moved = self._cover(partition, decode_covers(value)) or moved
+            elif not key.startswith(b"!"):
+                waiting.append((key, value))
+        return moved
+
+    def totals(self, version: str) -> Mapping[Cell, int]:
+        """The totals of an analysis, as `state.render.body_of` takes them. They go on changing: read them at once."""
+        return self._totals[version]
+
+    def take_changed(self) -> set[str]:
+        """The versions whose totals changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def foreign_hashes(self, definitions: DefinitionSet) -> dict[int, str]:
+        """The hashes that partitions were covered with and that are not the set's, by partition."""
+        return {p: c.definitions_hash for p, c in self.covers.items() if c.definitions_hash != definitions.hash}
+
+    def _cover(self, partition: int, covers: Covers) -> bool:
+        old = self.covers.get(partition)
+        if old is not None and covers.tag <= old.tag:
+            return False
+        self.covers[partition] = covers
+        return True
+
+    def _settle(self, partition: int, records: Records) -> None:
+        """Adds what each record changes of its cell."""
+        values = self._values.setdefault(partition, {})
+        for key, value in records:
+            version, cell = decode_cell(key)
+            if version not in self._folds:
+                continue
+            old = values.get(key)
+            if value is None:
+                change = 0
+                if old is not None:
+                    change = -decode_partial(values.pop(key))[1]
+            else:
+                tag, number = decode_partial(value)
+                old_tag, old_number = (None, 0) if old is None else decode_partial(old)
+                if old_tag is not None and tag <= old_tag:
+                    continue
+                values[key] = value
+                change = number - old_number
+            if change:
+                self._add(version, cell, change)
+
+    def _add(self, version: str, cell: Cell, change: int) -> None:
+        place = self._folds[version](cell)
+        if place is None:
+            return
+        totals = self._totals[version]
+        total = totals.get(place, 0) + change
+        if total:
+            totals[place] = total
+        else:
+            del totals[place]
+        self._changed.add(version)

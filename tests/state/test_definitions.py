@@ -1,0 +1,128 @@
+"""Definition files: what is refused, in which words, and what the set in force is."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from state.calendar import Calendar
+from state.definition_set import DefinitionSet, definition_set_of, publications
+from state.definitions import AnchorMatch, Canvas, DefinitionFile
+from state.matches import All, shape_of
+from streams.errors import MismatchError
+
+TYPE_A = {"field": "type", "value": "A"}
+CANVAS: dict[str, Any] = {
+    "name": "c", "kind": "canvas", "container": "account",
+    "nodes": [{"id": "a", "match": TYPE_A}, {"id": "b", "match": TYPE_A}], "arrows": [{"from": "a", "to": "b"}],
+}  # fmt: skip
+COHORT: dict[str, Any] = {
+    "name": "r", "kind": "cohort", "container": "person", "granularity": "week",
+    "inclusion": {"match": TYPE_A}, "return": {"match": TYPE_A},
+}  # fmt: skip
+FLOW: dict[str, Any] = {"name": "f", "kind": "flow", "container": "account", "dimension": "type"}
+
+
+def file_of(*analyses: dict[str, Any], **options: Any) -> DefinitionFile:
+    """A definition file."""
+    return DefinitionFile.model_validate({"version": 1, "analyses": list(analyses), **options})
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({**CANVAS, "arrows": [{"from": "a", "to": "b"}, {"from": "b", "to": "a"}]}, "cycle: a -> b -> a"),
+    ({**CANVAS, "arrows": [{"from": "a", "to": "z"}]}, "there is no node 'z'"),
+    ({**CANVAS, "arrows": [{"from": "a", "to": "b"}] * 2}, "arrow a -> b: stands there more than once"),
+    ({**CANVAS, "nodes": CANVAS["nodes"] + CANVAS["nodes"][:1]}, "node a: stands there more than once"),
+    ({**CANVAS, "arrows": [{"from": "a", "to": "b", "within": "1d"}]}, "within: time limits on an arrow"),
+    ({**CANVAS, "container": "global_account"}, "global_account can not be a container in this version"),
+    ({**CANVAS, "container": "household"}, "'account', 'opportunity'"),
+    ({**CANVAS, "secondary": {}}, "a secondary metric can not be defined"),
+    ({**COHORT, "mode": "rolling"}, "mode rolling can not be defined in this version"),
+    ({**COHORT, "velocity": True}, "velocity can not be defined"),
+    ({**COHORT, "inclusion": {"match": TYPE_A, "number": 1.5}}, "whole numbers"),
+    ({**COHORT, "inclusion": {"all": []}}, "at least 1"),
+    ({**FLOW, "starts_with": "a", "contains": "b"}, "one anchor, not starts_with and contains"),
+    ({**FLOW, "limit": "first"}, "limit: first goes with starts_with"),
+    ({**FLOW, "starts_with": "a", "limit": "last"}, "limit: last goes with ends_with"),
+    ({**FLOW, "contains": "a", "columns": 2}, "at least 3"),
+    ({**FLOW, "dimension": "account"}, "'account' is no dimension"),
+    ({**FLOW, "name": "Not A Slug"}, "pattern"),
+]
+
+
+@pytest.mark.parametrize(("analysis", "said"), WRONG)
+def test_a_wrong_analysis_says_what_would_be_right(analysis: dict[str, Any], said: str) -> None:
+    """What is wrong, or not offered yet, is refused and never ignored."""
+    with pytest.raises(ValidationError, match=said):
+        file_of(analysis)
+
+
+def test_a_wrong_file_says_what_would_be_right() -> None:
+    """Zones must be known, and names of analyses differ."""
+    with pytest.raises(ValidationError, match="no IANA time zone"):
+        file_of(CANVAS, zone="Mars/Olympus")
+    with pytest.raises(ValidationError, match="analysis c: stands there more than once"):
+        file_of(CANVAS, CANVAS)
+
+
+def test_defaults_are_those_of_the_documentation() -> None:
+    """Periods follow the granularity; a parent is what has an arrow to a node; an anchor may be a condition."""
+    canvas, cohort, flow = file_of(CANVAS, COHORT, {**FLOW, "ends_with": {"match": TYPE_A}}).analyses
+    assert isinstance(canvas, Canvas)
+    assert (canvas.parents("b"), canvas.parents("a")) == (["a"], [])
+    assert cohort.kind == "cohort"
+    assert (cohort.period_count, cohort.mode, cohort.include) == (26, "retention", "first")
+    assert flow.kind == "flow"
+    assert isinstance(flow.ends_with, AnchorMatch)
+
+
+def test_a_model_has_the_shape_of_its_mapping() -> None:
+    """Conditions can be given as models too."""
+    assert shape_of(All.model_validate({"all": [TYPE_A]})) == "all"
+    assert shape_of(3) == "match"
+
+
+EMPTY = DefinitionSet(())
+
+
+def published(file: DefinitionFile, before: DefinitionSet = EMPTY) -> tuple[DefinitionSet, list[str]]:
+    """The set behind a publication, and what did not change."""
+    records, unchanged = publications(file, before, 5)
+    values = {d.analysis.name: b"" for d in before.definitions}
+    kept = {d.analysis.name: d for d in before.definitions}
+    assert all(records[name] is None for name in values if name not in {a.name for a in file.analyses})
+    fresh = definition_set_of({name: value for name, value in records.items() if value is not None})
+    stays = [kept[name] for name in unchanged]
+    return DefinitionSet(tuple(sorted([*fresh.definitions, *stays], key=lambda d: d.analysis.name))), unchanged
+
+
+def test_a_version_changes_with_its_definition_and_only_then() -> None:
+    """Publishing again keeps versions; a changed option, zone or a removed analysis changes the set's hash."""
+    first, unchanged = published(file_of(CANVAS, FLOW))
+    assert unchanged == []
+    same, unchanged = published(file_of(CANVAS, FLOW), first)
+    assert (same, unchanged, same.hash) == (first, ["c", "f"], first.hash)
+    changed, unchanged = published(file_of({**CANVAS, "metric": "events"}, FLOW), first)
+    assert unchanged == ["f"]
+    assert changed.hash != first.hash
+    elsewhere, unchanged = published(file_of(CANVAS, FLOW, zone="Europe/Berlin"), first)
+    assert unchanged == []
+    fewer, _ = published(file_of(CANVAS), first)
+    assert fewer.named("f") is None
+    assert fewer.named("c") == first.named("c")
+    assert elsewhere.hash != first.hash
+
+
+def test_a_definition_that_can_not_be_read_is_refused_by_name() -> None:
+    """A record of another format, or none at all, stops the worker with what to do."""
+    records, _ = publications(file_of(FLOW), EMPTY, 5)
+    future = (records["f"] or b"").replace(b'"format":1', b'"format":2')
+    for value in (future, b"nonsense"):
+        with pytest.raises(MismatchError, match="definition 'f' on the topic"):
+            definition_set_of({"f": value})
+
+
+def test_the_calendar_of_a_definition_can_be_made() -> None:
+    """Every first day of the week that a file may name is known."""
+    for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"):
+        assert Calendar("UTC", file_of(FLOW, week_start=day).week_start).day_of(0) == 0

@@ -1,0 +1,508 @@
+"""The commit protocol on a real broker, without Faust: each rule, each crash."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streams.admin import topic_ids
+from streams.batch import one_batch
+from streams.broker import EmbeddedBroker
+from streams.crash import CRASH_POINTS
+from streams.errors import LostError, MismatchError, UsageError
+from streams.fence import FencedProducer
+from streams.partials import COVERS_KEY
+from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, FENCE_KEY, READY_KEY, decode_commit
+from streams.writer import Committed, Writer
+from tests.state.memory_store import MemoryStore
+from tests.streams.toy import (
+    Names,
+    Stored,
+    assert_exact,
+    decode_covers,
+    folded,
+    make_topics,
+    plan_of,
+    produce,
+    read,
+    read_all,
+    start,
+    writer_of,
+)
+
+pytestmark = pytest.mark.broker
+
+KEYS = [b"%d" % (number % 7) for number in range(60)]
+
+
+@pytest.fixture
+def names(kafka: EmbeddedBroker, prefix: str) -> Names:
+    """Topics with one partition and 60 records of 7 keys."""
+    made = make_topics(kafka.bootstrap_servers, prefix)
+    produce(kafka.bootstrap_servers, made.source, KEYS)
+    return made
+
+
+def run(steps: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(steps, 60))
+
+
+async def source_of(kafka: EmbeddedBroker, names: Names) -> list[Stored]:
+    return await read_all(kafka.bootstrap_servers, names.source)
+
+
+def test_batches_are_committed_and_published(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """Two batches and a restart on the same disk count everything once."""
+    plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+    seen: list[Committed] = []
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        for part in (records[:40], records[40:]):
+            writer = writer_of(plan, prefix, lambda: store, on_commit=seen.append)
+            await writer.open()
+            assert writer.start_offset(names.source) == part[0].offset
+            await writer.process(part)
+            assert writer.applied == {names.source: part[-1].offset}
+            await writer.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+    assert [each.record_count for each in seen] == [0, 40, 0, 20]
+
+
+def test_the_changelog_is_claimed_confirmed_and_committed_in_order(
+    kafka: EmbeddedBroker, prefix: str, names: Names
+) -> None:
+    """claim_first, ready_behind_claim, commit_is_one_batch, tag_is_commit_offset: the log shows all of them."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.process(await source_of(kafka, names))
+        await writer.close(1)
+
+    run(steps())
+    log = read(kafka.bootstrap_servers, names.changelog)
+    assert [record.key for record in log[:4]] == [CLAIM_KEY, READY_KEY, COMMIT_KEY, COMMIT_KEY]
+    assert [record.offset for record in log] == list(range(len(log)))
+    row = decode_commit(log[3].value or b"")
+    assert (row.epoch, row.input_by_topic[names.source].applied) == (0, 59)
+    covers = [decode_covers(r.value or b"") for r in read(kafka.bootstrap_servers, names.counts) if r.key == COVERS_KEY]
+    assert [(tag.offset, applied) for tag, applied, _ in covers] == [
+        (2, {names.source: -1}),
+        (3, {names.source: 59}),
+    ]
+
+
+def test_every_output_is_fenced_before_ready(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """A fence record with the epoch stands first in each output."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.close(1)
+
+    run(steps())
+    for topic in (names.counts, names.copies):
+        first = read(kafka.bootstrap_servers, topic)[0]
+        assert (first.key, first.value) == (FENCE_KEY, b"0")
+
+
+def test_the_clock_is_the_broker_s(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """A commit takes the greatest append time of its records; an idle one that of the previous append."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    clocks: list[int] = []
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.process(records)
+        await asyncio.sleep(0.05)
+        await writer.idle()
+        await writer.idle()
+        await writer.close(1)
+
+    run(steps())
+    log = read(kafka.bootstrap_servers, names.changelog)
+    commits = [record for record in log if record.key == COMMIT_KEY]
+    clocks = [decode_commit(record.value or b"").clock_ms for record in commits]
+    assert clocks[0] == log[1].timestamp
+    assert clocks[1] == clocks[0]  # the records are older than ready
+    assert clocks[2] == max(clocks[1], commits[1].timestamp)
+    assert clocks[3] == commits[2].timestamp > clocks[2]
+
+
+def test_a_new_owner_ends_the_old_one(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """fence: the broker refuses the old owner's next commit, and its store and outputs stay as they were."""
+    plan, old_store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        old = writer_of(plan, prefix, lambda: old_store)
+        new = writer_of(plan, prefix, MemoryStore)
+        await old.open()
+        await old.process(records[:10])
+        await new.open()
+        before = dict(old_store.rows)
+        with pytest.raises(LostError, match="another owner"):
+            await old.process(records[10:20])
+        assert old_store.rows == before
+        with pytest.raises(LostError, match="failed before"):
+            await old.idle()
+        await new.process(records[10:])
+        await new.close(1)
+        await old.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+async def append_foreign(kafka: EmbeddedBroker, topic: str) -> None:
+    other = await FencedProducer.start(kafka.bootstrap_servers, f"foreign-{topic}")
+    await other.append(topic, 0, one_batch([(b"foreign", b"x")]))
+    await other.close()
+
+
+class SlowStore(MemoryStore):
+    """Lets something happen while the restore runs: `position` is asked by it first."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__()
+        self._happens = happens
+        self._did = False
+
+    def position(self) -> Any:
+        if not self._did:
+            self._did = True
+            self._happens()
+        return super().position()
+
+
+def test_a_foreign_record_between_claim_and_ready_stops(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """ready_behind_claim: whatever was appended after the claim was not restored, so the owner gives up."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        loop = asyncio.get_running_loop()
+        foreign: list[asyncio.Task[None]] = []
+
+        def make(_: int, store: Any) -> Any:
+            foreign.append(loop.create_task(append_foreign(kafka, names.changelog)))
+            return original(_, store)
+
+        writer = writer_of(plan, prefix, MemoryStore)
+        original, writer._make_stage = writer._make_stage, make
+        append = writer._append_fence
+
+        async def after_the_foreign(topic: str) -> None:
+            await foreign[0]
+            await append(topic)
+
+        writer._append_fence = after_the_foreign  # type: ignore[method-assign]
+        with pytest.raises(LostError, match="something else was appended"):
+            await writer.open()
+        await writer.close(1)
+
+    run(steps())
+
+
+def test_a_foreign_record_before_a_commit_stops(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """check_base_offset: a commit that stands elsewhere than expected is neither stored nor published."""
+    plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        await append_foreign(kafka, names.changelog)
+        before = dict(store.rows)
+        with pytest.raises(LostError, match="expected"):
+            await writer.process(await source_of(kafka, names))
+        assert store.rows == before
+        await writer.close(1)
+
+    run(steps())
+    assert folded(read(kafka.bootstrap_servers, names.counts)) == {}
+
+
+def test_an_old_heartbeat_sends_nothing(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """fresh_heartbeat: a worker that the group may have given up appends nothing, whatever the broker remembers."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    heard = [time.monotonic()]
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore, heartbeat=lambda: heard[0])
+        await writer.open()
+        heard[0] -= plan.session_timeout_s + 1
+        with pytest.raises(LostError, match="heartbeat"):
+            await writer.process(await source_of(kafka, names))
+        await writer.close(1)
+
+    run(steps())
+    assert len(read(kafka.bootstrap_servers, names.changelog)) == 3
+
+
+def test_too_large_a_batch_halves_its_input(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """split_input_not_rows: rows that do not fit one record batch are computed again from fewer records."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    seen: list[Committed] = []
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore, ballast=3 << 20, on_commit=seen.append)
+        await writer.open()
+        await writer.process((await source_of(kafka, names))[:7])
+        await writer.close(1)
+
+    run(steps())
+    assert [each.record_count for each in seen] == [0, 1, 2, 2, 2]
+
+
+def test_one_record_that_is_too_large_alone_is_named(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """The message says which record it is; nothing of it is committed."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore, ballast=9 << 20)
+        await writer.open()
+        with pytest.raises(UsageError, match=f"{names.source}/0 offset 0"):
+            await writer.process((await source_of(kafka, names))[:2])
+        await writer.close(1)
+
+    run(steps())
+
+
+def test_a_gap_in_the_input_is_loud(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """read_from_applied: records are applied once, in order and without a gap, or not at all."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        for wrong in (records[1:], records[:2] + records[3:]):
+            writer = writer_of(plan, prefix, MemoryStore)
+            await writer.open()
+            with pytest.raises(MismatchError, match="without a gap"):
+                await writer.process(wrong)
+            await writer.close(1)
+
+    run(steps())
+
+
+def test_other_definitions_are_refused(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """A worker with another definition set than the partition's last commit says what to do."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        first = writer_of(plan, prefix, MemoryStore)
+        await first.open()
+        await first.close(1)
+        second = writer_of(plan, prefix, MemoryStore, definitions_hash="other")
+        with pytest.raises(MismatchError, match="definition set toy, this worker has other"):
+            await second.open()
+        await second.close(1)
+
+    run(steps())
+
+
+def test_an_input_made_again_is_refused(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """Another topic id, or fewer records than were applied, is an error and never a silent gap."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    renamed = plan_of(kafka.bootstrap_servers, prefix)
+    renamed.topic_id_by_name[names.source] = "another"
+
+    async def steps() -> None:
+        first = writer_of(plan, prefix, MemoryStore)
+        await first.open()
+        await first.process(await source_of(kafka, names))
+        await first.close(1)
+        second = writer_of(renamed, prefix, MemoryStore)
+        with pytest.raises(MismatchError, match="made again"):
+            await second.open()
+        await second.close(1)
+
+    run(steps())
+
+
+def test_input_that_expired_unread_is_refused(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """Applied before the log's start means that records are gone which nobody has counted."""
+    from kafka import KafkaAdminClient, TopicPartition
+
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        first = writer_of(plan, prefix, MemoryStore)
+        await first.open()
+        await first.process((await source_of(kafka, names))[:10])
+        await first.close(1)
+        with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
+            admin.delete_records({TopicPartition(names.source, 0): 20})
+        second = writer_of(plan, prefix, MemoryStore)
+        with pytest.raises(MismatchError, match="holds 20 to 59"):
+            await second.open()
+        await second.close(1)
+
+    run(steps())
+
+
+def test_renewal_goes_on_without_a_restore(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """renew_fence: a new epoch, claim and ready where they are expected, fences in the outputs, and work goes on."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.process(records[:30])
+        await writer.renew()
+        await writer.process(records[30:])
+        await writer.close(1)
+        third = writer_of(plan, prefix, MemoryStore)
+        await third.open()
+        assert third.start_offset(names.source) == 60
+        await third.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+    assert [r.key for r in read(kafka.bootstrap_servers, names.changelog)].count(READY_KEY) == 3
+
+
+def test_a_zombie_that_renews_stops_and_leaves_no_harm(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """A former owner that fences itself anew stands behind its successor's records, and gives up; a third is exact."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        zombie, owner, third = (writer_of(plan, prefix, MemoryStore) for _ in range(3))
+        await zombie.open()
+        await zombie.process(records[:10])
+        await owner.open()
+        await owner.process(records[10:20])
+        with pytest.raises(LostError, match="the new claim"):
+            await zombie.renew()
+        with pytest.raises(LostError, match="another owner"):
+            await owner.process(records[20:30])
+        await third.open()
+        await third.process(records[20:])
+        for writer in (zombie, owner, third):
+            await writer.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_an_idle_owner_is_tended(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """After a while without input: a commit with covers, and a fence in the output that got nothing."""
+    plan = plan_of(kafka.bootstrap_servers, prefix, idle_commit_s=1.0)
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.tend()
+        await asyncio.sleep(1.1)
+        await writer.tend()
+        await writer.tend()
+        await writer.close(1)
+
+    run(steps())
+    keys = [record.key for record in read(kafka.bootstrap_servers, names.changelog)]
+    assert keys == [CLAIM_KEY, READY_KEY, COMMIT_KEY, COMMIT_KEY]
+    assert [record.key for record in read(kafka.bootstrap_servers, names.copies)] == [FENCE_KEY, FENCE_KEY]
+    covers = [FENCE_KEY, COVERS_KEY, COVERS_KEY]
+    assert [record.key for record in read(kafka.bootstrap_servers, names.counts)] == covers
+
+
+def test_an_old_fence_is_renewed(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """An owner that is tended fences itself anew once the fence is as old as the plan allows."""
+    plan = plan_of(kafka.bootstrap_servers, prefix, fence_renewal_s=1.0)
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.tend()
+        await asyncio.sleep(1.1)
+        await writer.tend()
+        await writer.tend()
+        await writer.close(1)
+
+    run(steps())
+    keys = [record.key for record in read(kafka.bootstrap_servers, names.changelog)]
+    assert keys == [CLAIM_KEY, READY_KEY, COMMIT_KEY, CLAIM_KEY, READY_KEY]
+
+
+def test_closing_waits_for_the_step_in_flight(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """A batch that is being committed ends first; afterwards nothing is accepted."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        batch = asyncio.create_task(writer.process(await source_of(kafka, names)))
+        await asyncio.sleep(0)
+        await writer.close(5)
+        await batch
+        with pytest.raises(LostError, match="closed"):
+            await writer.idle()
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_a_cancelled_step_leaves_no_second_chance(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """Whether a commit that was cancelled on its way is in the log is unknown, so the writer stops; the next is exact."""
+    plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        batch = asyncio.create_task(writer.process(records[:30]))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        batch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await batch
+        with pytest.raises(LostError, match="failed before"):
+            await writer.process(records[:30])
+        await writer.close(1)
+        successor = writer_of(plan, prefix, lambda: store)
+        await successor.open()
+        await successor.process(records[successor.start_offset(names.source) :])
+        await successor.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+IN_A_BATCH = ("read", "changelog", "store", "publish")
+
+
+@pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point != "ack"])
+def test_a_crash_at_any_point_loses_and_repeats_nothing(
+    kafka: EmbeddedBroker, prefix: str, names: Names, tmp_path: Path, point: str
+) -> None:
+    """One dies in mid-work, the next on the same disk dies at the point, the last has an empty disk: sums and highest
+    tags equal the truth."""
+    for crash_at, disk in ((f"{point}:3" if point in IN_A_BATCH else "store:3", "a"), (point, "a"), ("", "b")):
+        process = start("plain", kafka.bootstrap_servers, prefix, tmp_path / disk, len(KEYS), 7, crash_at=crash_at)
+        assert process.wait(60) == (137 if crash_at else 0)
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_ids_of_topics_are_those_of_the_broker(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """The plan's ids come from the cluster; the writer stores them with the state."""
+    ids = topic_ids(kafka.bootstrap_servers, [names.source])
+    plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+
+    async def steps() -> Writer:
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        await writer.close(1)
+        return writer
+
+    asyncio.run(steps())
+    assert decode_commit(store.rows[COMMIT_KEY]).input_by_topic[names.source].topic_id == ids[names.source]
