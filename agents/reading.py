@@ -1,74 +1,97 @@
-"""Reads topics from their start to the end they have now: what commands need of Kafka's content."""
+"""Reading topics from outside the application: from the beginning to the ends seen at the start, and on if asked.
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+Nothing here joins a group or commits an offset: a reader leaves no trace.
+"""
 
+from collections.abc import Iterable, Iterator
+
+import msgspec
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError, NoBrokersAvailable
 
 from agents.settings import Settings
 from state.definition_set import DefinitionSet, definition_set_of
 from streams.errors import UnavailableError
 from streams.topics import topic_name
 
-_FETCH_BYTES_MAX = 16 * 2**20
-_SILENCE_S_MAX = 30.0
+POLL_MS = 250
 
 
-def read_topic(
-    bootstrap: str, topic: str, *, ends: Mapping[int, int] | None = None, partitions: set[int] | None = None
-) -> Iterator[Any]:
-    """The records (kafka-python's) of a topic, partition by partition mixed, up to `ends` or to where they end now.
+class ReadRecord(msgspec.Struct, frozen=True, gc=False):
+    """One record: its place, the broker's append time in milliseconds, key and value."""
 
-    ends: the offset behind the last record wanted, per partition; partitions that it lacks are not read.
-    Raises UnavailableError for a topic that is not there or a broker that falls silent.
+    partition: int
+    offset: int
+    append_time: int
+    key: bytes
+    value: bytes | None
+
+
+def read_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = None) -> Iterator[ReadRecord]:
+    """The records of a topic (or of some partitions) up to the ends seen at the start; per partition in order.
+
+    Raises UnavailableError when the topic or the broker is not there.
     """
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES_MAX,
-        fetch_max_bytes=4 * _FETCH_BYTES_MAX,
-        max_poll_records=50_000,
-    )
+    for records in follow_topic(bootstrap, topic, partitions):
+        if not records:
+            return
+        yield from records
+
+
+def follow_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = None) -> Iterator[list[ReadRecord]]:
+    """The records in lists as they come, each of one partition; for ever.
+
+    An empty list says that the ends seen at the start are reached, and then, that nothing came for a moment.
+    Raises UnavailableError when the topic or the broker is not there.
+    """
     try:
-        known = consumer.partitions_for_topic(topic)
-        if not known:
-            raise UnavailableError(f"there is no topic {topic}; make the topics with `milepost topics create`")
-        wanted = [TopicPartition(topic, p) for p in sorted(known) if partitions is None or p in partitions]
-        until = consumer.end_offsets(wanted) if ends is None else {TopicPartition(topic, p): e for p, e in ends.items()}
-        starts = consumer.beginning_offsets(wanted)
-        open_ = {tp for tp in wanted if until.get(tp, 0) > starts[tp]}
-        consumer.assign(sorted(open_))
-        for tp in open_:
-            consumer.seek(tp, starts[tp])
-        yield from _records(consumer, open_, until)
+        consumer = KafkaConsumer(
+            bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+    except NoBrokersAvailable as error:
+        raise UnavailableError(
+            f"no Kafka answers at {bootstrap}; is it running? `milepost broker` starts one"
+        ) from error
+    try:
+        yield from _follow(consumer, bootstrap, topic, partitions)
+    except KafkaError as error:
+        raise UnavailableError(f"{topic} at {bootstrap} can not be read: {error}") from error
     finally:
         consumer.close()
 
 
-def _records(consumer: Any, open_: set[Any], until: Mapping[Any, int]) -> Iterator[Any]:
-    while open_:
-        fetched = consumer.poll(timeout_ms=int(_SILENCE_S_MAX * 1000))
-        if not fetched:
-            places = ", ".join(f"{tp.topic}[{tp.partition}] at {consumer.position(tp)} of {until[tp]}" for tp in open_)
-            raise UnavailableError(f"the broker sent nothing for {_SILENCE_S_MAX:.0f} s: {places}")
-        for tp, records in fetched.items():
-            yield from (record for record in records if record.offset < until[tp])
-        # The position also passes what compaction removed and control records.
-        done = {tp for tp in open_ if consumer.position(tp) >= until[tp]}
-        if done:
-            open_ -= done
-            consumer.pause(*done)
+def _follow(
+    consumer: KafkaConsumer, bootstrap: str, topic: str, partitions: Iterable[int] | None
+) -> Iterator[list[ReadRecord]]:
+    found = consumer.partitions_for_topic(topic)
+    if not found:
+        raise UnavailableError(f"there is no topic {topic} at {bootstrap}; `milepost topics create` makes it")
+    places = [TopicPartition(topic, partition) for partition in sorted(found if partitions is None else partitions)]
+    consumer.assign(places)
+    consumer.seek_to_beginning(*places)
+    ends = consumer.end_offsets(places)
+    behind = set(places)
+    while behind:
+        yield from _fetched(consumer)
+        behind = {place for place in behind if consumer.position(place) < ends[place]}
+    yield []
+    while True:
+        lists = list(_fetched(consumer))
+        yield from lists or [[]]
+
+
+def _fetched(consumer: KafkaConsumer) -> Iterator[list[ReadRecord]]:
+    for place, records in consumer.poll(POLL_MS).items():
+        yield [ReadRecord(place.partition, each.offset, each.timestamp, each.key, each.value) for each in records]
 
 
 def read_definitions(bootstrap: str, settings: Settings) -> DefinitionSet:
-    """The definition set in force: the newest record of each name."""
-    topic = topic_name("definitions", settings.prefix, settings.generation)
-    values: dict[str, bytes] = {}
-    for record in read_topic(bootstrap, topic):
+    """The definitions in force. Raises UnavailableError without the topic, MismatchError for unreadable ones."""
+    newest: dict[str, bytes] = {}
+    for record in read_topic(bootstrap, topic_name("definitions", settings.prefix, settings.generation)):
         name = record.key.decode()
         if record.value is None:
-            values.pop(name, None)
+            newest.pop(name, None)
         else:
-            values[name] = record.value
-    return definition_set_of(values)
+            newest[name] = record.value
+    return definition_set_of(newest)

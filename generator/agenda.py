@@ -1,4 +1,4 @@
-"""What is to happen later, in order of time. It holds a few entries an account at most, however many events there are."""
+"""What is to happen later, in order of time. A few entries an account at most, however many events there are."""
 
 from collections.abc import Callable
 from heapq import heappop, heappush

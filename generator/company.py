@@ -93,7 +93,7 @@ class Company:
     def deal_value(self, account: int, rng: Random) -> int:
         """What a new opportunity is worth, in whole units of the currency."""
         factor = SIZES[self._firms[self._firm[account]][1]][2]
-        return round(DEAL_VALUE_MEDIAN * factor * rng.lognormvariate(0, 0.6), -2) + 500
+        return 500 + 100 * round(DEAL_VALUE_MEDIAN / 100 * factor * rng.lognormvariate(0, 0.6))
 
 
 def _drawn(table: Sequence[Choice], share: float) -> Choice:

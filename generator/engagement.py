@@ -1,7 +1,7 @@
 """What people do from day to day: visits, mailings, webinars, trade shows, calls and chats.
 
 Shares of what begins (most events are those of visits, 4.4 each):
-visit 70 % (60 % carry the site's session id, 55 % a person that the site knows), mailing 17 % (to 1-4 people at the same
+visit 70 % (60 % carry the site's session id, 55 % a person that the site knows), mailing 17 % (to 1-4 people at one
 instant; 35 % open after 5 h on average, 18 % of those click and visit), webinar 4 % (42 % attend what they registered
 for), trade show 2 % (60 % check in), call 4 %, chat 3 %.
 """
@@ -38,7 +38,12 @@ class Engagement:
         self.buying = [""] * accounts
         """The buying group that is at work at an account, as a piece of JSON; empty where there is none."""
         self._deeds = chances(
-            (70, self.visit), (17, self.mailing), (4, self.webinar), (2, self.trade_show), (4, self.call), (3, self.chat)
+            (70, self.visit),
+            (17, self.mailing),
+            (4, self.webinar),
+            (2, self.trade_show),
+            (4, self.call),
+            (3, self.chat),
         )
 
     def something(self, when_ms: int) -> None:

@@ -13,8 +13,8 @@ from generator.rhythm import DAY_MS
 from streams.errors import UsageError
 from streams.touchpoint import EVENT_TIME_MAX_MS
 
-EVENTS_PER_ACCOUNT_MIN = 8
-"""What an average account's story needs (generator/journey.py); with fewer events stories would break off."""
+EVENTS_PER_ACCOUNT_MIN = 5
+"""With fewer events hardly an account would become a customer (`generator.journey`)."""
 _WORLD_SHARES = ("ties", "no_account")
 _FAULT_SHARES = ("late", "duplicates", "corrections", "withdrawals", "bad")
 
@@ -75,7 +75,7 @@ class GeneratorPlan:
     @property
     def fault_share(self) -> float:
         """The share of the events at which something goes wrong on the way."""
-        return sum(getattr(self, name) for name in _FAULT_SHARES)
+        return self.late + self.duplicates + self.corrections + self.withdrawals + self.bad
 
     @property
     def tag(self) -> str:

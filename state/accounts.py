@@ -20,12 +20,11 @@ from state.rows import (
     container_key,
     decode_container,
     encode_row,
-    order_key,
+    keys_of,
     tally_key,
-    touchpoint_key,
     touchpoints_prefix,
 )
-from state.series import Entry, Series, new_container
+from state.series import Entry, Series, new_container, note
 from streams.partials import COVERS_KEY, Covers, Tag, encode_cell, encode_covers, encode_partial
 from streams.store import Row, Store
 from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
@@ -65,15 +64,16 @@ Place = tuple[bytes, KindPlan, str, list[Any] | None]
 Added = tuple[bytes, list[Any] | None, Touchpoint]
 
 
-class _Group:
-    """What a batch changes in one container."""
+class _Group(msgspec.Struct):
+    """What a batch changes in one container: (order key, what the plan reads, touchpoint) that joins, and the first
+    two of what leaves."""
 
-    __slots__ = ("account", "added", "id", "key", "plan", "removed")
-
-    def __init__(self, plan: KindPlan, account: bytes, id_: str, key: bytes) -> None:
-        self.plan, self.account, self.id, self.key = plan, account, id_, key
-        self.added: list[Added] = []
-        self.removed: list[tuple[bytes, list[Any] | None]] = []
+    plan: KindPlan
+    account: bytes
+    id: str
+    key: bytes
+    added: list[Added]
+    removed: list[tuple[bytes, list[Any] | None]]
 
 
 class Accounts:
@@ -117,8 +117,10 @@ class _Batch:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self._plan = plan
+        self._account, self._others = plan.account, plan.others
         self._store = store
         self._rows: list[Row] = []
+        self._put = self._rows.append
         self._groups: dict[bytes, _Group] = {}
         self._states: dict[bytes, bytes | None] = {}
         self._touchpoints: dict[bytes, bytes] = {}
@@ -128,40 +130,70 @@ class _Batch:
         self._own_sinks: list[tuple[_Group, list[dict[Any, int]]]] = []
 
     def outcome(self, records: Sequence[TouchpointRecord]) -> Outcome:
-        decode = self._plan.decode
-        touchpoints = [decode(record.value) for record in records]
-        keys = [touchpoint_key(record.key, t) for record, t in zip(records, touchpoints, strict=True)]
-        event_time_max = self._read(records, touchpoints, keys)
-        self._settle_versions(records, touchpoints, keys)
+        decode, touchpoints = self._plan.decode, self._touchpoints
+        keys = []
+        repeated: list[int] = []
+        newest = 0
+        for index, record in enumerate(records):
+            touchpoint = decode(record.value)
+            key, order = keys_of(record.key, touchpoint)
+            keys.append(key)
+            if key in touchpoints or touchpoint.withdrawn:
+                repeated.append(index)
+            else:
+                touchpoints[key] = record.value
+                self._add(record.key, order, touchpoint)
+            if touchpoint.event_time > newest:
+                newest = touchpoint.event_time
+        known, event_time_max = self._read(keys)
+        self._settle_versions(records, keys, known, repeated)
+        self._rows.extend(touchpoints.items())
         self._read_missing()
         journeys = self._change_containers()
         cells = self._change_cells()
-        times = [t.event_time for t in touchpoints]
-        newest = max([event_time_max, *times])
         if newest > event_time_max:
+            event_time_max = newest
             self._rows.append((EVENT_TIME_KEY, b"%d" % newest))
         pending = Pending([account for account, _ in journeys], [key for key, _ in cells])
-        return Outcome(self._rows, pending, journeys, cells, newest)
+        return Outcome(self._rows, pending, journeys, cells, event_time_max)
 
     # -- what the batch says, against what is known
 
-    def _read(self, records: Sequence[TouchpointRecord], touchpoints: list[Touchpoint], keys: list[bytes]) -> int:
-        """One multi-get: the touchpoint rows, and the containers that these touchpoints would change."""
-        containers = self._containers
-        self._incoming = [containers(record.key, t) for record, t in zip(records, touchpoints, strict=True)]
-        wanted = sorted({place[0] for places in self._incoming for place in places})
+    def _read(self, keys: list[bytes]) -> tuple[list[bytes | None], int]:
+        """One multi-get: the touchpoint rows, the containers that would change, and the greatest event time."""
+        wanted = sorted(self._groups)
         found = self._store.get([*keys, *wanted, EVENT_TIME_KEY])
-        self._known = found[: len(keys)]
         self._states.update(zip(wanted, found[len(keys) : -1], strict=True))
-        return int(found[-1] or 0)
+        return found[: len(keys)], int(found[-1] or 0)
+
+    def _add(self, account: bytes, order: bytes, touchpoint: Touchpoint) -> None:
+        groups = self._groups
+        for key, plan, id_, projections in self._containers(account, touchpoint):
+            group = groups.get(key)
+            if group is None:
+                groups[key] = _Group(plan, account, id_, key, [(order, projections, touchpoint)], [])
+            else:
+                group.added.append((order, projections, touchpoint))
+
+    def _remove(self, account: bytes, touchpoint: Touchpoint) -> None:
+        """Takes a touchpoint back: one that this batch added, or one of the store's."""
+        if touchpoint.withdrawn:
+            return
+        _, order = keys_of(account, touchpoint)
+        for key, plan, id_, projections in self._containers(account, touchpoint):
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = _Group(plan, account, id_, key, [], [])
+            kept = [added for added in group.added if added[0] != order]
+            if len(kept) < len(group.added):
+                group.added = kept
+            else:
+                group.removed.append((order, projections))
 
     def _containers(self, account: bytes, touchpoint: Touchpoint) -> list[Place]:
         """Each container that a touchpoint can change."""
-        account_plan = self._plan.account
-        places: list[Place] = [
-            (container_key(account, account_plan.code, b""), account_plan, "", account_plan.project(touchpoint)),
-        ]
-        for plan in self._plan.others:
+        places: list[Place] = [(b"k%b\0a" % account, self._account, "", self._account.project(touchpoint))]
+        for plan in self._others:
             id_ = plan.id_of(touchpoint)
             if id_ is not None:
                 projections = plan.project(touchpoint)
@@ -170,44 +202,41 @@ class _Batch:
         return places
 
     def _settle_versions(
-        self, records: Sequence[TouchpointRecord], touchpoints: list[Touchpoint], keys: list[bytes]
+        self, records: Sequence[TouchpointRecord], keys: list[bytes], known: list[bytes | None], repeated: list[int]
     ) -> None:
-        """Keeps of each event the version that counts, and notes what comes and what goes."""
-        latest = self._touchpoints
-        for index, (record, touchpoint, key) in enumerate(zip(records, touchpoints, keys, strict=True)):
-            old = latest.get(key, self._known[index])
+        """Keeps of each event the version that counts. Up to here the first of each key stands as added, as if no
+        row knew it and nothing took it back."""
+        touchpoints, decode = self._touchpoints, self._plan.decode
+        again = set(repeated)
+        for index, old in enumerate(known):
+            if old is not None and index not in again:
+                self._replace(records[index].key, keys[index], old, records[index].value)
+        for index in repeated:
+            key, value = keys[index], records[index].value
+            old = touchpoints.get(key, known[index])
             if old is None:
+                touchpoints[key] = value  # a withdrawal of what was never here stays, so that nothing older counts
+            elif _supersedes(value, old):
+                self._remove(records[index].key, decode(old))
+                touchpoints[key] = value
+                touchpoint = decode(value)
                 if not touchpoint.withdrawn:
-                    self._add(record.key, touchpoint, self._incoming[index])
-            else:
-                if version_of(decode_touchpoint(record.value)) <= version_of(decode_touchpoint(old)):
-                    continue
-                self._remove(record.key, self._plan.decode(old))
-                if not touchpoint.withdrawn:
-                    self._add(record.key, touchpoint, self._incoming[index])
-            latest[key] = record.value
-        self._rows.extend(latest.items())
+                    self._add_again(records[index].key, touchpoint)
 
-    def _add(self, account: bytes, touchpoint: Touchpoint, places: list[Any]) -> None:
-        order = order_key(touchpoint)
-        groups = self._groups
-        for key, plan, id_, projections in places:
-            group = groups.get(key)
-            if group is None:
-                group = groups[key] = _Group(plan, account, id_, key)
-            group.added.append((order, projections, touchpoint))
+    def _add_again(self, account: bytes, touchpoint: Touchpoint) -> None:
+        self._add(account, keys_of(account, touchpoint)[1], touchpoint)
 
-    def _remove(self, account: bytes, touchpoint: Touchpoint) -> None:
-        if touchpoint.withdrawn:
-            return
-        order = order_key(touchpoint)
-        for key, plan, id_, projections in self._containers(account, touchpoint):
-            group = self._groups.setdefault(key, _Group(plan, account, id_, key))
-            in_batch = [entry for entry in group.added if entry[0] == order]
-            if in_batch:
-                group.added = [entry for entry in group.added if entry[0] != order]
-            else:
-                group.removed.append((order, projections))
+    def _replace(self, account: bytes, key: bytes, old: bytes, value: bytes) -> None:
+        """Puts right what was added although the store knows its event."""
+        if _supersedes(value, old):
+            # Removed before it is added: the two may stand at the same place.
+            touchpoint = self._plan.decode(value)
+            self._remove(account, touchpoint)
+            self._remove(account, self._plan.decode(old))
+            self._add_again(account, touchpoint)
+        else:
+            self._remove(account, self._plan.decode(value))
+            del self._touchpoints[key]
 
     def _read_missing(self) -> None:
         """Containers of earlier versions only, which the first read did not know of."""
@@ -268,13 +297,16 @@ class _Batch:
             if fresh is None:
                 return self._rebuilt(group, row, sinks)
             added = fresh
-        if added:
-            entries = _entries(plan, added, row.first)
-            if entries:
-                self._series(group, row).append(entries, sinks)
-            row.first = row.first or added[0][0]
-            row.last, row.last_type = added[-1][0], added[-1][2].type
-            row.touchpoint_count += len(added)
+        for order, projections, touchpoint in added:
+            if projections is None and plan.needs_first and not row.first:
+                projections = plan.nothing
+            if projections is not None:
+                plan.advance(row.states, touchpoint.event_time, projections, sinks)
+                if note(row, order, projections):
+                    self._series(group, row).seal()
+            row.first = row.first or order
+            row.last, row.last_type = order, touchpoint.type
+        row.touchpoint_count += len(added)
         return row
 
     def _change_the_past(self, group: _Group, row: ContainerRow, sinks: list[dict[Any, int]]) -> list[Added] | None:
@@ -294,7 +326,7 @@ class _Batch:
         return fresh
 
     def _series(self, group: _Group, row: ContainerRow) -> Series:
-        return Series(group.plan, group.key, row, self._store, self._rows.append)
+        return Series(group.plan, group.key, row, self._store, self._put)
 
     def _rebuilt(self, group: _Group, row: ContainerRow, sinks: list[dict[Any, int]]) -> ContainerRow | None:
         """The container folded anew from its touchpoint rows: its oldest or newest one went."""
@@ -304,7 +336,7 @@ class _Batch:
             is_mine = plan is self._plan.account or plan.id_of(touchpoint) == group.id
             projections = plan.project(touchpoint) if is_mine and not touchpoint.withdrawn else None
             if is_mine and not touchpoint.withdrawn and (projections is not None or counts_all(self._plan, plan)):
-                found.append((order_key(touchpoint), projections, touchpoint))
+                found.append((keys_of(group.account, touchpoint)[1], projections, touchpoint))
         found.sort(key=_order_of)
         self._series(group, row).rebuild(_entries(plan, found, b""), sinks)
         if not found:
@@ -363,6 +395,11 @@ class _Batch:
             after = before + change
             self._rows.append((row_key, b"%d" % after if after else None))
             changes[key] = changes.get(key, 0) + (after > 0) - (before > 0)
+
+
+def _supersedes(value: bytes, old: bytes) -> bool:
+    """Whether a touchpoint's payload counts instead of another one of the same event."""
+    return version_of(decode_touchpoint(value)) > version_of(decode_touchpoint(old))
 
 
 def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> None:

@@ -1,9 +1,9 @@
 """The `journeys` topic: per account where it stands now. `schemas/journey.v1.json` is exported from here.
 
-The message lists the account itself and those of its opportunities, buying groups and people that stand somewhere:
-nodes reached per canvas, first days of the periods they are included in per cohort. Up to `SIBLINGS_MAX` are listed;
-`container_count` counts all that stand somewhere. Sessions are not listed. Key: the account; readers keep the
-highest tag.
+The message says where the account itself stands and lists those of its opportunities, buying groups and people that
+stand somewhere: nodes reached per canvas, first days of the periods they are included in per cohort. Up to
+`SIBLINGS_MAX` are listed; `container_count` counts all that stand somewhere. Sessions are not listed. Key: the
+account; readers keep the highest tag.
 """
 
 from typing import Any
@@ -35,25 +35,29 @@ class LastTouchpoint(msgspec.Struct, frozen=True, gc=False):
 
 
 class Journey(msgspec.Struct, frozen=True, gc=False):
-    """Where an account stands; `containers` lists itself first."""
+    """Where an account stands: itself in `canvas` and `cohort`, what lies under it in `containers`."""
 
     format: int
     tag: Tag
     account: str
     touchpoint_count: int
     last_touchpoint: LastTouchpoint | None
+    canvas: dict[str, list[str]]
+    cohort: dict[str, list[str]]
     container_count: int
     containers: list[Standing]
 
 
 class _Message(msgspec.Struct, gc=False):
-    """Journey with its siblings as the JSON text that the account's row holds."""
+    """Journey with its containers as the JSON text that the account's row holds."""
 
     format: int
     tag: Tag
     account: str
     touchpoint_count: int
     last_touchpoint: LastTouchpoint | None
+    canvas: dict[str, list[str]]
+    cohort: dict[str, list[str]]
     container_count: int
     containers: msgspec.Raw
 
@@ -62,24 +66,25 @@ _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(list[Standing]).decode
 decode_journey = msgspec.json.Decoder(Journey).decode
 
+Positions = dict[str, dict[str, Any]]  # kind of analysis → its name → where the container stands in it
+_NOWHERE: dict[str, Any] = {}
+_NO_CONTAINERS = msgspec.Raw(b"[]")
 
-def encode_journey(tag: Tag, account: bytes, row: ContainerRow | None, positions: dict[str, dict[str, Any]]) -> bytes:
+
+def encode_journey(tag: Tag, account: bytes, row: ContainerRow | None, positions: Positions) -> bytes:
     """The account's message, from its row; without a row the account has no touchpoint any more."""
-    own = _to_json(Standing("account", account.decode(), **positions))
     if row is None:
-        containers, last, count, siblings = b"[" + own + b"]", None, 0, 0
-    else:
-        rest = row.siblings[1:-1]
-        containers = b"[" + own + (b"," if rest else b"") + rest + b"]"
-        event_id, _, source = row.last[16:].decode().partition("\0")
-        last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
-        count, siblings = row.touchpoint_count, row.sibling_count
-    return _to_json(_Message(1, tag, account.decode(), count, last, siblings + 1, msgspec.Raw(containers)))
+        return _to_json(_Message(1, tag, account.decode(), 0, None, {}, {}, 0, _NO_CONTAINERS))
+    event_id, _, source = row.last[16:].decode().partition("\0")
+    last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
+    canvas, cohort = positions.get("canvas", _NOWHERE), positions.get("cohort", _NOWHERE)
+    containers = msgspec.Raw(row.siblings)
+    return _to_json(
+        _Message(1, tag, account.decode(), row.touchpoint_count, last, canvas, cohort, row.sibling_count, containers)
+    )
 
 
-def with_sibling(
-    row: ContainerRow, kind: str, id_: str, before: dict[str, Any], after: dict[str, dict[str, Any]]
-) -> None:
+def with_sibling(row: ContainerRow, kind: str, id_: str, before: Positions, after: Positions) -> None:
     """Notes in the account's row where one of its containers stood and stands now; empty positions are nowhere."""
     row.sibling_count += bool(after) - bool(before)
     listed = {(standing.kind, standing.id): standing for standing in _from_json(row.siblings)}

@@ -10,6 +10,7 @@ from state.analyses.lens import Cells, Lens, Projection
 from state.calendar import Calendar
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
+from state.rows import pack
 from streams.touchpoint import Touchpoint, prefix_decoder
 
 SESSION_GAP_MS = 1_800_000
@@ -37,6 +38,8 @@ class KindPlan:
         self.distinct = any(lens.distinct for lens in lenses)
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
+        self._positions = [(i, l.kind, l.name, l.position) for i, l in enumerate(lenses) if l.kind != "flow"]
+        self.empty_packed = pack(self.empty())
         self._nothing: list[Projection | None] = [None] * len(self.lenses)
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
@@ -65,10 +68,10 @@ class KindPlan:
     def positions(self, states: list[Any]) -> dict[str, dict[str, Any]]:
         """Where the container stands, by kind and name of the analysis; empty when nowhere."""
         found: dict[str, dict[str, Any]] = {}
-        for lens, state in zip(self.lenses, states, strict=True):
-            position = lens.position(state)
+        for index, kind, name, position_of in self._positions:
+            position = position_of(states[index])
             if position is not None:
-                found.setdefault(lens.kind, {})[lens.name] = position
+                found.setdefault(kind, {})[name] = position
         return found
 
 

@@ -2,7 +2,7 @@
 
 | row        | key                                        | value                                  |
 |------------|--------------------------------------------|----------------------------------------|
-| touchpoint | t account 0 source 0 event_id              | the record's bytes, as they came       |
+| touchpoint | t account 0 event_id 0 source              | the record's bytes, as they came       |
 | container  | k account 0 kind id                        | ContainerRow                           |
 | chunk      | s account 0 kind id 0 order of its first   | ChunkRow; the first chunk has no order |
 | cell       | c version 0 cell                           | absolute contribution, decimal text    |
@@ -61,25 +61,16 @@ decode_container = msgspec.msgpack.Decoder(ContainerRow).decode
 decode_chunk = msgspec.msgpack.Decoder(ChunkRow).decode
 
 
-def order_key(touchpoint: Touchpoint) -> bytes:
-    """The touchpoint's position in a series, as bytes that sort like it."""
-    return (
-        _order(touchpoint.event_time, touchpoint.source_sequence)
-        + touchpoint.event_id.encode()
-        + b"\0"
-        + touchpoint.source.encode()
-    )
+def keys_of(account: bytes, touchpoint: Touchpoint) -> tuple[bytes, bytes]:
+    """The row that makes an event count once, and its position in a series as bytes that sort like it."""
+    event = touchpoint.event_id.encode() + b"\0" + touchpoint.source.encode()
+    return b"t%b\0%b" % (account, event), _order(touchpoint.event_time, touchpoint.source_sequence) + event
 
 
 def event_time_of(order: bytes) -> int:
     """The event time, milliseconds, in an order key."""
     ms: int = _event_time(order)[0]
     return ms
-
-
-def touchpoint_key(account: bytes, touchpoint: Touchpoint) -> bytes:
-    """The row that makes an event count once."""
-    return b"t%b\0%b\0%b" % (account, touchpoint.source.encode(), touchpoint.event_id.encode())
 
 
 def touchpoints_prefix(account: bytes) -> bytes:

@@ -37,8 +37,15 @@ Piece = tuple[bytes, list[Entry]]  # packed states before, entries
 
 def new_container(plan: KindPlan) -> ContainerRow:
     """A container before its first touchpoint."""
-    states = plan.empty()
-    return ContainerRow(b"", b"", 0, states, pack(states), 0, 0, b"")
+    packed = plan.empty_packed
+    return ContainerRow(b"", b"", 0, unpack(packed), packed, 0, 0, b"")
+
+
+def note(row: ContainerRow, order: bytes, projections: list[Projection | None]) -> bool:
+    """Adds an entry to the open chunk, whose states have moved behind it; says whether the chunk is full now."""
+    row.entries += encode_entry(order, projections)
+    row.entry_count += 1
+    return row.entry_count >= CHUNK_ENTRIES
 
 
 class Series:
@@ -53,15 +60,13 @@ class Series:
 
     def append(self, entries: Iterable[Entry], sinks: Sequence[Cells]) -> None:
         """Adds entries that lie, in order, behind all others."""
-        row, advance = self._row, self._plan.advance
         for order, projections in entries:
-            advance(row.states, event_time_of(order), projections, sinks)
-            row.entries += encode_entry(order, projections)
-            row.entry_count += 1
-            if row.entry_count >= CHUNK_ENTRIES:
-                self._seal()
+            self._plan.advance(self._row.states, event_time_of(order), projections, sinks)
+            if note(self._row, order, projections):
+                self.seal()
 
-    def _seal(self) -> None:
+    def seal(self) -> None:
+        """Ends the open chunk and begins another."""
         row = self._row
         self._put_chunk(row.base, row.entry_count, row.entries)
         row.base, row.entry_count, row.entries = pack(row.states), 0, b""

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 
 from state.definition_set import Definition, DefinitionSet
 from state.render.days import Days, Fold, fold_of
-from streams.partials import COVERS_KEY, Cell, Covers, decode_cell, decode_covers, decode_partial
+from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, decode_covers, decode_partial
 
 Records = Iterable[tuple[bytes, bytes | None]]
+_NEVER = (Tag(-1, -1), 0)
 
 
 class PartialSums:
@@ -72,21 +73,7 @@ class PartialSums:
         values = self._values.setdefault(partition, {})
         for key, value in records:
             version, cell = decode_cell(key)
-            if version not in self._folds:
-                continue
-            old = values.get(key)
-            if value is None:
-                change = 0
-                if old is not None:
-                    change = -decode_partial(values.pop(key))[1]
-            else:
-                tag, number = decode_partial(value)
-                old_tag, old_number = (None, 0) if old is None else decode_partial(old)
-                if old_tag is not None and tag <= old_tag:
-                    continue
-                values[key] = value
-                change = number - old_number
-            if change:
+            if version in self._folds and (change := _change(values, key, value)):
                 self._add(version, cell, change)
 
     def _add(self, version: str, cell: Cell, change: int) -> None:
@@ -100,3 +87,16 @@ class PartialSums:
         else:
             del totals[place]
         self._changed.add(version)
+
+
+def _change(values: dict[bytes, bytes], key: bytes, value: bytes | None) -> int:
+    """What a record adds to its cell, which it takes over when it is newer; a cell that was deleted adds nothing."""
+    old_tag, old_number = decode_partial(values[key]) if key in values else _NEVER
+    if value is None:
+        values.pop(key, None)
+        return -old_number
+    tag, number = decode_partial(value)
+    if tag <= old_tag:
+        return 0
+    values[key] = value
+    return number - old_number

@@ -144,7 +144,8 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     mode: the definition but for name, title, kind and container. range: first and last day, null for all.
     applied: per partition of the touchpoints the offset of the last one contained. watermark_ms: event time believed
-    complete, null before the first event; for display only. Times are milliseconds UTC.
+    complete, null before the first event; for display only. Times are milliseconds UTC. tag: null on what a reader
+    computed for itself, such as a range.
     """
 
     format: int = FORMAT
@@ -155,7 +156,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     zone: str
     mode: dict[str, Any]
     range: tuple[str, str] | None
-    tag: SnapshotTag
+    tag: SnapshotTag | None
     clock_ms: int
     watermark_ms: int | None
     applied: dict[str, int]

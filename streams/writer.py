@@ -12,15 +12,16 @@ A writer that failed once, in whatever step, writes nothing more; its successor 
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from operator import attrgetter
 
 import msgspec
 
-from streams.batch import Batch, BatchTooLargeError, batches_of, one_batch
+from streams.batch import Batch, BatchTooLargeError, one_batch
+from streams.commit import Committed, Outputs, Prepared, applied_of, outputs_of, prepared
 from streams.crash import crash_point
-from streams.errors import LostError, MismatchError, UsageError
+from streams.errors import LostError, UsageError
 from streams.fence import Appended, FencedProducer
 from streams.partials import Tag
 from streams.protocol_rows import (
@@ -31,11 +32,11 @@ from streams.protocol_rows import (
     CommitRow,
     Input,
     decode_commit,
-    encode_commit,
 )
 from streams.restore import Changelog, bounds_of, restore
-from streams.stage import Applied, Publication, Publish, Record, Stage, StageFactory, Work
-from streams.store import Position, Row, Store
+from streams.resume import first_row, require_next, require_resumable
+from streams.stage import Record, Stage, StageFactory, Work
+from streams.store import Position, Store
 
 
 class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,34 +56,12 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     fence_renewal_s: float = 86_400.0
 
 
-class Committed(msgspec.Struct, frozen=True):
-    """What one commit took, in seconds, for metrics and benchmarks."""
-
-    record_count: int
-    row_count: int
-    compute_s: float
-    append_s: float
-    store_s: float
-    publish_s: float
-
-
 class _State(Enum):
     NEW = "not opened yet"
     OPENING = "being opened"
     READY = "ready"
     FAILED = "failed before"
     CLOSED = "closed"
-
-
-class _Prepared(msgspec.Struct):
-    """A commit that is known to fit: its rows, its batches, what it makes of the state."""
-
-    row: CommitRow
-    rows: list[Row]
-    changelog: Batch
-    outputs: list[tuple[str, Batch]]
-    record_count: int
-    compute_s: float
 
 
 _timestamp = attrgetter("timestamp")
@@ -124,7 +103,7 @@ class Writer:
     @property
     def applied(self) -> dict[str, int]:
         """The last offset that is inside the state, per input."""
-        return {topic: each.applied for topic, each in self._row.input_by_topic.items()}
+        return applied_of(self._row)
 
     @property
     def stage(self) -> Stage:
@@ -157,7 +136,7 @@ class Writer:
         async with self._turn:
             with self._step(_State.READY):
                 crash_point("read")
-                self._require_next(records)
+                require_next(self, records, self.start_offset(records[0].topic))
                 await self._apply(records)
 
     async def idle(self) -> None:
@@ -195,11 +174,9 @@ class Writer:
 
         A step that takes longer goes on computing, and fails where it would write; the next fence covers the rest.
         """
-        try:
-            async with asyncio.timeout(patience_s):
-                await self._turn.acquire()
-        except TimeoutError:
-            pass
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s), self._turn:
+                pass
         self._state = _State.CLOSED
         if self._fence is not None:
             await self._fence.close()
@@ -214,10 +191,23 @@ class Writer:
         self._position = await restore(self._store, self._plan.bootstrap, self._changelog(), claim)
         crash_point("restore")
         self._stage = self._make_stage(self._partition, self._store)
-        self._row, is_first = await self._restored_row()
+        is_first = await self._resume()
         await self._confirm(claim)
         if not is_first:
             await self._publish_again()
+
+    async def _resume(self) -> bool:
+        """Rule read_from_applied; returns whether nothing was ever committed."""
+        assert self._store is not None
+        ids, definitions = self._plan.topic_id_by_name, self._stage.definitions_hash
+        bounds_by_topic = await bounds_of(self._plan.bootstrap, self._plan.inputs, self._partition)
+        (stored,) = self._store.get([COMMIT_KEY])
+        if stored is None:
+            self._row = first_row(self._epoch, bounds_by_topic, ids, definitions)
+        else:
+            self._row = decode_commit(stored)
+            require_resumable(self, self._row, bounds_by_topic, ids, definitions)
+        return stored is None
 
     async def _claim(self) -> Appended:
         """Rules fence and claim_first: from here on no former owner can append to the changelog, and what it did
@@ -245,144 +235,86 @@ class Writer:
         self._acknowledged_ms = ready.written_at
         crash_point("ready")
 
-    async def _restored_row(self) -> tuple[CommitRow, bool]:
-        """The last commit's row, or what stands for it before the first commit; and whether it is the latter."""
-        assert self._store is not None
-        bounds_by_topic = await bounds_of(self._plan.bootstrap, self._plan.inputs, self._partition)
-        (stored,) = self._store.get([COMMIT_KEY])
-        if stored is None:
-            inputs = {
-                topic: Input(bounds.start - 1, self._plan.topic_id_by_name[topic])
-                for topic, bounds in bounds_by_topic.items()
-            }
-            return CommitRow(self._epoch, inputs, 0, self._stage.definitions_hash, b""), True
-        row = decode_commit(stored)
-        self._require_definitions(row)
-        for topic, bounds in bounds_by_topic.items():
-            self._require_input(topic, row.input_by_topic.get(topic), bounds.start, bounds.end)
-        return row, False
-
-    def _require_definitions(self, row: CommitRow) -> None:
-        if row.definitions_hash != self._stage.definitions_hash:
-            raise MismatchError(
-                f"{self}: its state was computed with the definition set {row.definitions_hash}, this worker has"
-                f" {self._stage.definitions_hash}. Start the worker with the set that was applied before, or compute"
-                " anew under another --generation or --prefix."
-            )
-
-    def _require_input(self, topic: str, found: Input | None, start: int, end: int) -> None:
-        """Rule read_from_applied: the next record must still be there, or be the next to come."""
-        topic_id = self._plan.topic_id_by_name[topic]
-        if found is None or found.topic_id != topic_id:
-            raise MismatchError(
-                f"{self}: its state contains {found} of {topic}, but that topic's id is {topic_id}: it was deleted and"
-                " made again. Compute anew under another --generation or --prefix."
-            )
-        if not start - 1 <= found.applied <= end - 1:
-            raise MismatchError(
-                f"{self}: its state contains {topic} up to offset {found.applied}, but the topic holds {start} to"
-                f" {end - 1}. Records in between are gone, so the numbers would be wrong. Restore the topic, or compute"
-                " anew under another --generation or --prefix."
-            )
-
     async def _publish_again(self) -> None:
         """Rule publish_again: a crash may have swallowed what the last commit had to publish."""
         assert self._position is not None
-        applied = self._applied(self._row, self._position.commit_offset)
-        await self._publish(self._outputs(self._stage.again(self._row.pending), applied))
+        tag = self._tag(self._position.commit_offset)
+        await self._publish(outputs_of(self._stage, self._stage.again(self._row.pending), self._row, tag))
         crash_point("again")
 
     # --- one commit
 
     async def _apply(self, records: Sequence[Record]) -> None:
-        """Rule split_input_not_rows: too large a commit is never cut; half of its input is computed instead."""
-        try:
-            prepared = self._prepare(records)
-        except BatchTooLargeError as error:
-            if len(records) == 1:
-                place = f"{records[0].topic}/{self._partition} offset {records[0].offset}"
-                raise UsageError(
-                    f"The record at {place} changes more than one commit can hold ({error}). Simplify the definitions"
-                    " that it matches, or correct it at its source."
-                ) from error
-            prepared = None
-        if prepared is not None:
-            await self._commit(prepared)
+        begun = time.perf_counter()
+        commit = self._fitting(records)
+        if commit is not None:
+            await self._commit(commit, len(records), time.perf_counter() - begun)
             return
         middle = len(records) // 2
         await self._apply(records[:middle])
         await self._apply(records[middle:])
 
-    def _prepare(self, records: Sequence[Record]) -> _Prepared:
-        started = time.perf_counter()
+    def _fitting(self, records: Sequence[Record]) -> Prepared | None:
+        """The commit of these records, or None when it is too large and half of its input must be computed instead
+        (rule split_input_not_rows: a commit is never cut)."""
+        try:
+            return self._prepare(records)
+        except BatchTooLargeError as error:
+            if len(records) > 1:
+                return None
+            place = f"{records[0].topic}/{self._partition} offset {records[0].offset}"
+            raise UsageError(
+                f"The record at {place} changes more than one commit can hold ({error}). Simplify the definitions that"
+                " it matches, or correct it at its source."
+            ) from error
+
+    def _prepare(self, records: Sequence[Record]) -> Prepared:
         clock_ms = max(self._row.clock_ms, max(map(_timestamp, records)))
         work = self._stage.compute(records, clock_ms)
-        topic = records[0].topic
         was = self._row.input_by_topic
-        inputs = was | {topic: Input(records[-1].offset, was[topic].topic_id)}
-        return self._prepared(work, inputs, clock_ms, len(records), started)
+        topic = records[0].topic
+        return self._prepared(work, was | {topic: Input(records[-1].offset, was[topic].topic_id)}, clock_ms)
 
-    def _prepare_idle(self) -> _Prepared:
+    def _prepare_idle(self) -> Prepared:
         # Without input the clock learns the time from the broker's word on the previous append.
         clock_ms = max(self._row.clock_ms, self._acknowledged_ms)
-        work = self._stage.idle(clock_ms)
-        return self._prepared(work, self._row.input_by_topic, clock_ms, 0, time.perf_counter())
+        return self._prepared(self._stage.idle(clock_ms), self._row.input_by_topic, clock_ms)
 
-    def _prepared(
-        self, work: Work, inputs: dict[str, Input], clock_ms: int, record_count: int, started: float
-    ) -> _Prepared:
-        """Builds every batch before the first is sent, so that all are known to fit. Raises BatchTooLargeError."""
+    def _prepared(self, work: Work, inputs: dict[str, Input], clock_ms: int) -> Prepared:
         row = CommitRow(self._epoch, inputs, clock_ms, self._stage.definitions_hash, work.pending)
-        # First, so that the batch's base offset is the offset of a row that compaction keeps (tag_is_commit_offset).
-        rows: list[Row] = [(COMMIT_KEY, encode_commit(row)), *work.rows]
-        changelog = one_batch(rows)
-        outputs = self._outputs(work.publish, self._applied(row, self._expected))
-        return _Prepared(row, rows, changelog, outputs, record_count, time.perf_counter() - started)
+        return prepared(self._stage, work, row, self._tag(self._expected))
 
-    async def _commit(self, prepared: _Prepared) -> None:
-        assert self._store is not None
+    async def _commit(self, commit: Prepared, record_count: int = 0, compute_s: float = 0.0) -> None:
         begun = time.perf_counter()
         # Rule commit_is_one_batch: Kafka appends it whole or not at all.
-        appended = await self._append(self._plan.changelog, prepared.changelog)
+        appended = await self._append(self._plan.changelog, commit.changelog)
         # Rule check_base_offset: anything else in the log means another owner, and a restore would count it.
         if appended.offset != self._expected:
             raise LostError(f"{self}: the commit stands at {appended.offset}, expected {self._expected}")
         crash_point("changelog")
         self._check()
         logged = time.perf_counter()
-        self._write(prepared, appended)
+        self._write(commit, appended)
         crash_point("store")
         written = time.perf_counter()
         # Rule publish_after_commit: what readers see can not be taken back.
-        await self._publish(prepared.outputs)
+        await self._publish(commit.outputs)
         crash_point("publish")
         if self._on_commit is not None:
             times = logged - begun, written - logged, time.perf_counter() - written
-            self._on_commit(Committed(prepared.record_count, len(prepared.rows), prepared.compute_s, *times))
+            self._on_commit(Committed(record_count, len(commit.rows), compute_s, *times))
 
-    def _write(self, prepared: _Prepared, appended: Appended) -> None:
+    def _write(self, commit: Prepared, appended: Appended) -> None:
         """Rows and position in one step, on top of the position that this writer left."""
         assert self._store is not None
-        next_offset = appended.offset + len(prepared.rows)
+        next_offset = appended.offset + len(commit.rows)
         changelog = self._changelog()
         position = Position(next_offset, appended.offset, appended.written_at, changelog.topic_id, changelog.generation)
-        self._store.write(prepared.rows, position, self._position)
-        self._position, self._row, self._expected = position, prepared.row, next_offset
+        self._store.write(commit.rows, position, self._position)
+        self._position, self._row, self._expected = position, commit.row, next_offset
         self._acknowledged_ms, self._committed_at = appended.written_at, time.monotonic()
 
-    def _outputs(self, publish: Publish, applied: Applied) -> list[tuple[str, Batch]]:
-        return [
-            (publication.topic, batch)
-            for publication in map(self._require_fenced, publish(applied))
-            for batch in batches_of(publication.records, whole=publication.whole)
-        ]
-
-    def _require_fenced(self, publication: Publication) -> Publication:
-        if publication.topic not in self._stage.outputs:
-            raise RuntimeError(f"{publication.topic} is no output of the stage, so a former owner may write to it")
-        return publication
-
-    async def _publish(self, outputs: list[tuple[str, Batch]]) -> None:
+    async def _publish(self, outputs: Outputs) -> None:
         """Commit n + 1 begins only after all of these are acknowledged."""
         await asyncio.gather(*(self._append(topic, batch) for topic, batch in outputs))
         now = time.monotonic()
@@ -428,20 +360,8 @@ class Writer:
         self._check()
         return await self._fence.append(topic, self._partition, batch)
 
-    def _require_next(self, records: Sequence[Record]) -> None:
-        """Records are applied once and in order; one that is missing is an error, never a gap."""
-        first, last = records[0], records[-1]
-        expected = self.start_offset(first.topic)
-        if first.offset != expected or last.offset - first.offset != len(records) - 1:
-            raise MismatchError(
-                f"{self}: got offsets {first.offset} to {last.offset} ({len(records)} records) of {first.topic},"
-                f" expected those from {expected} on without a gap. The topic lost records, or something other than"
-                " milepost writes transactions to it."
-            )
-
-    def _applied(self, row: CommitRow, commit_offset: int) -> Applied:
-        applied = {topic: each.applied for topic, each in row.input_by_topic.items()}
-        return Applied(Tag(self._plan.generation, commit_offset), applied, row.clock_ms)
+    def _tag(self, offset: int) -> Tag:
+        return Tag(self._plan.generation, offset)
 
     def _changelog(self) -> Changelog:
         name = self._plan.changelog

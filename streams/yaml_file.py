@@ -1,101 +1,262 @@
-"""YAML files that people write: read safely, with the place of everything, so that an error names file, line and path."""
+"""YAML files that users write: read safely, with the place of every value, so that an error can point at it.
 
+The law: the value is plain (dict, list, str, int, float, bool, None) and means what the file shows: a key stands once,
+no tag builds an object, a date stays the text it is, and aliases can not make much out of little.
+"""
+
+from collections.abc import Hashable, Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+import msgspec
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from streams.errors import UsageError
+from streams.errors import UnavailableError, UsageError
 
-FILE_BYTES_MAX = 4 * 2**20
+FILE_BYTES_MAX = 8 * 2**20
+VALUE_COUNT_MAX = 200_000
+DEPTH_MAX = 100
+PROBLEM_COUNT_MAX = 10
+_CORE = "tag:yaml.org,2002:"
 
-Position = tuple[int, int]
-Location = tuple[str | int, ...]
+Loc = Sequence[str | int]
 
 
-class YamlFile:
-    """A file as plain values, and where each of them stands."""
+class Position(msgspec.Struct):
+    """Where a value stands, and its key: lines and columns from 1; `children` by key or index."""
 
-    def __init__(self, path: Path, tree: Any) -> None:
-        self.path = path
-        self._tree = tree
-        self.plain = _plain(tree)
+    line: int
+    column: int
+    key_line: int
+    key_column: int
+    children: "dict[str | int, Position]" = {}
 
-    def position_of(self, location: Location) -> Position:
-        """(line, column), from 1, of the deepest part of `location` that the file has."""
-        node, found = self._tree, (1, 1)
-        for step in location:
-            if isinstance(node, CommentedMap) and step in node:
-                line, column = node.lc.key(step)
-            elif isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node):
-                line, column = node.lc.item(step)
-            else:
-                continue  # a step of the model that the file does not have, such as the name of a union's member
-            node, found = node[step], (line + 1, column + 1)
+
+def load_yaml(path: Path) -> tuple[Any, Position]:
+    """The value of the one document in a file, and where its parts stand.
+
+    Raises UnavailableError when the file can not be read, UsageError with file, line and column when it is not such a
+    document.
+    """
+    text = _text(path)
+    try:
+        node = YAML(typ="safe", pure=True).compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise UsageError(f"{where}: this is no YAML: {error.problem or error.context}") from error
+    except YAMLError as error:
+        raise UsageError(f"{path}: this is no YAML: {error}") from error
+    if node is None:
+        raise UsageError(f"{path}: the file is empty")
+    return _Reader(path).read(node, node, 0)
+
+
+def locate(positions: Position, path: Loc) -> tuple[int, int]:
+    """Line and column, from 1, of the value at `path`, or of the nearest thing around it that the file has.
+
+    Parts of the path that the file does not have are passed over: pydantic names the branch of a union among them.
+    """
+    found = _walk(positions, path)[0]
+    return found.line, found.column
+
+
+def explain(file: Path, positions: Position, error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """A validation error in the user's words, a line each: `file:line:column: path: what was found, what is right`.
+
+    With the `model` that was validated, an unknown key is answered with the keys that are known there.
+    """
+    problems = list({str(p["loc"]): p for p in error.errors(include_url=False)}.values())
+    lines = [_line(file, positions, dict(problem), model) for problem in problems[:PROBLEM_COUNT_MAX]]
+    if len(problems) > PROBLEM_COUNT_MAX:
+        lines.append(f"and {len(problems) - PROBLEM_COUNT_MAX} more")
+    return "\n".join(lines)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise UnavailableError(f"{path} can not be read: {error.strerror}") from error
+    if len(content) > FILE_BYTES_MAX:
+        raise UsageError(f"{path} is larger than {FILE_BYTES_MAX} bytes; is it the right file?")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{path}:{line}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+
+
+class _Reader:
+    """Builds the plain value and the positions of one file's node graph."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._count = 0
+        self._scalar = YAML(typ="safe", pure=True).constructor.construct_object
+
+    def read(self, node: Node, key: Node, depth: int) -> tuple[Any, Position]:
+        """The value of `node`, which stands under `key` (itself when it has none)."""
+        self._count += 1
+        if self._count > VALUE_COUNT_MAX or depth > DEPTH_MAX:
+            raise self._error(node, f"more than {VALUE_COUNT_MAX} values or {DEPTH_MAX} levels, aliases written out")
+        position = _position(node, key)
+        if isinstance(node, MappingNode):
+            return self._mapping(node, position, depth), position
+        if isinstance(node, SequenceNode):
+            return self._sequence(node, position, depth), position
+        return self._plain(node), position
+
+    def _mapping(self, node: MappingNode, position: Position, depth: int) -> dict[str, Any]:
+        if node.tag != f"{_CORE}map":
+            raise self._error(node, f"the tag {node.tag} is not read; write a plain mapping")
+        value: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key in value:
+                raise self._error(key_node, f"the key {key!r} stands twice; take one away")
+            value[key], position.children[key] = self.read(value_node, key_node, depth + 1)
+        return value
+
+    def _sequence(self, node: SequenceNode, position: Position, depth: int) -> list[Any]:
+        if node.tag != f"{_CORE}seq":
+            raise self._error(node, f"the tag {node.tag} is not read; write a plain list")
+        value = []
+        for index, child in enumerate(node.value):
+            one, position.children[index] = self.read(child, child, depth + 1)
+            value.append(one)
+        return value
+
+    def _key(self, node: Node) -> str:
+        if not isinstance(node, ScalarNode):
+            raise self._error(node, "a key is text, not a list or a mapping")
+        if node.tag == f"{_CORE}merge":
+            raise self._error(node, "merge keys (<<) are not read; write the keys out")
+        # A key such as 2024 or true is text here; what is asked for by name is a name.
+        return str(node.value)
+
+    def _plain(self, node: Node) -> str | int | float | bool | None:
+        match node.tag:
+            case "tag:yaml.org,2002:str" | "tag:yaml.org,2002:timestamp":
+                return str(node.value)
+            case "tag:yaml.org,2002:int" | "tag:yaml.org,2002:float" | "tag:yaml.org,2002:bool":
+                return self._number(node)
+            case "tag:yaml.org,2002:null":
+                return None
+        raise self._error(node, f"the tag {node.tag} is not read; write plain text, or quote it")
+
+    def _number(self, node: Node) -> int | float | bool:
+        try:
+            found = self._scalar(node)
+        except (ValueError, KeyError, YAMLError) as error:
+            raise self._error(
+                node, f"{node.value!r} is no {str(node.tag).removeprefix(_CORE)}; quote it if it is text"
+            ) from error
+        assert isinstance(found, int | float)
         return found
 
-    def explain(self, error: ValidationError) -> UsageError:
-        """The error as a person can use it: every problem with its place, the path there, and what would be right."""
-        lines = []
-        for problem in error.errors(include_url=False, include_context=False):
-            line, column = self.position_of(problem["loc"])
-            path = ".".join(str(step) for step in self._steps_in_file(problem["loc"])) or "file"
-            said = problem["msg"].removeprefix("Value error, ")
-            found = problem["input"]
-            shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
-            lines.append(f"{self.path}:{line}:{column}: {path}: {said}{shown}")
-        return UsageError("\n".join(lines))
-
-    def _steps_in_file(self, location: Location) -> list[str | int]:
-        """`location` without the steps that only the model has."""
-        node, steps = self._tree, []
-        for number, step in enumerate(location):
-            is_there = (isinstance(node, CommentedMap) and step in node) or (
-                isinstance(node, CommentedSeq) and isinstance(step, int) and step < len(node)
-            )
-            if is_there:
-                node = node[step]
-            if is_there or number == len(location) - 1:
-                steps.append(step)
-        return steps
+    def _error(self, node: Node, what: str) -> UsageError:
+        mark = node.start_mark
+        return UsageError(f"{self._path}:{mark.line + 1}:{mark.column + 1}: {what}")
 
 
-def load_yaml(path: Path) -> YamlFile:
-    """Reads a YAML file of up to 4 MiB: no aliases, no repeated keys, no tags that make objects.
-
-    Raises UsageError with file and place.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: can not be read as UTF-8 text: {error}") from error
-    if len(text) > FILE_BYTES_MAX:
-        raise UsageError(f"{path}: {len(text)} characters; a definition or mapping has at most {FILE_BYTES_MAX}")
-    yaml = YAML(typ="rt", pure=True)
-    yaml.allow_duplicate_keys = False
-    try:
-        if any(getattr(token, "id", "") == "<alias>" for token in yaml.scan(text)):
-            raise UsageError(f"{path}: aliases (*name) are not offered; write the part out")
-        tree = yaml.load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise UsageError(f"{path}:{place}: {error.problem or 'no YAML'}") from error
-    except YAMLError as error:
-        raise UsageError(f"{path}: no YAML: {error}") from error
-    return YamlFile(path, tree)
+def _position(node: Node, key: Node) -> Position:
+    # A block starts on the line after its key, and an editor is better sent to the key.
+    mark = node.start_mark if isinstance(node, ScalarNode) else key.start_mark
+    at_key = key.start_mark
+    return Position(mark.line + 1, mark.column + 1, at_key.line + 1, at_key.column + 1, {})
 
 
-def _plain(node: Any) -> Any:
-    """Mappings, sequences and scalars without ruamel's types."""
-    if isinstance(node, CommentedMap):
-        return {_plain(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(part) for part in node]
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
+def _walk(positions: Position, path: Loc) -> tuple[Position, list[str | int], list[str | int]]:
+    """The deepest position on the path, the parts the file has, and those after the last of them."""
+    there: list[str | int] = []
+    rest: list[str | int] = []
+    for part in path:
+        child = positions.children.get(part)
+        if child is None:
+            rest.append(part)
+        else:
+            positions, rest = child, []
+            there.append(part)
+    return positions, there, rest
+
+
+def _line(file: Path, positions: Position, problem: dict[str, Any], model: type[BaseModel] | None) -> str:
+    position, there, rest = _walk(positions, problem["loc"])
+    kind = problem["type"]
+    line, column = position.line, position.column
+    if kind == "extra_forbidden":
+        line, column = position.key_line, position.key_column
+    where = _path_text([*there, *rest[-1:]] if kind == "missing" else there)
+    return f"{file}:{line}:{column}: {where}: {_words(problem, model)}"
+
+
+def _path_text(path: Loc) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".") or "file"
+
+
+def _words(problem: dict[str, Any], model: type[BaseModel] | None) -> str:
+    match problem["type"]:
+        case "extra_forbidden":
+            return _unknown_key(problem["loc"], model)
+        case "missing":
+            return "this key is missing"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+        case "union_tag_invalid":
+            asked = problem["ctx"]
+            key = asked["discriminator"].strip("'")
+            return f"{key} should be one of {asked['expected_tags']}; found {asked['tag']!r}"
+        case "union_tag_not_found":
+            return f"{problem['msg']}; found {_shown(problem['input'])}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"should be a mapping (key: value); found {_shown(problem['input'])}"
+    message = str(problem["msg"]).replace("Input should be", "should be", 1)
+    found = problem["input"]
+    return f"{message}; found {_shown(found)}"
+
+
+def _shown(found: Any) -> str:
+    if isinstance(found, dict):
+        return f"a mapping with {', '.join(map(str, found)) or 'no keys'}"
+    if isinstance(found, list):
+        return f"a list of {len(found)}"
+    return "nothing" if found is None else repr(found)[:100]
+
+
+def _unknown_key(loc: Loc, model: type[BaseModel] | None) -> str:
+    if model is None or not (known := _known_keys(model, loc[:-1])):
+        return "this key is not known here; take it away"
+    close = get_close_matches(str(loc[-1]), known, 1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"this key is not known here; {meant}The keys here are {', '.join(known)}"
+
+
+def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The keys that a model has at `loc`; those of every branch where a union leaves several."""
+    models = [model]
+    for part in loc:
+        fields = [f for m in models for name, f in m.model_fields.items() if (f.alias or name) == part]
+        if not fields:  # the branch of a union, by the value that chose it
+            models = [m for m in models if _is_branch(m, part)] or models
+        else:
+            models = [m for field in fields for m in dict.fromkeys(_models(field.annotation))]
+    return list(dict.fromkeys(field.alias or name for m in models for name, field in m.model_fields.items()))
+
+
+def _is_branch(model: type[BaseModel], tag: str | int) -> bool:
+    return model.__name__ == tag or any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _models(annotation: Any, seen: frozenset[Hashable] = frozenset()) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        if part not in seen:
+            yield from _models(part, seen | {annotation})

@@ -40,20 +40,17 @@ class Lens(Protocol):
         """Where the container stands, as its journey says it (JSON types); None when nowhere."""
 
 
-class TypeCache:
+class TypeCache(dict[str, Any]):
     """Remembers per type what follows from the type alone."""
 
     def __init__(self, decide: Callable[[str], Any], size_max: int = 10_000) -> None:
+        super().__init__()
         self._decide = decide
         self._size_max = size_max
-        self._by_type: dict[str, Any] = {}
 
-    def __getitem__(self, type_: str) -> Any:
-        try:
-            return self._by_type[type_]
-        except KeyError:
-            # Types come from events, so there may be any number of them.
-            if len(self._by_type) >= self._size_max:
-                self._by_type.clear()
-            decided = self._by_type[type_] = self._decide(type_)
-            return decided
+    def __missing__(self, type_: str) -> Any:
+        # Types come from events, so there may be any number of them.
+        if len(self) >= self._size_max:
+            self.clear()
+        decided = self[type_] = self._decide(type_)
+        return decided

@@ -1,6 +1,7 @@
 """What readers see of an analysis, from its cells' sums: pure, the same for live snapshots and for a date range."""
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from state.calendar import Calendar
 from state.definition_set import Definition
@@ -30,3 +31,5 @@ def body_of(definition: Definition, totals: Mapping[Cell, int], clock_ms: int) -
             return cohort_body(cohort, Calendar(definition.zone, definition.week_start), totals, clock_ms)
         case Flow() as flow:
             return flow_body(flow, totals)
+        case _ as never:
+            assert_never(never)

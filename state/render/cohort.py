@@ -1,12 +1,13 @@
 """The body of a cohort table: a row per period of inclusion, with what is certain by the committed clock."""
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from state.calendar import Calendar
 from state.definitions import Cohort, Granularity
 from state.render.shares import mean_share, share_of
 from streams.partials import Cell
-from streams.snapshot import CohortBody, CohortRow, Share
+from streams.snapshot import CohortBody, CohortRow
 
 
 def cohort_body(cohort: Cohort, calendar: Calendar, totals: Mapping[Cell, int], clock_ms: int) -> CohortBody:
@@ -20,14 +21,14 @@ def cohort_body(cohort: Cohort, calendar: Calendar, totals: Mapping[Cell, int], 
     complete: list[list[tuple[int, int]]] = [[] for _ in range(cohort.period_count + 1)]
     for start in starts:
         included = totals[("i", start)]
-        cells = _cells(cohort, totals, start, now)
-        rows.append(CohortRow(label_of(calendar, cohort.granularity, start), included, cells))
-        shares.append(_shares(cells, included))
+        known = _known(cohort, totals, start, now)
+        unknown = [None] * (cohort.period_count + 1 - len(known))
+        rows.append(CohortRow(label_of(calendar, cohort.granularity, start), included, [*known, *unknown]))
+        shares.append([*(share_of(count, included) for count in known), *unknown])
         over = max(0, now - start)  # the first k whose period is not over
         partial_from.append(over if over <= cohort.period_count else None)
-        for column, count in zip(complete[:over], cells, strict=False):
-            if count is not None:
-                column.append((count, included))
+        for column, count in zip(complete[:over], known, strict=False):
+            column.append((count, included))
     average = [mean_share(column) for column in complete]
     return CohortBody(rows, shares, partial_from, average, cohort.granularity, cohort.mode)
 
@@ -44,19 +45,16 @@ def label_of(calendar: Calendar, granularity: Granularity, bucket: int) -> str:
             return f"{day.year}-Q{bucket % 4 + 1}"
         case "year":
             return str(day.year)
+        case _ as never:
+            assert_never(never)
 
 
-def _cells(cohort: Cohort, totals: Mapping[Cell, int], start: int, now: int) -> list[int | None]:
-    """Counts for k = 0, 1, ...; whoever has not returned yet may still do so, so churn waits for the period's end."""
-    periods = cohort.period_count + 1
-    returned = [totals.get(("r", start, k), 0) for k in range(min(periods, max(0, now - start + 1)))]
+def _known(cohort: Cohort, totals: Mapping[Cell, int], start: int, now: int) -> list[int]:
+    """Counts for k = 0, 1, ... as far as they are known.
+
+    Who has not returned in a running period may still do so: churn waits for its end.
+    """
     if cohort.mode == "retention":
-        known: list[int | None] = [*returned]
-    else:
-        included = totals[("i", start)]
-        known = [included - count if start + k < now else None for k, count in enumerate(returned)]
-    return known + [None] * (periods - len(known))
-
-
-def _shares(cells: list[int | None], included: int) -> list[Share]:
-    return [None if count is None else share_of(count, included) for count in cells]
+        return [totals.get(("r", start, k), 0) for k in range(min(cohort.period_count, now - start) + 1)]
+    included = totals[("i", start)]
+    return [included - totals.get(("r", start, k), 0) for k in range(min(cohort.period_count + 1, now - start))]

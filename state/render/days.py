@@ -5,6 +5,7 @@ of its inclusion. Without its day a cell is a total, so a reader that never asks
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
 
 from state.calendar import Calendar
 from state.definition_set import Definition
@@ -57,6 +58,8 @@ def fold_of(definition: Definition, range_days: Days | None) -> Fold:
                 return tuple
             first, last = _buckets(definition, cohort, range_days)
             return _within(tuple, 1, first, last)
+        case _ as never:
+            assert_never(never)
 
 
 def _canvas_cell(cell: Cell) -> Cell:

@@ -11,12 +11,13 @@ import pytest
 from streams.admin import topic_ids
 from streams.batch import one_batch
 from streams.broker import EmbeddedBroker
+from streams.commit import Committed
 from streams.crash import CRASH_POINTS
 from streams.errors import LostError, MismatchError, UsageError
 from streams.fence import FencedProducer
 from streams.partials import COVERS_KEY
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, FENCE_KEY, READY_KEY, decode_commit
-from streams.writer import Committed, Writer
+from streams.writer import Writer
 from tests.state.memory_store import MemoryStore
 from tests.streams.toy import (
     Names,
@@ -453,7 +454,7 @@ def test_closing_waits_for_the_step_in_flight(kafka: EmbeddedBroker, prefix: str
 
 
 def test_a_cancelled_step_leaves_no_second_chance(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
-    """Whether a commit that was cancelled on its way is in the log is unknown, so the writer stops; the next is exact."""
+    """A commit that was cancelled may be in the log or not, so the writer stops; its successor is exact."""
     plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
 
     async def steps() -> None:

@@ -1,0 +1,97 @@
+"""A role's Faust application: settings in, application out, and the process that runs it.
+
+One application per role, so that a role scales alone. Faust's tables, changelogs, recovery, web server and leader are
+not used; `streams.transport` says what is.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import faust
+import uvloop
+
+from agents.settings import Settings
+from agents.watchdog import Watchdog
+from streams.errors import MilepostError
+from streams.ownership import OwnerFactory
+from streams.topics import MIB
+from streams.transport import BatchTransport
+
+FETCH_BYTES = 4 * MIB
+
+
+def make_app(settings: Settings, role: str, bootstrap: str, owners: Mapping[str, OwnerFactory]) -> Any:
+    """The application of one role. `owners`: what makes the owner of a partition, by topic; topics without one have
+    agents without state, which start where the group stands."""
+    name = f"{settings.prefix}-{role}-{settings.generation}"
+    folder = settings.worker_folder(role) / "faust"
+    folder.mkdir(parents=True, exist_ok=True)  # Faust makes no parents
+    session_s = settings.session_timeout_s
+    app = faust.App(
+        name,
+        broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+        # Faust lets the environment win over arguments; a stray BROKER_URL must not.
+        env={},
+        datadir=str(folder),
+        store="memory://",
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        # An agent that failed must not go on with the next batch, which is what Faust's default makes of it.
+        agent_supervisor="mode.CrashingSupervisor",
+        value_serializer="raw",
+        # Static membership: a worker that comes back takes its partitions over in 2 s instead of after the session.
+        consumer_group_instance_id=f"{name}-{settings.worker_id}",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=FETCH_BYTES,
+        broker_max_poll_records=settings.batch_records_max,
+        broker_session_timeout=session_s,
+        broker_heartbeat_interval=session_s / 10,
+        broker_rebalance_timeout=2 * session_s,
+        broker_request_timeout=max(30.0, session_s),
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=4,  # batches
+    )
+    app.transport = BatchTransport(app, owners)
+    return app
+
+
+def run_apps(apps: Sequence[Any], settings: Settings) -> None:
+    """Runs applications in this process until SIGTERM or SIGINT, or until one of them fails.
+
+    Raises the MilepostError that ended one; any other failure ends the process with its traceback and a code of 1.
+    """
+    uvloop.install()
+    worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
+    # The spinner sets the root logger to DEBUG for itself: 12 % of the processor's time.
+    worker.spinner = None
+    ages = [partial(oldest_in_hand_s, app) for app in apps]
+    watchdog = Watchdog(settings.batch_deadline_s, ages, lambda: bool(worker.should_stop))
+    worker.add_future(watchdog.run())
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        if ended.code not in (0, None):
+            _raise_why(apps)
+        raise
+
+
+def oldest_in_hand_s(app: Any) -> float:
+    """For how long the application's oldest batch has been worked on, in seconds."""
+    consumer = app._consumer
+    return 0.0 if consumer is None else float(consumer.oldest_in_hand_s())
+
+
+def is_ready(app: Any) -> bool:
+    """Whether every partition that the group gave to this application is being worked on."""
+    consumer = app._consumer
+    return consumer is not None and bool(app.consumer_generation_id > 0) and bool(consumer.ownership.is_ready())
+
+
+def _raise_why(apps: Sequence[Any]) -> None:
+    for app in apps:
+        if isinstance(app.crash_reason, MilepostError):
+            raise app.crash_reason

@@ -1,0 +1,119 @@
+"""`milepost snapshot [NAME]`: the results, as a picture in the terminal, as JSON or as CSV; once or live."""
+
+import csv
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from agents.connection import connect, with_settings
+from agents.live_snapshots import dates_of, published_snapshots, range_snapshots
+from agents.reading import read_definitions
+from agents.settings import Settings
+from agents.terminal.csv_rows import csv_rows
+from agents.terminal.view import view_of
+from state.definition_set import DefinitionSet
+from streams.errors import UnavailableError, UsageError
+from streams.snapshot import Snapshot
+
+PIPE_WIDTH = 140
+_LINES_AROUND_ROWS = 10
+Snapshots = dict[str, Snapshot]
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--range", "range_text", metavar="FROM..TO", help="Only these days, both included, in the zone.")
+@click.option("--watch", is_flag=True, help="Redraw as results change, until Ctrl-C.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@with_settings
+def command(settings: Settings, name: str | None, range_text: str | None, watch: bool, form: str) -> None:
+    """Show the result of the analysis NAME, or of all.
+
+    The days of a range are: for a canvas those on which its containers start, for a flow those of the anchor, for a
+    cohort (whole periods only) those of the inclusion.
+    """
+    if watch and form != "table":
+        raise UsageError(f"--watch draws on the terminal; it does not go with --format {form}")
+    with connect(settings) as bootstrap, closing(_results(bootstrap, settings, name, range_text)) as results:
+        if watch:
+            _watch(results)
+        else:
+            _print(next(results), form)
+
+
+def _results(
+    bootstrap: str, settings: Settings, name: str | None, range_text: str | None
+) -> Generator[Snapshots, None, None]:
+    """What is asked for, by name, whenever something may have changed. Raises UsageError for an unknown name."""
+    definitions = read_definitions(bootstrap, settings)
+    names = _names(definitions, name)
+    if range_text is None:
+        for newest in published_snapshots(bootstrap, settings):
+            yield {each: newest[each] for each in names if each in newest}
+    else:
+        wanted = [each for each in definitions.definitions if each.analysis.name in names]
+        yield from range_snapshots(bootstrap, settings, wanted, dates_of(range_text))
+
+
+def _names(definitions: DefinitionSet, name: str | None) -> list[str]:
+    known = [definition.analysis.name for definition in definitions.definitions]
+    if not known:
+        raise UnavailableError("no analysis is defined; `milepost definitions apply FILE` defines some")
+    if name is not None and name not in known:
+        raise UsageError(f"there is no analysis {name!r}; there are {', '.join(known)}")
+    return known if name is None else [name]
+
+
+def _print(snapshots: Snapshots, form: str) -> None:
+    """Writes the results to standard output. Raises UnavailableError when there are none yet."""
+    if not snapshots:
+        raise UnavailableError("no snapshot is published yet; run a worker: `milepost worker`")
+    match form:
+        case "json":
+            _print_json(snapshots)
+        case "csv":
+            _print_csv(snapshots)
+        case _:
+            # A pipe has no width; a file gets whole lines.
+            console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+            console.print(_picture(snapshots, None))
+
+
+def _print_json(snapshots: Snapshots) -> None:
+    """One analysis as an object, several as a list."""
+    found: Any = list(snapshots.values())
+    text = msgspec.json.encode(found[0] if len(found) == 1 else found)
+    click.echo(msgspec.json.format(text, indent=2))
+
+
+def _print_csv(snapshots: Snapshots) -> None:
+    if len(snapshots) > 1:
+        raise UsageError(f"--format csv writes one table: name one of {', '.join(snapshots)}")
+    (snapshot,) = snapshots.values()
+    csv.writer(sys.stdout, lineterminator="\n").writerows(csv_rows(snapshot))
+
+
+def _picture(snapshots: Snapshots, rows_max: int | None) -> RenderableType:
+    views = [view_of(snapshot, rows_max) for snapshot in snapshots.values()]
+    return Group(*(part for view in views for part in (view, Text())))
+
+
+def _watch(results: Iterator[Snapshots]) -> None:
+    console = Console()
+    rows_max = max(3, console.height - _LINES_AROUND_ROWS)
+    waiting = Text("Waiting for the first snapshot; a worker publishes it.", "dim")
+    with Live(waiting, console=console, auto_refresh=False, screen=console.is_terminal) as live:
+        try:
+            for snapshots in results:
+                live.update(_picture(snapshots, rows_max) if snapshots else waiting, refresh=True)
+        except KeyboardInterrupt:
+            # Ctrl-C is how one leaves; what was last seen stays on the terminal.
+            pass
+    console.print(live.renderable)

@@ -1,0 +1,93 @@
+"""Snapshots for readers: the published ones, or those of a date range, summed from `partials` here.
+
+Both are iterators that go on for ever: each value is what is known now, by name; the first when the topic's end as it
+was at the start is reached.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from agents.reading import follow_topic
+from agents.settings import Settings
+from state.definition_set import Definition
+from state.render.snapshot import snapshot_of
+from state.sums import PartialSums
+from streams.errors import UnavailableError, UsageError
+from streams.snapshot import Snapshot, decode_snapshot
+from streams.topics import topic_name
+
+EPOCH = date(1970, 1, 1)
+DATE_MAX = date(2199, 12, 31)
+
+
+def published_snapshots(bootstrap: str, settings: Settings) -> Iterator[dict[str, Snapshot]]:
+    """The newest published snapshot of every analysis, again whenever one has come or nothing came for a moment."""
+    newest: dict[str, Snapshot] = {}
+    caught_up = False
+    for records in follow_topic(bootstrap, topic_name("snapshots", settings.prefix, settings.generation)):
+        for record in records:
+            if not record.key.startswith(b"!"):
+                _take(newest, record.key.decode(), record.value)
+        caught_up = caught_up or not records
+        if caught_up:
+            yield newest
+
+
+def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
+    """Keeps the snapshot with the highest tag; a deleted one is gone."""
+    if value is None:
+        newest.pop(name, None)
+        return
+    snapshot = decode_snapshot(value)
+    old = newest.get(name)
+    if old is None or old.tag is None or (snapshot.tag is not None and snapshot.tag >= old.tag):
+        newest[name] = snapshot
+
+
+def range_snapshots(
+    bootstrap: str, settings: Settings, definitions: Sequence[Definition], dates: tuple[date, date]
+) -> Iterator[dict[str, Snapshot]]:
+    """The analyses over the local days from the first to the last of `dates`, as `partials` has them.
+
+    Raises UsageError for a range that an analysis can not give, UnavailableError where nothing was computed yet.
+    """
+    days = ((dates[0] - EPOCH).days, (dates[1] - EPOCH).days)
+    sums = PartialSums(definitions, days)
+    touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
+    partials = topic_name("partials", settings.prefix, settings.generation)
+    caught_up = False
+    for records in follow_topic(bootstrap, partials):
+        if records:
+            sums.apply(records[0].partition, [(record.key, record.value) for record in records])
+        caught_up = caught_up or not records
+        if not caught_up:
+            continue
+        if not sums.covers:
+            raise UnavailableError(f"{partials} holds no result yet; run a worker: `milepost worker`")
+        yield {
+            definition.analysis.name: snapshot_of(
+                definition,
+                sums.totals(definition.version),
+                sums.covers,
+                touchpoints=touchpoints,
+                lateness_ms=settings.lateness_s * 1000,
+                range_dates=(dates[0].isoformat(), dates[1].isoformat()),
+            )
+            for definition in definitions
+        }
+
+
+def dates_of(text: str) -> tuple[date, date]:
+    """The first and the last day of `FROM..TO`. Raises UsageError for anything else."""
+    first, dots, last = text.partition("..")
+    try:
+        if not dots:
+            raise ValueError("there is no '..'")
+        dates = date.fromisoformat(first), date.fromisoformat(last)
+    except ValueError as error:
+        raise UsageError(f"--range {text!r}: {error}; write it as 2026-01-01..2026-03-31") from error
+    if not EPOCH <= dates[0] <= dates[1] <= DATE_MAX:
+        raise UsageError(
+            f"--range {text!r}: the first day must not be after the last, and both lie from {EPOCH} to {DATE_MAX}"
+        )
+    return dates

@@ -1,0 +1,154 @@
+"""The snapshots agent: follows `partials` and publishes each analysis as its numbers change.
+
+It renders only at covers, and only past the ends of `partials` seen at its start: before, compaction may have taken
+cells away whose newer value it has not read yet. Ownership and fencing are those of any writer; `publish` stands for
+them and raises when the writer may not write any more.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from state.definition_set import Definition, DefinitionSet
+from state.render.snapshot import snapshot_of
+from state.sums import PartialSums
+from streams.errors import MismatchError
+from streams.snapshot import Snapshot, SnapshotTag, encode_snapshot
+
+RECORDS_MAX = 5_000
+REST_FACTOR = 4
+"""Rendering rests for four times as long as it took, so that it never takes more than a fifth of the worker's time."""
+UNCHANGED_FACTOR = 10
+"""An analysis that did not change is published for its newer covers after this many intervals of traffic."""
+
+Publish = Callable[[list[tuple[bytes, bytes]]], Awaitable[None]]
+
+
+class Schedule:
+    """Which snapshots are due, and the snapshots. Times are seconds of a monotonic clock.
+
+    An analysis whose totals changed is due `interval_s` after its last snapshot. One that did not change still has to
+    say that it contains more input: it is due when the covers have stood still for an interval, or at the latest
+    after UNCHANGED_FACTOR intervals.
+    """
+
+    def __init__(
+        self,
+        definitions: DefinitionSet,
+        *,
+        touchpoints: str,
+        claim_offset: int,
+        interval_s: float,
+        lateness_ms: int,
+    ) -> None:
+        self.sums = PartialSums(definitions.definitions)
+        self._definitions = definitions
+        self._touchpoints = touchpoints
+        self._claim_offset = claim_offset
+        self._interval_s = interval_s
+        self._lateness_ms = lateness_ms
+        self._counter = 0
+        self._moved_at = 0.0
+        self._changed: set[str] = set()
+        self._behind = {definition.version for definition in definitions.definitions}
+        self._published_at: dict[str, float] = {}
+
+    def apply(self, partition: int, records: list[tuple[bytes, bytes | None]], now_s: float) -> None:
+        """Takes the next records of a partition of `partials`."""
+        if self.sums.apply(partition, records):
+            self._moved_at = now_s
+            self._behind.update(definition.version for definition in self._definitions.definitions)
+
+    def due(self, now_s: float) -> Iterator[Snapshot]:
+        """The snapshots to publish now.
+
+        Raises MismatchError when a partition was computed with other definitions than ours.
+        """
+        self._changed |= self.sums.take_changed()
+        if not self.sums.covers:
+            return
+        if foreign := self.sums.foreign_hashes(self._definitions):
+            raise MismatchError(
+                f"partials of partition {min(foreign)} were computed with the definitions {foreign[min(foreign)]}, and"
+                f" this worker has {self._definitions.hash}. Apply the definitions of the running workers, or take"
+                f" a new generation"
+            )
+        for definition in self._definitions.definitions:
+            if self._is_due(definition.version, now_s):
+                yield self._snapshot(definition, now_s)
+
+    def _is_due(self, version: str, now_s: float) -> bool:
+        published_at = self._published_at.get(version)
+        if published_at is None:
+            return True
+        waited_s = now_s - published_at
+        if version in self._changed:
+            return waited_s >= self._interval_s
+        is_quiet = now_s - self._moved_at >= self._interval_s
+        return version in self._behind and (is_quiet or waited_s >= self._interval_s * UNCHANGED_FACTOR)
+
+    def _snapshot(self, definition: Definition, now_s: float) -> Snapshot:
+        version = definition.version
+        self._counter += 1
+        self._changed.discard(version)
+        self._behind.discard(version)
+        self._published_at[version] = now_s
+        return snapshot_of(
+            definition,
+            self.sums.totals(version),
+            self.sums.covers,
+            touchpoints=self._touchpoints,
+            lateness_ms=self._lateness_ms,
+            tag=SnapshotTag(self._claim_offset, self._counter),
+        )
+
+
+async def follow_partials(
+    bootstrap: str, topic: str, partition_count: int, schedule: Schedule, publish: Publish
+) -> None:
+    """Runs until it is cancelled: reads all partitions of `topic` and publishes what is due.
+
+    Ends by what `publish` raises, or MismatchError of `Schedule.due`.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, partition) for partition in range(partition_count)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        behind = await consumer.end_offsets(places)
+        rest_until = 0.0
+        while True:
+            await _read(consumer, schedule)
+            behind = {place: end for place, end in behind.items() if await consumer.position(place) < end}
+            if not behind and time.monotonic() >= rest_until:
+                took_s = await _publish_due(schedule, publish)
+                rest_until = time.monotonic() + REST_FACTOR * took_s
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, schedule: Schedule) -> None:
+    """Applies what has come, at most RECORDS_MAX records, or waits a moment."""
+    fetched = await consumer.getmany(timeout_ms=50, max_records=RECORDS_MAX)
+    now_s = time.monotonic()
+    for place, records in fetched.items():
+        schedule.apply(place.partition, [(each.key, each.value) for each in records], now_s)
+    # What is buffered comes without waiting; heartbeats of the process must get their turn.
+    await asyncio.sleep(0)
+
+
+async def _publish_due(schedule: Schedule, publish: Publish) -> float:
+    """Publishes what is due, one snapshot at a time; returns the seconds that rendering took."""
+    took_s = 0.0
+    started_s = time.monotonic()
+    for snapshot in schedule.due(started_s):
+        record = (snapshot.analysis.encode(), encode_snapshot(snapshot))
+        took_s += time.monotonic() - started_s
+        await publish([record])
+        started_s = time.monotonic()
+    return took_s

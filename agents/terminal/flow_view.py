@@ -1,0 +1,105 @@
+"""A flow as columns side by side, each with its most frequent items, the rest and what ends there; then whole paths."""
+
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from agents.terminal.marks import PLURALS, bar, cut, footing, heading, number, percent
+from streams.snapshot import FlowColumn, FlowSequence, FlowSnapshot
+
+_COLUMN_WIDTH_MIN = 16
+_COLUMN_WIDTH_MAX = 30
+_GAP = 3
+_SHARE_FROM_WIDTH = 22
+_SEQUENCES_SHOWN = 8
+
+
+class FlowView:
+    """The rich renderable of a flow."""
+
+    def __init__(self, snapshot: FlowSnapshot) -> None:
+        self._snapshot = snapshot
+        self._body = snapshot.body
+        self._counts_paths = self._body.sequences is not None
+        self._most = max((item.count for column in self._body.columns for item in column.items), default=0)
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
+        mode, containers = self._snapshot.mode, PLURALS[self._snapshot.container]
+        counted = f"paths of {containers}" if self._counts_paths else containers
+        parts = [heading(self._snapshot, f"flow · {counted} by {mode.get('dimension', '')}")]
+        parts += [Text(f"{number(self._body.total)} {counted} in all"), Text()]
+        shown = self._columns_shown(options.max_width)
+        group = Group(*parts, self._grid(shown, options.max_width), *self._notes(shown))
+        yield group
+        if self._body.sequences:
+            yield Text("\nMost frequent paths", "bold")
+            yield self._sequences(self._body.sequences[:_SEQUENCES_SHOWN], options.max_width)
+        yield Text()
+        yield footing(self._snapshot)
+
+    def _columns_shown(self, width: int) -> list[FlowColumn]:
+        """Those nearest to the anchor that fit, from left to right in the order of time."""
+        room = max(1, (width + _GAP) // (_COLUMN_WIDTH_MIN + _GAP))
+        nearest = sorted(self._body.columns, key=lambda column: abs(column.step))[:room]
+        return sorted(nearest, key=lambda column: column.step)
+
+    def _notes(self, shown: list[FlowColumn]) -> list[Text]:
+        hidden = len(self._body.columns) - len(shown)
+        if not hidden:
+            return []
+        return [Text(f"\n{hidden} columns do not fit; widen the terminal or take --format csv.", "dim")]
+
+    def _grid(self, columns: list[FlowColumn], width: int) -> Table:
+        count = max(1, len(columns))
+        each = min(_COLUMN_WIDTH_MAX, (width - _GAP * (count - 1)) // count)
+        grid = Table.grid(padding=(0, _GAP, 0, 0))
+        for _ in columns:
+            grid.add_column(width=each, no_wrap=True)
+        grid.add_row(*(Text(self._step_name(column.step), "dim underline") for column in columns))
+        grid.add_row(*(self._column(column, each) for column in columns))
+        return grid
+
+    def _step_name(self, step: int) -> str:
+        if step == 0:
+            anchored = any(name in self._snapshot.mode for name in ("starts_with", "ends_with", "contains"))
+            return "anchor" if anchored else "first"
+        return f"{abs(step)} before" if step < 0 else f"{step} later"
+
+    def _column(self, column: FlowColumn, width: int) -> Text:
+        lines = Text()
+        for item in column.items:
+            lines.append(cut(item.item, width) + "\n", "bold" if column.step == 0 else "")
+            lines.append_text(self._measure(item.count, width, "cyan"))
+        if column.more.item_count:
+            items = "item" if column.more.item_count == 1 else "items"
+            lines.append(cut(f"more ({number(column.more.item_count)} {items})", width) + "\n", "dim italic")
+            if column.more.count is not None:
+                lines.append_text(self._measure(column.more.count, width, "bright_black"))
+        for direction, said in ((-1, "begin here"), (1, "end here")):
+            ended = sum(end.count for end in column.exits if end.direction == direction)
+            if ended:
+                lines.append(cut(said, width) + "\n", "red")
+                lines.append_text(self._measure(ended, width, "red"))
+        lines.rstrip()
+        return lines
+
+    def _measure(self, count: int, width: int, style: str) -> Text:
+        """A bar, behind it the count, and the share of all where there is room; the longest bar leaves that room."""
+        wide = width >= _SHARE_FROM_WIDTH
+        most = max(self._most, self._body.total)
+        bar_width = max(1, width - len(f" {number(most)}") - (7 if wide else 0))
+        share = f" {percent(100 * count / most):>6}" if wide else ""
+        return Text.assemble((bar(count, most, bar_width), style), f" {number(count)}", (share, "dim"), "\n")
+
+    def _sequences(self, sequences: list[FlowSequence], width: int) -> Table:
+        table = Table.grid(padding=(0, 1, 0, 0))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(max_width=max(20, width - 20))
+        for each in sequences:
+            share = 100 * each.count / self._body.total
+            path = Text(" → ").join(
+                [*(Text(item) for item in reversed(each.back)), Text(each.fore[0], "bold"), *map(Text, each.fore[1:])]
+            )
+            table.add_row(number(each.count), Text(percent(share), "dim"), path)
+        return table

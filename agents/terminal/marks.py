@@ -1,0 +1,62 @@
+"""What all views are drawn with: bars, numbers, names cut to a width, and the lines above and below a result."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from rich.text import Text
+
+from streams.snapshot import Share, Snapshot
+
+# The eighths are drawn from the left, so that a bar's length is read to an eighth of a character.
+_EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
+PLURALS = {
+    "account": "accounts",
+    "opportunity": "opportunities",
+    "buying_group": "buying groups",
+    "person": "people",
+    "session": "sessions",
+}
+
+
+def bar(part: float, whole: float, width: int) -> str:
+    """A bar of at most `width` characters; whatever is above 0 is visible."""
+    if whole <= 0 or part <= 0:
+        return ""
+    eighths = max(1, round(min(part / whole, 1) * width * 8))
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8]
+
+
+def number(count: int) -> str:
+    """A count with its thousands apart."""
+    return f"{count:,}"
+
+
+def percent(share: Share) -> str:
+    """A share with one decimal; a dash where there is none."""
+    return "–" if share is None else f"{share:.1f}%"
+
+
+def cut(text: str, width: int) -> str:
+    """The text in at most `width` characters, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: max(0, width - 1)] + "…"
+
+
+def heading(snapshot: Snapshot, what: str) -> Text:
+    """The title, and what is counted over which days."""
+    days = "all days" if snapshot.range is None else f"{snapshot.range[0]} to {snapshot.range[1]}"
+    return Text.assemble((snapshot.title, "bold"), "\n", (f"{what} · {days}", "dim"))
+
+
+def footing(snapshot: Snapshot) -> Text:
+    """How far the input goes that these numbers contain."""
+    parts = []
+    if snapshot.watermark_ms is not None:
+        parts.append(f"events complete to {_moment(snapshot.watermark_ms, snapshot.zone)}")
+    if snapshot.applied:
+        parts.append("contains offsets " + " ".join(f"{p}:{offset}" for p, offset in snapshot.applied.items()))
+    return Text(" · ".join(parts), "dim")
+
+
+def _moment(ms: int, zone: str) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"

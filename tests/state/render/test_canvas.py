@@ -1,0 +1,136 @@
+"""The body of a canvas: which denominators its percentages have, and what falls out where."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.definitions import Canvas
+from state.render import render
+from state.render.canvas import decimal_text
+from streams.snapshot import ArrowFigures, CanvasBody
+from tests.state.worlds import canvases, definition_set
+
+
+def match(value: str) -> dict[str, str]:
+    """A condition on the type."""
+    return {"field": "type", "op": "=", "value": value}
+
+
+def canvas(nodes: str, arrows: list[str], metric: str = "containers") -> dict[str, Any]:
+    """A canvas with one node per letter and arrows as `ab`."""
+    return {
+        "name": "c",
+        "kind": "canvas",
+        "container": "account",
+        "metric": metric,
+        "nodes": [{"id": node, "match": match(node)} for node in nodes],
+        "arrows": [{"from": arrow[0], "to": arrow[1]} for arrow in arrows],
+    }
+
+
+def body(analysis: dict[str, Any], sums: dict[Any, int], days: tuple[int, int] | None = None) -> CanvasBody:
+    """The rendered canvas."""
+    found = render(definition_set([analysis]).definitions[0], sums, days, 0)
+    assert isinstance(found, CanvasBody)
+    return found
+
+
+CHAIN = canvas("abc", ["ab", "bc"])
+CHAIN_SUMS = {
+    ("t", 1): 6, ("t", 2): 4, ("n", 0, 1): 5, ("n", 0, 2): 3, ("n", 1, 1): 2, ("n", 1, 2): 1, ("n", 2, 2): 1,
+    ("a", 0, 1): 2, ("a", 0, 2): 1, ("a", 1, 2): 1, ("f", 0, 1): 2, ("f", 0, 2): 1, ("f", 1, 2): 1,
+}  # fmt: skip
+
+
+def test_chain_has_every_percentage() -> None:
+    """Of total, of the start, of the previous node; fallout where there are arrows."""
+    found = body(CHAIN, CHAIN_SUMS)
+    assert found.total == 10
+    assert {node: tuple(vars_of(figures)) for node, figures in found.nodes.items()} == {
+        "a": (8, None, 80.0, 100.0, None, 5, None),
+        "b": (3, None, 30.0, 37.5, 37.5, 2, None),
+        "c": (1, None, 10.0, 12.5, 33.33, None, None),
+    }
+    assert found.arrows == {"a>b": ArrowFigures(3, 37.5), "b>c": ArrowFigures(1, 33.33)}
+
+
+def vars_of(figures: Any) -> list[Any]:
+    """The figures of a node, in order."""
+    return [getattr(figures, name) for name in figures.__struct_fields__]
+
+
+def test_range_takes_the_containers_that_started_in_it() -> None:
+    """Both ends are included, whatever the cell."""
+    found = body(CHAIN, CHAIN_SUMS, (2, 2))
+    assert (found.total, found.nodes["a"].count, found.nodes["b"].fallout) == (4, 3, 0)
+    assert body(CHAIN, CHAIN_SUMS, (1, 2)) == body(CHAIN, CHAIN_SUMS)
+    assert body(CHAIN, CHAIN_SUMS, (3, 9)).nodes["a"].of_total is None
+
+
+def test_converging_starts_fall_back_to_the_total() -> None:
+    """A node that two start nodes lead to is measured against all containers; its previous is their union."""
+    found = body(
+        canvas("abcd", ["ac", "bc", "cd"]),
+        {("t", 0): 20, ("n", 0, 0): 5, ("n", 1, 0): 4, ("p", 2, 0): 8, ("n", 2, 0): 2, ("n", 3, 0): 1},
+    )
+    assert (found.nodes["c"].of_start, found.nodes["c"].of_previous) == (10.0, 25.0)
+    assert (found.nodes["d"].of_start, found.nodes["d"].of_previous) == (5.0, 50.0)
+    assert found.nodes["b"].of_start == 100.0
+
+
+def test_diamond_has_one_start() -> None:
+    """Two ways from one start node do not converge starts."""
+    sums = {("t", 0): 20, ("n", 0, 0): 10, ("n", 3, 0): 5, ("p", 3, 0): 8}
+    assert body(canvas("abcd", ["ab", "ac", "bd", "cd"]), sums).nodes["d"].of_start == 50.0
+
+
+def test_events_may_exceed_their_containers() -> None:
+    """Events are divided by containers: 12 of 10 is 120 percent. Fallout stays in containers."""
+    sums = {("t", 0): 10, ("n", 0, 0): 8, ("e", 0, 0): 12, ("f", 0, 0): 3}
+    figures = body(canvas("ab", ["ab"], "events"), sums).nodes["a"]
+    assert (figures.count, figures.of_total, figures.of_start, figures.fallout) == (12, 120.0, 150.0, 5)
+
+
+def test_values_are_text_without_percentages() -> None:
+    """Money is no share of containers."""
+    sums = {("t", 0): 10, ("n", 0, 0): 8, ("v", 0, 0): 1_234_500_000}
+    figures = body(canvas("ab", ["ab"], "value"), sums).nodes["a"]
+    assert vars_of(figures) == ["1234.5", None, None, None, None, 8, None]
+
+
+def test_nothing_at_all_is_zero_and_null() -> None:
+    """Before the first event every count is 0 and every percentage null."""
+    found = body(CHAIN, {})
+    assert found.total == 0
+    assert vars_of(found.nodes["b"]) == [0, None, None, None, None, 0, None]
+    assert found.arrows["a>b"] == ArrowFigures(0, None)
+
+
+@settings(deadline=None)
+@given(st.integers(-(10**40), 10**40))
+def test_amounts_keep_every_digit(millionths: int) -> None:
+    """The text is the amount, however large, and ends in no zero behind the point."""
+    text = decimal_text(millionths)
+    whole, _, rest = text.partition(".")
+    assert int(whole + rest.ljust(6, "0")) == millionths
+    assert not rest.endswith("0")
+
+
+@settings(deadline=None)
+@given(canvases(), st.data())
+def test_shape_follows_the_definition(analysis: dict[str, Any], data: st.DataObject) -> None:
+    """Every node and arrow is there in the definition's order; fallout exactly where arrows leave, previous where
+    they enter."""
+    definition = definition_set([{"name": "c", **analysis}]).definitions[0].analysis
+    assert isinstance(definition, Canvas)
+    reached = {("n", node, 0): data.draw(st.integers(1, 9)) for node in range(len(definition.nodes))}
+    joins = {("p", node, 0): 10 for node in range(len(definition.nodes))}
+    found = body({"name": "c", **analysis}, {("t", 0): 10, **reached, **joins})
+    assert list(found.nodes) == [node.id for node in definition.nodes]
+    assert list(found.arrows) == [f"{arrow.from_}>{arrow.to}" for arrow in definition.arrows]
+    shares = analysis["metric"] != "value"
+    for node, figures in found.nodes.items():
+        assert (figures.fallout is not None) == any(arrow.from_ == node for arrow in definition.arrows)
+        assert (figures.of_previous is not None) == (shares and bool(definition.parents(node)))
+        assert (figures.of_start is not None) == shares

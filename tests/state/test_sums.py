@@ -1,0 +1,145 @@
+"""Sums over partitions: the same whatever the order of reading, and only ever of what covers name."""
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.sums import PartialSums
+from streams.partials import COVERS_KEY, Cell, Covers, Tag, encode_cell, encode_covers, encode_partial
+from tests.state.worlds import definition_set
+
+Records = list[tuple[bytes, bytes | None]]
+
+DEFINITIONS = definition_set(
+    [
+        {"name": "c", "kind": "cohort", "container": "account", "granularity": "day",
+         "inclusion": {"match": {"field": "type", "op": "exists"}},
+         "return": {"match": {"field": "type", "op": "exists"}}},
+        {"name": "f", "kind": "flow", "container": "account", "dimension": "type"},
+    ]
+)  # fmt: skip
+
+
+def commit(offset: int, cells: dict[tuple[str, Cell], int], definitions_hash: str = DEFINITIONS.hash) -> Records:
+    """What a partition publishes for one commit."""
+    tag = Tag(0, offset)
+    covers = Covers(tag, {"touchpoints": offset}, offset, offset, definitions_hash)
+    made: Records = [(encode_cell(*place), encode_partial(tag, value)) for place, value in cells.items()]
+    return [*made, (COVERS_KEY, encode_covers(covers))]
+
+
+def totals(sums: PartialSums) -> dict[tuple[str, Any], int]:
+    """All totals, by version and cell."""
+    return {(v, cell): n for v in ("c", "f") for cell, n in sums.totals(v).items()}
+
+
+PLACES = [("c", ("i", 1)), ("c", ("i", 2)), ("c", ("r", 1, 0)), ("f", ("o", 3, (), ("x", "y"))),
+          ("f", ("o", 4, (), ("x", "y")))]  # fmt: skip
+COMMITS = st.lists(st.dictionaries(st.sampled_from(PLACES), st.integers(-(2**70), 2**70), max_size=4), max_size=5)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[list[Records], dict[tuple[str, Any], int]]:
+    """Three partitions' logs with repeats and records of former owners in them, and the sums they stand for."""
+    partitions = []
+    expected: dict[tuple[str, Any], int] = {}
+    for _ in range(3):
+        commits = draw(COMMITS)
+        published = [commit(10 * (n + 1), cells) for n, cells in enumerate(commits)]
+        log: Records = [(b"!fence", b"")]
+        for n, records in enumerate(published):
+            log += records
+            for again in draw(st.lists(st.sampled_from(published[: n + 1]), max_size=2)):
+                log += again
+        newest: dict[tuple[str, Cell], int] = {}
+        for cells in commits:
+            newest.update(cells)
+        for (version, cell), value in newest.items():
+            place = (cell[2], cell[3]) if version == "f" else cell
+            expected[(version, place)] = expected.get((version, place), 0) + value
+        partitions.append(log)
+    return partitions, {place: value for place, value in expected.items() if value}
+
+
+@settings(deadline=None)
+@given(logs(), st.data())
+def test_any_interleaving_gives_the_same_sums(
+    world: tuple[list[Records], dict[tuple[str, Any], int]], data: st.DataObject
+) -> None:
+    """Partitions in any order, lists cut anywhere, repeats and old tags: the sums are those of the newest values."""
+    partitions, expected = world
+    sums = PartialSums(DEFINITIONS.definitions)
+    left = {number: log for number, log in enumerate(partitions) if log}
+    while left:
+        number = data.draw(st.sampled_from(sorted(left)))
+        count = data.draw(st.integers(1, len(left[number])))
+        sums.apply(number, left[number][:count])
+        left[number] = left[number][count:]
+        if not left[number]:
+            del left[number]
+    assert totals(sums) == expected
+    newest = {n: [key for key, _ in log].count(COVERS_KEY) for n, log in enumerate(partitions)}
+    assert set(sums.covers) == {n for n, count in newest.items() if count}
+
+
+def test_sums_stand_at_covers() -> None:
+    """Cells without their covers wait; with them both move at once."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    first, second = commit(1, {PLACES[0]: 5}), commit(2, {PLACES[0]: 7, PLACES[1]: 1})
+    assert not sums.apply(0, first[:1])
+    assert (totals(sums), sums.covers) == ({}, {})
+    assert sums.apply(0, first[1:] + second[:2])
+    assert (totals(sums), sums.covers[0].tag) == ({PLACES[0]: 5}, Tag(0, 1))
+    assert sums.apply(0, second[2:])
+    assert totals(sums) == {PLACES[0]: 7, PLACES[1]: 1}
+
+
+def test_covers_never_go_back() -> None:
+    """A former owner's late covers, or the same again, move nothing."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    assert sums.apply(0, commit(5, {}))
+    assert not sums.apply(0, commit(5, {}))
+    assert not sums.apply(0, commit(4, {PLACES[0]: 9}))
+    assert sums.covers[0].tag == Tag(0, 5)
+
+
+def test_changed_are_those_whose_totals_moved() -> None:
+    """Once per question; the same value under a newer tag is no change, and neither is another version's cell."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    sums.apply(0, commit(1, {PLACES[0]: 5}))
+    assert sums.take_changed() == {"c"}
+    assert sums.take_changed() == set()
+    sums.apply(0, commit(2, {PLACES[0]: 5, ("retired", ("i", 1)): 3}))
+    assert sums.take_changed() == set()
+    sums.apply(0, commit(3, {PLACES[3]: 1}))
+    assert sums.take_changed() == {"f"}
+
+
+def test_deleted_cell_adds_nothing() -> None:
+    """A tombstone takes a partition's share away; one for an unknown cell does nothing."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    sums.apply(0, commit(1, {PLACES[0]: 5}))
+    sums.apply(1, commit(1, {PLACES[0]: 2}))
+    sums.apply(0, [(encode_cell(*PLACES[0]), None), (encode_cell(*PLACES[1]), None), *commit(2, {})])
+    assert totals(sums) == {PLACES[0]: 2}
+
+
+def test_range_keeps_only_its_days() -> None:
+    """Cells outside are neither in the totals nor a change."""
+    sums = PartialSums(DEFINITIONS.definitions, (2, 3))
+    sums.apply(0, commit(1, dict.fromkeys(PLACES, 1)))
+    assert totals(sums) == {PLACES[1]: 1, ("f", ((), ("x", "y"))): 1}
+    sums.apply(0, commit(2, {PLACES[0]: 4}))
+    sums.take_changed()
+    sums.apply(0, commit(3, {PLACES[0]: 6}))
+    assert sums.take_changed() == set()
+
+
+def test_foreign_definitions_are_named() -> None:
+    """Numbers of two definition sets are not mixed: the partitions of another are told."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    sums.apply(0, commit(1, {}))
+    assert sums.foreign_hashes(DEFINITIONS) == {}
+    sums.apply(3, commit(1, {}, "other"))
+    assert sums.foreign_hashes(DEFINITIONS) == {3: "other"}
