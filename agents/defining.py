@@ -13,7 +13,7 @@ from state.definitions import DefinitionFile
 from streams.admin import end_offsets
 from streams.errors import UsageError
 from streams.topics import topic_name
-from streams.yaml_file import load_yaml
+from streams.yaml_file import explain, load_yaml
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -27,11 +27,11 @@ class Applied(msgspec.Struct, frozen=True):
 
 def load_definitions(path: Path) -> DefinitionFile:
     """Reads and validates a definition file; raises UsageError with file, line, path and what would be right."""
-    file = load_yaml(path)
+    plain, positions = load_yaml(path)
     try:
-        return DefinitionFile.model_validate(file.plain)
+        return DefinitionFile.model_validate(plain)
     except ValidationError as error:
-        raise file.explain(error) from error
+        raise UsageError(explain(path, positions, error, DefinitionFile)) from error
 
 
 def apply_definitions(file: DefinitionFile, bootstrap: str, settings: Settings, published_at_ms: int) -> Applied:

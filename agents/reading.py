@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, NoBrokersAvailable
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from agents.settings import Settings
 from state.definition_set import DefinitionSet, definition_set_of
+from streams.admin import CONNECT_MS
 from streams.errors import UnavailableError
 from streams.topics import topic_name
 
@@ -46,11 +47,16 @@ def follow_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = 
     """
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+            bootstrap_servers=bootstrap.split(","),
+            bootstrap_timeout_ms=CONNECT_MS,
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
         )
-    except NoBrokersAvailable as error:
+    except (KafkaTimeoutError, OSError) as error:
         raise UnavailableError(
-            f"no Kafka answers at {bootstrap}; is it running? `milepost broker` starts one"
+            f"no Kafka answers at {bootstrap} ({error}); start it, name another one with --bootstrap-servers HOST:PORT,"
+            f" or leave the option out to use the embedded one"
         ) from error
     try:
         yield from _follow(consumer, bootstrap, topic, partitions)

@@ -102,7 +102,9 @@ class BulkProducer:
 
         Returns the offset after the last record of this producer, per topic and partition that it wrote to.
         """
-        for lanes in self._lanes_by_topic.values():
+        for topic, lanes in self._lanes_by_topic.items():
+            # The turn moves on, so that one who flushes often does not fill one partition.
+            self._turn_by_topic[topic] = (self._turn_by_topic[topic] + 1) % len(lanes)
             for lane in lanes:
                 if lane.builder.record_count():
                     await self._ship(lane)

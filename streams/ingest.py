@@ -43,6 +43,7 @@ class Routed(msgspec.Struct):
     touchpoints: dict[int, list[tuple[bytes, bytes]]]
     dead_letters: list[DeadLetter]
     reject_count_by_reason: dict[Reason, int]
+    example: str  # the last rejected record: where it stands, and what is wrong with it
 
 
 class Ingestion:
@@ -58,7 +59,7 @@ class Ingestion:
 
     def route(self, partition: int, records: Sequence[SourceRecord]) -> Routed:
         """What the records of one source partition become."""
-        routed = Routed({}, [], {})
+        routed = Routed({}, [], {}, "")
         for record in records:
             origin = (self._topic, partition, record.offset)
             found = touchpoint_of(record.value, self._stream, record.timestamp, origin, self._future_tolerance_ms)
@@ -72,6 +73,7 @@ class Ingestion:
                 routed.dead_letters.append(self._dead_letter(record, partition, found))
                 counts = routed.reject_count_by_reason
                 counts[found.reason] = counts.get(found.reason, 0) + 1
+                routed.example = f"{self._topic}/{partition} offset {record.offset}: {found.detail}"
         return routed
 
     def _place_of(self, account: bytes) -> int:

@@ -42,7 +42,8 @@ from streams.store import Position, Store
 class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What the writers of all partitions of a stage have in common.
 
-    name: the stage's, part of its transactional ids. topic_id_by_name: of the changelog and of every input.
+    name: the stage's, for messages. changelog: its topic, and the stem of its transactional ids. topic_id_by_name: of
+    the changelog and of every input.
     """
 
     name: str
@@ -212,7 +213,7 @@ class Writer:
     async def _claim(self) -> Appended:
         """Rules fence and claim_first: from here on no former owner can append to the changelog, and what it did
         append stands before the claim."""
-        transactional_id = f"{self._plan.changelog}-{self._plan.name}-{self._plan.generation}-{self._partition}"
+        transactional_id = f"{self._plan.changelog}-{self._partition}"
         self._fence = await FencedProducer.start(self._plan.bootstrap, transactional_id)
         crash_point("fence")
         claim = await self._append(self._plan.changelog, one_batch([(CLAIM_KEY, transactional_id.encode())]))
@@ -257,6 +258,8 @@ class Writer:
     def _fitting(self, records: Sequence[Record]) -> Prepared | None:
         """The commit of these records, or None when it is too large and half of its input must be computed instead
         (rule split_input_not_rows: a commit is never cut)."""
+        # Behind a close the store can not be read any more, and the second half of a batch may be due only then.
+        self._check()
         try:
             return self._prepare(records)
         except BatchTooLargeError as error:

@@ -1,13 +1,22 @@
 """What every test may use: one real Kafka for the session, and topic names that no other test has."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 from agents.settings import Settings
 from streams.broker import EmbeddedBroker
+
+# No deadline: two cores are shared with a broker. No shrinking in CI, where a failure must come before the time limit.
+settings.register_profile(
+    "local", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("ci", settings.get_profile("local"), phases=[Phase.explicit, Phase.reuse, Phase.generate])
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def columns(path: Path, form: CsvFormat) -> tuple[str, ...]:
         return _columns(path, form, _lines(path, source, form))
 
 
-def rows(path: Path, form: CsvFormat) -> Iterator[Row]:
+def rows(path: Path, form: CsvFormat) -> Generator[Row, None, None]:
     """The file's rows; blank lines do not count. A row with more or fewer values than columns is a fault."""
     with open_bytes(path) as source:
         lines = _lines(path, source, form)

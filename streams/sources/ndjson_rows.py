@@ -1,6 +1,6 @@
 """Rows of a file with one JSON object a line."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _PROGRESS_EVERY = 256
 _SHOWN_MAX = 500
 
 
-def rows(path: Path) -> Iterator[Row]:
+def rows(path: Path) -> Generator[Row, None, None]:
     """The file's objects; blank lines do not count. Fractions that a float can not hold exactly are Decimal.
 
     Raises UsageError for a line above LINE_BYTES_MAX: such a file has no lines.

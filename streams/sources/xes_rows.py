@@ -5,7 +5,7 @@ A row is {"trace": {...}, "event": {...}}, the attributes by key. `trace.index` 
 an event or trace has that does not say otherwise; they are no events.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from streams.sources.row import ByteSource, Row, open_bytes
 Attributes = dict[str, Any]
 
 
-def rows(path: Path) -> Iterator[Row]:
+def rows(path: Path) -> Generator[Row, None, None]:
     """The log's events, one trace in memory at a time.
 
     Raises UsageError, with the line, when the file is no well-formed XML.

@@ -2,7 +2,10 @@
 
 import random
 from collections.abc import Sequence
+from datetime import date, datetime
+from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +14,11 @@ from hypothesis import strategies as st
 from state import series
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet
+from state.definitions import Canvas, Cohort, Flow
 from state.plan import Plan
-from streams.partials import decode_cell
+from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
+from tests.oracles.brute import canvas_cells, cohort_cells, containers_of, flow_cells
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_sets, touchpoints
 
@@ -46,7 +51,7 @@ def split(items: list[Any], cuts: list[int]) -> list[list[Any]]:
     return [items[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
 def test_differential_any_order_and_batching_gives_the_same_cells(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -58,3 +63,38 @@ def test_differential_any_order_and_batching_gives_the_same_cells(
     random_.shuffle(shuffled)
     run(definitions, split(shuffled, cuts), pieces)
     assert cells_of(pieces) == cells_of(whole)
+
+
+def brute(definitions: DefinitionSet, touchpoints_: list[Touchpoint]) -> dict[tuple[str, str], int]:
+    """The cells of a computation that keeps nothing and tries everything."""
+    found = {}
+    for each in definitions.definitions:
+        analysis = each.analysis
+        series_by_container = containers_of(touchpoints_, analysis.container.value)
+        local_day_of = partial(_local_day, ZoneInfo(each.zone))
+        match analysis:
+            case Canvas():
+                cells = canvas_cells(analysis, series_by_container, local_day_of)
+            case Cohort():
+                cells = cohort_cells(analysis, series_by_container, local_day_of, each.week_start)
+            case Flow():
+                cells = flow_cells(analysis, series_by_container, local_day_of)
+        found.update({(each.version, repr(decode_cell(encode_cell("", c))[1])): n for c, n in cells.items()})
+    return found
+
+
+def _local_day(zone: ZoneInfo, ms: int) -> int:
+    return (datetime.fromtimestamp(ms / 1000, tz=zone).date() - date(1970, 1, 1)).days
+
+
+@settings(max_examples=400)
+@given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+def test_oracle_any_order_and_batching_equals_brute_force(
+    definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+) -> None:
+    """Whatever the order of arrival, the duplicates and the batches, every cell is brute force's."""
+    store = MemoryStore()
+    shuffled = list(arrived)
+    random_.shuffle(shuffled)
+    run(definitions, split(shuffled, cuts), store)
+    assert cells_of(store) == brute(definitions, arrived)

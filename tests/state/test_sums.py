@@ -5,9 +5,15 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.accounts import Accounts
+from state.definition_set import DefinitionSet
+from state.plan import Plan
+from state.render.days import fold_of, total
 from state.sums import PartialSums
-from streams.partials import COVERS_KEY, Cell, Covers, Tag, encode_cell, encode_covers, encode_partial
-from tests.state.worlds import definition_set
+from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, encode_cell, encode_covers, encode_partial
+from streams.touchpoint import Touchpoint
+from tests.state.memory_store import MemoryStore
+from tests.state.worlds import Record, definition_set, definition_sets, touchpoints
 
 Records = list[tuple[bytes, bytes | None]]
 
@@ -143,3 +149,24 @@ def test_foreign_definitions_are_named() -> None:
     assert sums.foreign_hashes(DEFINITIONS) == {}
     sums.apply(3, commit(1, {}, "other"))
     assert sums.foreign_hashes(DEFINITIONS) == {3: "other"}
+
+
+@settings(deadline=None, max_examples=30)
+@given(definition_sets(), touchpoints(), st.integers(1, 7))
+def test_sums_are_the_cells_of_the_accounts(
+    definitions: DefinitionSet, arrived: list[Touchpoint], batch_size: int
+) -> None:
+    """What the accounts stage publishes, batch by batch, sums to the contributions that it keeps."""
+    store, sums = MemoryStore(), PartialSums(definitions.definitions)
+    for number, at in enumerate(range(0, len(arrived), batch_size)):
+        accounts = Accounts(Plan(definitions), store)
+        outcome = accounts.compute([Record(touchpoint) for touchpoint in arrived[at : at + batch_size]])
+        store.apply(outcome.rows)
+        sums.apply(0, accounts.partial_records(outcome, Tag(0, number), {"touchpoints": number}, 0))
+    kept: dict[str, list[tuple[Cell, int]]] = {}
+    for key, value in store.scan(b"c"):
+        version, cell = decode_cell(key[1:])
+        kept.setdefault(version, []).append((cell, int(value)))
+    for definition in definitions.definitions:
+        expected = total(fold_of(definition, None), kept.get(definition.version, []))
+        assert sums.totals(definition.version) == {cell: count for cell, count in expected.items() if count}

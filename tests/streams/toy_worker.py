@@ -10,10 +10,10 @@ from agents.app import is_ready, make_app, run_apps
 from agents.settings import Settings
 from state.store import RocksStore
 from streams.batch import some_batches
+from streams.batch_event import batch_topic, handed, owned
 from streams.fence import FencedProducer
 from streams.ownership import Heartbeat, Partition
 from streams.topics import topic_name
-from streams.transport import batch_topic, handed, owned
 from streams.writer import Writer
 from tests.streams.toy import names_of, plan_of, writer_of
 
@@ -51,7 +51,7 @@ def make_copies(settings: Settings, bootstrap: str, slow_s: float = 0.0) -> Any:
     app = make_app(settings, "copy", bootstrap, {})
     producers: list[FencedProducer] = []
 
-    @app.agent(app.topic(*sources, schema=batch_topic(app, sources[0]).schema, value_type=bytes), name="copies")
+    @app.agent(batch_topic(app, *sources), name="copies")
     async def copies(stream: Any) -> None:
         producers.append(await FencedProducer.start(bootstrap, f"{settings.prefix}-copy-{settings.worker_id}"))
         async for event in stream.noack().events():

@@ -1,0 +1,66 @@
+"""The accounts agent: touchpoints in; journeys and partials out, by way of the commit protocol."""
+
+from typing import Any
+
+from agents.app import make_app
+from agents.metrics import note_commit
+from agents.reading import read_definitions
+from agents.settings import Settings
+from state.accounts_stage import AccountsStage
+from state.plan import Plan
+from state.store import RocksStore
+from streams.admin import topic_ids
+from streams.errors import UsageError
+from streams.ownership import Heartbeat, Partition
+from streams.store import Store
+from streams.topics import topic_name
+from streams.transport import batch_topic, owned
+from streams.writer import Writer, WriterPlan
+
+
+def make_accounts(settings: Settings, bootstrap: str) -> Any:
+    """The application of the role accounts. Raises UsageError without definitions."""
+    touchpoints, changelog, journeys, partials = (
+        topic_name(name, settings.prefix, settings.generation)
+        for name in ("touchpoints", "accounts-changelog", "journeys", "partials")
+    )
+    plan = Plan(_definitions(settings, bootstrap))
+    writer_plan = WriterPlan(
+        name="accounts",
+        bootstrap=bootstrap,
+        changelog=changelog,
+        inputs=(touchpoints,),
+        topic_id_by_name=topic_ids(bootstrap, [touchpoints, changelog]),
+        generation=settings.generation,
+        session_timeout_s=settings.session_timeout_s,
+        idle_commit_s=settings.idle_commit_s,
+        fence_renewal_s=settings.fence_renewal_s,
+    )
+
+    def stage(_: int, store: Store) -> AccountsStage:
+        return AccountsStage(plan, journeys, partials, store)
+
+    def writer(partition: Partition, heartbeat: Heartbeat) -> Writer:
+        number = partition[1]
+        folder = settings.worker_folder("accounts") / str(number)
+        return Writer(writer_plan, number, lambda: RocksStore(folder), stage, heartbeat, note_commit)
+
+    app = make_app(settings, "accounts", bootstrap, {touchpoints: writer})
+
+    @app.agent(batch_topic(app, touchpoints), isolated_partitions=True, name="accounts")  # type: ignore[untyped-decorator]
+    async def apply(stream: Any) -> None:
+        async for event in stream.noack().events():
+            async with owned(event) as owner:
+                await owner.process(event.value)
+
+    return app
+
+
+def _definitions(settings: Settings, bootstrap: str) -> Any:
+    definitions = read_definitions(bootstrap, settings)
+    if not definitions.definitions:
+        raise UsageError(
+            "no definitions are in force, so there is nothing to count; publish some first, for example "
+            "`milepost definitions apply examples/definitions/everyday.yaml`"
+        )
+    return definitions

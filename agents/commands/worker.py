@@ -1,0 +1,52 @@
+"""`milepost worker`: runs agents until it is told to stop."""
+
+import os
+import signal
+
+import click
+
+from agents.connection import connect, with_settings
+from agents.metrics import serve_metrics
+from agents.settings import Settings
+from streams.admin import require_topics
+from streams.errors import UsageError
+
+ROLES = ("ingest", "accounts", "snapshots")
+
+
+@click.command()
+@click.option("--roles", default=",".join(ROLES), show_default=True, help="Comma-separated; one group per role.")
+@click.option("--worker-id", help="Unique per worker of a group; names its folder and its membership.")
+@with_settings
+def command(roles: str, worker_id: str | None, settings: Settings) -> None:
+    """Runs agents in this process: by default all of them.
+
+    Start as many workers as there are partitions to share, each with an id of its own. The topics and definitions
+    must be there: `milepost topics create`, `milepost definitions apply FILE`.
+    """
+    wanted = [role.strip() for role in roles.split(",") if role.strip()]
+    if unknown := sorted(set(wanted) - set(ROLES)) or not wanted:
+        raise UsageError(
+            f"--roles {roles}: {unknown if wanted else 'nothing'} is no role; there are {', '.join(ROLES)}"
+        )
+    if worker_id is not None:
+        settings = settings.model_copy(update={"worker_id": worker_id})
+    # Faust's worker would drop into a debugger on this signal.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    with connect(settings) as bootstrap:
+        require_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
+        _run(wanted, settings, bootstrap)
+
+
+def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
+    # Faust is imported here, so that a mistake in the options is told at once.
+    from agents.accounts import make_accounts
+    from agents.app import run_apps
+    from agents.ingest import make_ingest
+    from agents.snapshots_owner import make_snapshots
+
+    make_by_role = {"ingest": make_ingest, "accounts": make_accounts, "snapshots": make_snapshots}
+    os.environ.pop("FAUST_LOOP", None)
+    if settings.metrics_port is not None:
+        serve_metrics(settings.metrics_port)
+    run_apps([make_by_role[role](settings, bootstrap) for role in roles], settings)

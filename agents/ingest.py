@@ -1,0 +1,110 @@
+"""The ingest agent: source events in; touchpoints, keyed by account, and dead letters out.
+
+It keeps no state: a batch that is read again is written again, and whoever reads the outputs drops repeats.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from agents.app import make_app
+from agents.metrics import INGESTED, REJECTED
+from agents.settings import Settings
+from streams.admin import topic_ids
+from streams.batch import some_batches
+from streams.ingest import DeadLetter, Ingestion, RejectLimits, Routed
+from streams.topics import MESSAGE_BYTES_MAX, topic_name
+from streams.transport import batch_topic, handed
+
+STREAM_BY_TOPIC = {"crm-events": "crm", "web-events": "web"}
+
+
+class Ingest:
+    """Routes batches of the source topics and writes what they become."""
+
+    def __init__(self, settings: Settings, bootstrap: str) -> None:
+        self._settings = settings
+        self._bootstrap = bootstrap
+        self._touchpoints = self._name("touchpoints")
+        self._dead_letters = self._name("dead-letters")
+        self.topics = [self._name(topic) for topic in STREAM_BY_TOPIC]
+        ids = topic_ids(bootstrap, self.topics)
+        self._ingestion_by_topic = {
+            name: Ingestion(name, ids[name], stream, settings.partitions, settings.future_tolerance_s * 1000)
+            for name, stream in zip(self.topics, STREAM_BY_TOPIC.values(), strict=True)
+        }
+        self._limits = RejectLimits(
+            settings.reject_ratio_max,
+            settings.reject_run_max,
+            settings.reject_window,
+            counts_no_account=settings.reject_counts_no_account,
+        )
+        self._producer: Any = None
+
+    def _name(self, topic: str) -> str:
+        return topic_name(topic, self._settings.prefix, self._settings.generation)
+
+    async def process(self, topic: str, partition: int, records: Sequence[Any]) -> None:
+        """Writes what the records become; when it returns, Kafka has it. Raises RejectLimitError before it writes."""
+        routed = self._ingestion_by_topic[topic].route(partition, records)
+        self._limits.judge(len(records), routed.reject_count_by_reason, routed.example)
+        await self._write(partition, routed)
+        INGESTED.labels(topic).inc(len(records))
+        for reason, count in routed.reject_count_by_reason.items():
+            REJECTED.labels(topic, reason.value).inc(count)
+
+    async def _write(self, partition: int, routed: Routed) -> None:
+        producer = await self._started_producer()
+        sent = [
+            await producer.send_batch(batch, self._touchpoints, partition=place)
+            for place, rows in routed.touchpoints.items()
+            for batch in some_batches(rows)
+        ]
+        sent += [await self._send(producer, partition, letter) for letter in routed.dead_letters]
+        await asyncio.gather(*sent)
+
+    async def _send(self, producer: Any, partition: int, letter: DeadLetter) -> Any:
+        return await producer.send(
+            self._dead_letters, letter.value, letter.key, partition=partition, headers=letter.headers
+        )
+
+    async def _started_producer(self) -> Any:
+        if self._producer is None:
+            producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap.split(","),
+                enable_idempotence=True,
+                acks="all",
+                max_request_size=MESSAGE_BYTES_MAX,
+                request_timeout_ms=30_000,
+            )
+            self._producer = producer
+            await producer.start()
+        return self._producer
+
+    async def close(self) -> None:
+        """Ends the producer; everything that was acknowledged to Kafka's group is written by then."""
+        if self._producer is not None:
+            await self._producer.stop()
+
+
+def make_ingest(settings: Settings, bootstrap: str) -> Any:
+    """The application of the role ingest."""
+    app = make_app(settings, "ingest", bootstrap, {})
+    ingest = Ingest(settings, bootstrap)
+
+    for name in ingest.topics:
+
+        @app.agent(batch_topic(app, name), isolated_partitions=True, name=f"ingest-{name}")  # type: ignore[untyped-decorator]
+        async def route(stream: Any) -> None:
+            async for event in stream.noack().events():
+                async with handed(event) as records:
+                    await ingest.process(event.message.topic, event.message.partition, records)
+
+    @app.on_after_shutdown.connect  # type: ignore[untyped-decorator]
+    async def close(*_: Any, **__: Any) -> None:
+        await ingest.close()
+
+    app.conf.agent_close = close  # the signal keeps weak references only
+    return app

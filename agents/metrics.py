@@ -1,0 +1,40 @@
+"""Every metric, with what to do about it. Counted per batch, never per event; served on 127.0.0.1 when a port is set."""
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from streams.commit import Committed
+
+INGESTED = Counter(
+    "milepost_ingested_records_total",
+    "Source records read by ingest. Stands still while the sources grow: look at the worker's log.",
+    ["topic"],
+)
+REJECTED = Counter(
+    "milepost_rejected_records_total",
+    "Records that became dead letters. Rises: read the newest of `dead-letters` for the reason.",
+    ["topic", "reason"],
+)
+APPLIED = Counter("milepost_applied_records_total", "Touchpoint records inside the state.")
+COMMITS = Counter("milepost_commits_total", "Commits of the accounts stage, idle ones included.")
+COMMIT_SECONDS = Histogram(
+    "milepost_commit_seconds",
+    "Time of one commit by step. A step that grows names what is slow: the computation, Kafka, or the disk.",
+    ["step"],
+    buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
+)
+READY = Gauge(
+    "milepost_ready", "1 while every assigned partition is being worked on; 0 for long: a restore or a fault.", ["role"]
+)
+
+
+def note_commit(committed: Committed) -> None:
+    """Counts one commit."""
+    COMMITS.inc()
+    APPLIED.inc(committed.record_count)
+    for step in ("compute", "append", "store", "publish"):
+        COMMIT_SECONDS.labels(step).observe(getattr(committed, f"{step}_s"))
+
+
+def serve_metrics(port: int) -> None:
+    """Serves them over HTTP, to this machine only."""
+    start_http_server(port, addr="127.0.0.1")

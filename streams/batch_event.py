@@ -1,0 +1,98 @@
+"""What an agent sees of the transport: events that are lists of records of one partition.
+
+    @app.agent(batch_topic(app, name))
+    async def accounts(stream):
+        async for event in stream.noack().events():
+            async with owned(event) as writer:
+                await writer.process(event.value)
+
+`noack`, because an event is acknowledged here and nowhere else: behind its work, or never.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import faust
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from streams.crash import crash_point
+from streams.errors import LostError
+from streams.ownership import Holding
+
+
+class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no types
+    """Records of one partition, and the holding that they were fetched for."""
+
+    def __init__(self, tp: TP, records: Sequence[Any], holding: Holding, generation: int) -> None:
+        last = records[-1]
+        super().__init__(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1e3,
+            last.timestamp_type,
+            None,
+            None,
+            records,
+            None,
+            0,
+            0,
+            tp,
+            generation_id=generation,
+        )
+        self.holding = holding
+
+
+class _BatchSchema(faust.Schema):  # type: ignore[misc]  # Faust ships no types
+    """Hands the list on as it is: stages decode themselves, with less work."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:  # noqa: ARG001  # Faust's signature
+            return app.create_event(None, message.value, None, message)
+
+        return decode
+
+
+def batch_topic(app: Any, *names: str) -> Any:
+    """The topics whose events are lists of records, each of one topic and partition."""
+    return app.topic(*names, schema=_BatchSchema(value_serializer="raw", value_type=bytes), value_type=bytes)
+
+
+@asynccontextmanager
+async def owned(event: Any) -> AsyncIterator[Any]:
+    """The owner of the event's records, while they are processed; the event is acknowledged behind it.
+
+    When the owner turns out to have lost the partition, the batch is dropped and the agent goes on with the next.
+    """
+    holding = event.message.holding
+    try:
+        async with _in_hand(event):
+            yield holding.owner
+    except LostError as why:
+        event.app.consumer.lose(holding, why)
+
+
+@asynccontextmanager
+async def handed(event: Any) -> AsyncIterator[Sequence[Any]]:
+    """The event's records, for an agent without state; acknowledged behind it, so its outputs must be there by then."""
+    async with _in_hand(event):
+        yield event.value
+
+
+@asynccontextmanager
+async def _in_hand(event: Any) -> AsyncIterator[None]:
+    consumer, message = event.app.consumer, event.message
+    consumer.pick_up(message)
+    try:
+        yield
+    except BaseException:
+        # Not acknowledged, so it is read again; but nobody needs to wait for it.
+        consumer.drop(message)
+        raise
+    else:
+        event.ack()
+        crash_point("ack")
+    finally:
+        consumer.put_down(message)

@@ -1,0 +1,185 @@
+"""What a terminal shows of a snapshot: complete lines, whole numbers, also without colour and when it is narrow."""
+
+import csv
+import io
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from agents.terminal.csv_rows import csv_rows
+from agents.terminal.marks import bar, cut
+from agents.terminal.view import view_of
+from streams.snapshot import CanvasSnapshot, CohortSnapshot, FlowSnapshot, Snapshot
+from tests.agents.snapshot_worlds import DEFINITIONS, match, snapshots
+from tests.state.worlds import definition_set
+
+
+def shown(snapshot: Snapshot, width: int = 100, rows_max: int | None = None, colour: bool = False) -> str:
+    """The view as text."""
+    console = Console(width=width, file=io.StringIO(), color_system="truecolor" if colour else None,
+                      force_terminal=colour, no_color=not colour)  # fmt: skip
+    console.print(view_of(snapshot, rows_max))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert isinstance(text, str)
+    return text
+
+
+def line_of(text: str, beginning: str) -> str:
+    """The first line with that text in it."""
+    return next(line for line in text.splitlines() if beginning in line)
+
+
+def test_canvas_is_a_tree() -> None:
+    """Each node once with its figures, below the first that leads to it; a further arrow points there."""
+    text = shown(snapshots()["way"])
+    assert "The way to a deal" in text
+    assert "4,000 accounts in all" in text
+    form = line_of(text, "Lead form")
+    assert all(part in form for part in ("1,600", "40.0%", "100.0%", "900  56.2%"))
+    demo = line_of(text, "└─ Demo")
+    assert all(part in demo for part in ("900", "22.5%", "45.0%", "700  43.8%", "810  90.0%"))
+    assert line_of(text, "Closed-Won").startswith("   └─ Closed-Won")
+    again = text.splitlines()[text.splitlines().index(line_of(text, "Trade fair")) + 1]
+    assert all(part in again for part in ("└─ Demo", "↑ above", "250  31.2%"))
+
+
+def test_bars_are_as_long_as_their_counts() -> None:
+    """Half the containers, half the bar; anything above 0 is seen."""
+    text = shown(snapshots()["way"])
+    assert line_of(text, "Lead form").split()[2] == "█" * 17
+    assert line_of(text, "Trade fair").split()[2] == "█" * 8 + "▌"
+    assert (bar(1, 10**9, 20), bar(0, 5, 20), bar(3, 0, 20), bar(9, 5, 4)) == ("▏", "", "", "████")
+
+
+def test_narrow_terminal_keeps_names_and_counts() -> None:
+    """Shares go before names do; counts stay whole."""
+    text = shown(snapshots()["way"], width=60)
+    assert "of total" not in text
+    assert all(part in text for part in ("Lead form", "1,600", "Closed-Won", "90"))
+
+
+def test_values_have_their_decimals() -> None:
+    """A canvas of value shows money, and no shares of containers."""
+    canvas = {"name": "way", "kind": "canvas", "container": "person", "metric": "value",
+              "nodes": [{"id": "deal", "match": match("deal")}]}  # fmt: skip
+    (definition,) = definition_set([canvas]).definitions
+    made = snapshots(definition_set([canvas]))["way"]
+    body = {"total": 3, "nodes": {"deal": ["1234567.5", None, None, None, None, None, None]}, "arrows": {}}
+    assert isinstance(made, CanvasSnapshot)
+    text = shown(msgspec.structs.replace(made, body=msgspec.convert(body, type(made.body))))
+    assert "1,234,567.5" in line_of(text, "deal")
+    assert "of total" not in text
+    assert definition.analysis.name == "way"
+
+
+def test_cohort_marks_what_is_running() -> None:
+    """Shares per period; a star where the period is not over, a dot where it has not begun."""
+    text = shown(snapshots()["months"])
+    assert line_of(text, "2026-02").split() == ["2026-02", "1,200", "20.0", "█", "5.0*▃", "·", "·"]
+    assert line_of(text, "2026-03").split() == ["2026-03", "1,000", "10.0*▅", "·", "·", "·"]
+    assert line_of(text, "average").split() == ["average", "20.0", "█", "·", "·", "·"]
+    assert "* the period is not over" in text
+
+
+def test_cohort_says_what_does_not_fit() -> None:
+    """Columns by the width, rows by the height: never silently."""
+    text = shown(snapshots()["months"], width=44)
+    assert "2 more periods do not fit" in text
+    assert "2026-02" not in shown(snapshots()["months"], rows_max=1)
+    assert "1 earlier rows are not shown" in shown(snapshots()["months"], rows_max=1)
+
+
+def test_cohort_in_colour_has_no_marks_for_levels() -> None:
+    """Heat says it; the figures are the same."""
+    text = shown(snapshots()["months"], colour=True)
+    assert "█" not in text
+    assert "20.0" in text
+    assert "\x1b[" in text
+
+
+def test_flow_has_columns_and_paths() -> None:
+    """Columns in the order of time, the rest with how many it is, where paths begin, and whole paths."""
+    text = shown(snapshots()["content"])
+    assert line_of(text, "2 before").split() == ["2", "before", "1", "before", "anchor"]
+    assert all(part in text for part in ("Webinar", "Blog", "more (1 item)", "begin here", "95 paths of accounts"))
+    assert line_of(text, "Webinar → Blog → MQL").split()[:2] == ["50", "52.6%"]
+
+
+def test_flow_says_how_many_columns_do_not_fit() -> None:
+    """The nearest to the anchor stay."""
+    text = shown(snapshots()["content"], width=40)
+    assert "1 columns do not fit" in text
+    assert "2 before" not in text
+
+
+def test_flow_of_containers_has_no_paths() -> None:
+    """Distinct containers have no whole paths, and their rest no count."""
+    flow = {"name": "content", "kind": "flow", "container": "account", "dimension": "type", "count": "containers",
+            "top": 1}  # fmt: skip
+    cells = {("content", ("n", 0, "a")): 5, ("content", ("n", 0, "b")): 4, ("content", ("x", 0, "a", 1)): 2}
+    text = shown(snapshots(definition_set([flow]), cells=cells)["content"])
+    assert "Most frequent" not in text
+    assert all(part in text for part in ("9 accounts in all", "first", "more (1 item)", "end here"))
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 160])
+@pytest.mark.parametrize("name", ["way", "months", "content"])
+def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
+    """A wrapped table can not be read."""
+    for factor in (0, 1, 10**9):
+        assert max(len(line) for line in shown(snapshots(factor=factor)[name], width).splitlines()) <= width
+
+
+def test_names_are_cut_to_one_line() -> None:
+    """A name of several lines stays on one, and shows that it was cut."""
+    assert (cut("a\n b", 5), cut("abcdef", 4), cut("abc", 0)) == ("a b", "abc…", "…")
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """The CSV of an analysis, read back."""
+    text = io.StringIO()
+    csv.writer(text).writerows(csv_rows(snapshots()[name]))
+    return list(csv.DictReader(io.StringIO(text.getvalue())))
+
+
+def test_csv_of_a_canvas_has_nodes_and_arrows() -> None:
+    """One row each; what does not apply is empty."""
+    found = rows("way")
+    assert [(row["what"], row["node"], row["to"]) for row in found] == [
+        ("node", "form", ""), ("node", "fair", ""), ("node", "demo", ""), ("node", "deal", ""),
+        ("arrow", "form", "demo"), ("arrow", "fair", "demo"), ("arrow", "demo", "deal"),
+    ]  # fmt: skip
+    assert (found[2]["title"], found[2]["count"], found[2]["of_previous"], found[2]["fallout"]) == (
+        "Demo", "900", "45.0", "810",
+    )  # fmt: skip
+    assert (found[4]["count"], found[4]["share"], found[4]["of_total"]) == ("700", "43.75", "")
+
+
+def test_csv_of_a_cohort_has_the_cells_that_have_begun() -> None:
+    """A row per cell, and whether its period is over."""
+    assert [tuple(row.values()) for row in rows("months")] == [
+        ("2026-02", "1200", "0", "240", "20.0", "no"),
+        ("2026-02", "1200", "1", "60", "5.0", "yes"),
+        ("2026-03", "1000", "0", "100", "10.0", "yes"),
+    ]
+
+
+def test_csv_of_a_flow_has_everything() -> None:
+    """Items, the rest, exits, links and whole paths in the order of time."""
+    found = rows("content")
+    by_what: dict[str, list[dict[str, Any]]] = {}
+    for row in found:
+        by_what.setdefault(row["what"], []).append(row)
+    assert {what: len(each) for what, each in by_what.items()} == {
+        "item": 4, "more": 3, "exit": 3, "link": 4, "sequence": 4,
+    }  # fmt: skip
+    assert (by_what["sequence"][0]["item"], by_what["sequence"][0]["count"]) == ("Webinar > Blog > MQL", "50")
+
+
+def test_every_kind_has_a_view() -> None:
+    """The three kinds are those of the format."""
+    kinds = {type(snapshot) for snapshot in snapshots().values()}
+    assert kinds == {CanvasSnapshot, CohortSnapshot, FlowSnapshot}
+    assert len(DEFINITIONS.definitions) == 3

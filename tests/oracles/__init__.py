@@ -1,0 +1,1 @@
+"""Slow oracles, each sharing no code with what it checks."""
