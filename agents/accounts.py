@@ -10,11 +10,11 @@ from state.accounts_stage import AccountsStage
 from state.plan import Plan
 from state.store import RocksStore
 from streams.admin import topic_ids
+from streams.batch_event import batch_topic, owned
 from streams.errors import UsageError
 from streams.ownership import Heartbeat, Partition
 from streams.store import Store
 from streams.topics import topic_name
-from streams.transport import batch_topic, owned
 from streams.writer import Writer, WriterPlan
 
 

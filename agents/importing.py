@@ -6,6 +6,7 @@ cut off goes on after the last row that Kafka acknowledged.
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -186,22 +187,14 @@ class _Rejects:
         if self.path is None:
             return
         try:
-            earlier = self._earlier()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("wb")
-            self._file.write(earlier)
+            earlier = Path(self._earlier_path)
+            if self._earlier_bytes and earlier != self.path and earlier.exists():
+                shutil.copyfile(earlier, self.path)
+            self._file = self.path.open("ab")
+            self._file.truncate(min(self._earlier_bytes, self._file.tell()))
         except OSError as error:
             raise UnavailableError(f"the rejects can not be written to {self.path}: {error.strerror}") from error
-
-    def _earlier(self) -> bytes:
-        """What the runs before this one rejected, as far as it is still there."""
-        if not self._earlier_bytes:
-            return b""
-        try:
-            with Path(self._earlier_path).open("rb") as file:
-                return file.read(self._earlier_bytes)
-        except FileNotFoundError:
-            return b""
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:

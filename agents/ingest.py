@@ -14,15 +14,18 @@ from agents.metrics import INGESTED, REJECTED
 from agents.settings import Settings
 from streams.admin import topic_ids
 from streams.batch import some_batches
+from streams.batch_event import batch_topic, handed
 from streams.ingest import DeadLetter, Ingestion, RejectLimits, Routed
 from streams.topics import MESSAGE_BYTES_MAX, topic_name
-from streams.transport import batch_topic, handed
 
 STREAM_BY_TOPIC = {"crm-events": "crm", "web-events": "web"}
 
 
 class Ingest:
-    """Routes batches of the source topics and writes what they become."""
+    """Routes batches of the source topics and writes what they become.
+
+    Its producer ends with the process: nothing is acknowledged that Kafka has not confirmed.
+    """
 
     def __init__(self, settings: Settings, bootstrap: str) -> None:
         self._settings = settings
@@ -83,28 +86,16 @@ class Ingest:
             await producer.start()
         return self._producer
 
-    async def close(self) -> None:
-        """Ends the producer; everything that was acknowledged to Kafka's group is written by then."""
-        if self._producer is not None:
-            await self._producer.stop()
-
 
 def make_ingest(settings: Settings, bootstrap: str) -> Any:
     """The application of the role ingest."""
     app = make_app(settings, "ingest", bootstrap, {})
     ingest = Ingest(settings, bootstrap)
 
-    for name in ingest.topics:
+    @app.agent(batch_topic(app, *ingest.topics), isolated_partitions=True, name="ingest")  # type: ignore[untyped-decorator]
+    async def route(stream: Any) -> None:
+        async for event in stream.noack().events():
+            async with handed(event) as records:
+                await ingest.process(event.message.topic, event.message.partition, records)
 
-        @app.agent(batch_topic(app, name), isolated_partitions=True, name=f"ingest-{name}")  # type: ignore[untyped-decorator]
-        async def route(stream: Any) -> None:
-            async for event in stream.noack().events():
-                async with handed(event) as records:
-                    await ingest.process(event.message.topic, event.message.partition, records)
-
-    @app.on_after_shutdown.connect  # type: ignore[untyped-decorator]
-    async def close(*_: Any, **__: Any) -> None:
-        await ingest.close()
-
-    app.conf.agent_close = close  # the signal keeps weak references only
     return app

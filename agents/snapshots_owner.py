@@ -11,12 +11,12 @@ from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
 from state.definition_set import DefinitionSet
 from streams.batch import one_batch
+from streams.batch_event import batch_topic
 from streams.errors import LostError
 from streams.fence import FencedProducer
 from streams.ownership import Heartbeat, Partition
 from streams.protocol_rows import CLAIM_KEY
 from streams.topics import topic_name
-from streams.transport import batch_topic
 
 
 class SnapshotsOwner:
@@ -51,7 +51,7 @@ class SnapshotsOwner:
         )
         self._following = asyncio.create_task(following)
 
-    def start_offset(self, topic: str) -> None:  # noqa: ARG002  (an Owner's signature)
+    def start_offset(self, topic: str) -> None:
         """It holds the partition and reads nothing of it."""
 
     async def _publish(self, records: list[tuple[bytes, bytes]]) -> None:

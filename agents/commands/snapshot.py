@@ -1,9 +1,9 @@
 """`milepost snapshot [NAME]`: the results, as a picture in the terminal, as JSON or as CSV; once or live."""
 
+import contextlib
 import csv
 import sys
 from collections.abc import Generator, Iterator
-from contextlib import closing
 from typing import Any
 
 import click
@@ -41,7 +41,7 @@ def command(settings: Settings, name: str | None, range_text: str | None, watch:
     """
     if watch and form != "table":
         raise UsageError(f"--watch draws on the terminal; it does not go with --format {form}")
-    with connect(settings) as bootstrap, closing(_results(bootstrap, settings, name, range_text)) as results:
+    with connect(settings) as bootstrap, contextlib.closing(_results(bootstrap, settings, name, range_text)) as results:
         if watch:
             _watch(results)
         else:
@@ -108,12 +108,14 @@ def _picture(snapshots: Snapshots, rows_max: int | None) -> RenderableType:
 def _watch(results: Iterator[Snapshots]) -> None:
     console = Console()
     rows_max = max(3, console.height - _LINES_AROUND_ROWS)
-    waiting = Text("Waiting for the first snapshot; a worker publishes it.", "dim")
-    with Live(waiting, console=console, auto_refresh=False, screen=console.is_terminal) as live:
-        try:
-            for snapshots in results:
-                live.update(_picture(snapshots, rows_max) if snapshots else waiting, refresh=True)
-        except KeyboardInterrupt:
-            # Ctrl-C is how one leaves; what was last seen stays on the terminal.
-            pass
-    console.print(live.renderable)
+    picture: RenderableType = Text("Waiting for the first snapshot; a worker publishes it.", "dim")
+    # Ctrl-C is how one leaves; what was last seen stays on the terminal.
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(picture, console=console, auto_refresh=False, screen=True) as live,
+    ):
+        for snapshots in results:
+            if snapshots:
+                picture = _picture(snapshots, rows_max)
+            live.update(picture, refresh=True)
+    console.print(picture)

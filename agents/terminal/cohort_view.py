@@ -4,7 +4,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from agents.terminal.marks import PLURALS, footing, heading, number
+from agents.terminal.marks import PLURALS, footing, heading, number, tenths
 from streams.snapshot import CohortSnapshot, Share
 
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -57,7 +57,7 @@ class CohortView:
         if share is None:
             return Text("·  " if plain else "· ", "dim")
         level = min(7, int(8 * share / self._most)) if self._most else 0
-        text = f"{share:.1f}{'*' if partial else ' '}"
+        text = tenths(share) + ("*" if partial else " ")
         if plain:
             return Text(text + _LEVELS[level])
         return Text(f" {text}", _HEAT[level] + (" italic" if partial else ""))
@@ -65,9 +65,9 @@ class CohortView:
     def _notes(self, shown: int, columns: int) -> list[Text]:
         notes = []
         if self._skipped:
-            notes.append(f"{self._skipped} earlier rows are not shown.")
+            notes.append(f"Earlier rows that are not shown: {self._skipped}.")
         if shown < columns:
-            notes.append(f"{columns - shown} more periods do not fit; widen the terminal or take --format csv.")
+            notes.append(f"Periods that do not fit: {columns - shown}; widen the terminal or take --format csv.")
         if any(k is not None and k < shown for k in self._body.partial_from):
             notes.append("* the period is not over; the average leaves it out.")
         return [*(Text(note, "dim") for note in notes), footing(self._snapshot)]

@@ -47,7 +47,7 @@ class FlowView:
         hidden = len(self._body.columns) - len(shown)
         if not hidden:
             return []
-        return [Text(f"\n{hidden} columns do not fit; widen the terminal or take --format csv.", "dim")]
+        return [Text(f"\nColumns that do not fit: {hidden}; widen the terminal or take --format csv.", "dim")]
 
     def _grid(self, columns: list[FlowColumn], width: int) -> Table:
         count = max(1, len(columns))

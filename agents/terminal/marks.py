@@ -32,8 +32,13 @@ def number(count: int) -> str:
 
 
 def percent(share: Share) -> str:
-    """A share with one decimal; a dash where there is none."""
-    return "–" if share is None else f"{share:.1f}%"
+    """A share with one decimal and its sign; a dash where there is none."""
+    return "–" if share is None else f"{tenths(share)}%"
+
+
+def tenths(share: float) -> str:
+    """A share with one decimal, half up as the two that it has."""
+    return f"{(round(share * 100) + 5) // 10 / 10:.1f}"
 
 
 def cut(text: str, width: int) -> str:

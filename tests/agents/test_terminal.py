@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from agents.terminal.csv_rows import csv_rows
-from agents.terminal.marks import bar, cut
+from agents.terminal.marks import bar, cut, percent, tenths
 from agents.terminal.view import view_of
 from streams.snapshot import CanvasSnapshot, CohortSnapshot, FlowSnapshot, Snapshot
 from tests.agents.snapshot_worlds import DEFINITIONS, match, snapshots
@@ -86,9 +86,9 @@ def test_cohort_marks_what_is_running() -> None:
 def test_cohort_says_what_does_not_fit() -> None:
     """Columns by the width, rows by the height: never silently."""
     text = shown(snapshots()["months"], width=44)
-    assert "2 more periods do not fit" in text
+    assert "Periods that do not fit: 2;" in text
     assert "2026-02" not in shown(snapshots()["months"], rows_max=1)
-    assert "1 earlier rows are not shown" in shown(snapshots()["months"], rows_max=1)
+    assert "Earlier rows that are not shown: 1." in shown(snapshots()["months"], rows_max=1)
 
 
 def test_cohort_in_colour_has_no_marks_for_levels() -> None:
@@ -110,7 +110,7 @@ def test_flow_has_columns_and_paths() -> None:
 def test_flow_says_how_many_columns_do_not_fit() -> None:
     """The nearest to the anchor stay."""
     text = shown(snapshots()["content"], width=40)
-    assert "1 columns do not fit" in text
+    assert "Columns that do not fit: 1;" in text
     assert "2 before" not in text
 
 
@@ -130,6 +130,12 @@ def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:
     """A wrapped table can not be read."""
     for factor in (0, 1, 10**9):
         assert max(len(line) for line in shown(snapshots(factor=factor)[name], width).splitlines()) <= width
+
+
+def test_tenths_are_rounded_half_up() -> None:
+    """Like the hundredths that a share has, and not as binary fractions happen to lie."""
+    assert [tenths(share) for share in (2.25, 4.35, 0.04, 0.05, 99.95)] == ["2.3", "4.4", "0.0", "0.1", "100.0"]
+    assert (percent(12.5), percent(None)) == ("12.5%", "–")
 
 
 def test_names_are_cut_to_one_line() -> None:

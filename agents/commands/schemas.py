@@ -1,0 +1,38 @@
+"""`milepost schemas`: the JSON Schemas of what people and other systems write and read."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from state.definitions import DefinitionFile
+from state.journeys import Journey
+from streams.event import Event
+from streams.mapping import Mapping
+from streams.snapshot import Snapshot
+
+SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
+    "event.v1.json": Event.model_json_schema,
+    "definitions.v1.json": DefinitionFile.model_json_schema,
+    "mapping.v1.json": Mapping.model_json_schema,
+    "journey.v1.json": lambda: msgspec.json.schema(Journey),
+    "snapshot.v1.json": lambda: msgspec.json.schema(Snapshot),
+}
+
+
+def schema_text(name: str) -> str:
+    """One schema as it stands in its file."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **SCHEMA_BY_FILE[name]()}
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
+
+
+@click.command()
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("schemas"), show_default=True)
+def command(out: Path) -> None:
+    """Writes the JSON Schemas, so that editors complete files and readers can check records."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in SCHEMA_BY_FILE:
+        (out / name).write_text(schema_text(name), encoding="utf-8")
+        click.echo(str(out / name))

@@ -1,0 +1,140 @@
+"""YAML files: plain values, places, and what is refused."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML
+
+from streams.errors import UnavailableError, UsageError
+from streams.yaml_file import explain, load_yaml, locate
+
+
+class Round(BaseModel):
+    """One branch of a union."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    shape: Literal["round"]
+    radius: int
+
+
+class Square(BaseModel):
+    """The other one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    shape: Literal["square"]
+    edge: int
+
+
+class Drawing(BaseModel):
+    """A file's root."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    title: str
+    shapes: list[Annotated[Round | Square, Field(discriminator="shape")]] = []
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "file.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def complaint(folder: Path, text: str) -> str:
+    path = write(folder, text)
+    value, positions = load_yaml(path)
+    with pytest.raises(ValidationError) as caught:
+        Drawing.model_validate(value)
+    return explain(path, positions, caught.value, Drawing).replace(str(path), "F")
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcxyz-_", min_size=1), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(value=st.lists(plain))
+def test_values_are_what_was_written(value: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Any plain value comes back as it was dumped."""
+    path = tmp_path_factory.mktemp("yaml") / "f.yaml"
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(value, file)
+    assert load_yaml(path)[0] == value
+
+
+def test_dates_and_yes_stay_text(tmp_path: Path) -> None:
+    """What other readers turn into dates or booleans is the text that the file shows."""
+    value, _ = load_yaml(write(tmp_path, "a: 2024-01-31\nb: yes\nc: 0x1F\n1: x\n"))
+    assert value == {"a": "2024-01-31", "b": "yes", "c": 31, "1": "x"}
+
+
+def test_places_are_lines_and_columns_from_one(tmp_path: Path) -> None:
+    """A value is found where it stands, and what is absent at what is around it."""
+    _, positions = load_yaml(write(tmp_path, "a: 1\nb:\n  - x\n  - c: {d: 2}\n"))
+    assert locate(positions, ("a",)) == (1, 4)
+    assert locate(positions, ("b", 1, "c", "d")) == (4, 12)
+    assert locate(positions, ("b", "a tag", 0)) == (3, 5)
+    assert locate(positions, ("b", 1, "missing")) == locate(positions, ("b", 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file is empty"),
+        ("a: 1\nb: 2\na: 3\n", ":3:1: the key 'a' stands twice"),
+        ("a: [1, 2\n", "this is no YAML"),
+        ("a: 1\n---\nb: 2\n", "this is no YAML"),
+        ("a: !!python/object/apply:os.system [ls]\n", ":1:4: the tag"),
+        ("a: !thing x\n", ":1:4: the tag !thing is not read"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n", ":3:3: merge keys"),
+        ("? [1, 2]\n: 3\n", "a key is text"),
+        ("a: &a [*a]\n", "100 levels"),
+        (
+            "a0: &a0 [x, x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9)),
+            "200000",
+        ),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """Repeated keys, tags, merges, several documents and bombs of aliases are refused, with their place."""
+    with pytest.raises(UsageError) as caught:
+        load_yaml(write(tmp_path, text))
+    assert said in str(caught.value)
+
+
+def test_files_that_are_no_text(tmp_path: Path) -> None:
+    """A missing file and one that is not UTF-8 are said to be so."""
+    with pytest.raises(UnavailableError, match="can not be read"):
+        load_yaml(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"a: 1\nb: \xe9\n")
+    with pytest.raises(UsageError, match=r"latin.yaml:2: .*UTF-8"):
+        load_yaml(tmp_path / "latin.yaml")
+
+
+def test_unknown_key_is_answered_with_the_known_ones(tmp_path: Path) -> None:
+    """An unknown key is pointed at itself, with the keys of its own branch only."""
+    said = complaint(tmp_path, "title: x\nshapes:\n  - shape: round\n    radius: 1\n    radios: 2\n")
+    assert (
+        said
+        == "F:5:5: shapes[0].radios: this key is not known here; did you mean radius? The keys here are shape, radius"
+    )
+
+
+def test_missing_key_and_wrong_values_are_explained(tmp_path: Path) -> None:
+    """Every wrong place has a line of its own: what was found and what is right."""
+    said = complaint(tmp_path, "shapes:\n  - {shape: square, edge: '1'}\n  - {shape: star}\n").splitlines()
+    assert said == [
+        "F:1:1: title: this key is missing",
+        "F:2:28: shapes[0].edge: should be a valid integer; found '1'",
+        "F:3:5: shapes[1]: shape should be one of 'round', 'square'; found 'star'",
+    ]
+
+
+def test_root_that_is_no_mapping(tmp_path: Path) -> None:
+    """A list where a mapping is promised says so."""
+    assert complaint(tmp_path, "- 1\n") == "F:1:1: file: should be a mapping (key: value); found a list of 1"
