@@ -4,6 +4,7 @@ One application per role, so that a role scales alone. Faust's tables, changelog
 not used; `streams.transport` says what is.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -65,6 +66,8 @@ def run_apps(apps: Sequence[Any], settings: Settings) -> None:
     Raises the MilepostError that ended one; any other failure ends the process with its traceback and a code of 1.
     """
     uvloop.install()
+    # At INFO it repeats each subscription of each restore.
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
     # The spinner sets the root logger to DEBUG for itself: 12 % of the processor's time.
     worker.spinner = None

@@ -69,3 +69,8 @@ class Settings(BaseSettings):
     def worker_folder(self, role: str) -> Path:
         """Where a role's worker keeps its state."""
         return self.folder / "workers" / self.worker_id / f"{self.prefix}-g{self.generation}" / role
+
+    def as_environment(self) -> dict[str, str]:
+        """The environment of a child process that is to have these settings."""
+        own = {f"MILEPOST_{name.upper()}": str(value) for name, value in self if value is not None}
+        return {**{name: value for name, value in os.environ.items() if not name.startswith("MILEPOST_")}, **own}

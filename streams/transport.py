@@ -24,7 +24,7 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streams.batch_event import BatchMessage
-from streams.errors import LostError, MismatchError
+from streams.errors import LostError, MilepostError, MismatchError
 from streams.ownership import Holding, OwnerFactory, Ownership, Phase
 
 log = logging.getLogger(__name__)
@@ -148,6 +148,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
 
     async def _own(self, holding: Holding) -> None:
         """Opens the owner, then lets its source be read. What fails here ends the worker."""
+        try:
+            await self._open(holding)
+        except MilepostError as error:
+            # A message for the user; mode would log a traceback with anything that leaves a task.
+            await self.crash(error)
+
+    async def _open(self, holding: Holding) -> None:
         if not await self.ownership.open(holding):
             if self.ownership.is_held(holding):
                 self.expect_revocation(holding)

@@ -42,7 +42,7 @@ def command(
     """
 
     def run(bootstrap: str | None) -> ImportReport:
-        with _bar(file.name) as draw:
+        with import_bar(file.name) as draw:
             return import_file(
                 file,
                 mapping_path,
@@ -63,14 +63,14 @@ def command(
     except KeyboardInterrupt:
         click.echo("Interrupted. The same command goes on after the last row that Kafka acknowledged.", err=True)
         sys.exit(130)
-    _show(report, dry_run=dry_run)
+    show_import(report, dry_run=dry_run)
     if report.tally.rows and not report.tally.events:
         click.echo("milepost: not one event came of this file; see the reasons above.", err=True)
         sys.exit(1)
 
 
 @contextmanager
-def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
+def import_bar(name: str) -> Iterator[Callable[[Progress], None]]:
     """A progress bar by bytes, with rows per second, on standard error."""
     columns = (
         TextColumn("{task.description}"),
@@ -92,7 +92,7 @@ def _bar(name: str) -> Iterator[Callable[[Progress], None]]:
         yield draw
 
 
-def _show(report: ImportReport, *, dry_run: bool) -> None:
+def show_import(report: ImportReport, *, dry_run: bool) -> None:
     """The report as a user reads it."""
     tally = report.tally
     if report.rows_before:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import threading
 
 import click
 
@@ -17,8 +19,9 @@ ROLES = ("ingest", "accounts", "snapshots")
 @click.command()
 @click.option("--roles", default=",".join(ROLES), show_default=True, help="Comma-separated; one group per role.")
 @click.option("--worker-id", help="Unique per worker of a group; names its folder and its membership.")
+@click.option("--while-stdin", is_flag=True, hidden=True, help="Stop when standard input closes: with the parent.")
 @with_settings
-def command(roles: str, worker_id: str | None, settings: Settings) -> None:
+def command(roles: str, worker_id: str | None, while_stdin: bool, settings: Settings) -> None:
     """Runs agents in this process: by default all of them.
 
     Start as many workers as there are partitions to share, each with an id of its own. The topics and definitions
@@ -33,9 +36,18 @@ def command(roles: str, worker_id: str | None, settings: Settings) -> None:
         settings = settings.model_copy(update={"worker_id": worker_id})
     # Faust's worker would drop into a debugger on this signal.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    if while_stdin:
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
     with connect(settings) as bootstrap:
         require_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
         _run(wanted, settings, bootstrap)
+
+
+def _stop_with_parent() -> None:
+    """The parent holds the other end of standard input, and whatever ends the parent closes it."""
+    while sys.stdin.buffer.read(1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
@@ -46,7 +58,6 @@ def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
     from agents.snapshots_owner import make_snapshots
 
     make_by_role = {"ingest": make_ingest, "accounts": make_accounts, "snapshots": make_snapshots}
-    os.environ.pop("FAUST_LOOP", None)
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_port)
     run_apps([make_by_role[role](settings, bootstrap) for role in roles], settings)

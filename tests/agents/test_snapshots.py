@@ -158,6 +158,24 @@ def test_reading_ends_at_the_ends_seen_at_the_start(world: tuple[Settings, Kafka
         list(read_topic(bootstrap, "nothing-of-ours"))
 
 
+def test_no_broker_is_told_with_its_address() -> None:
+    """Nothing listens on port 1: the message names the address and what else to try."""
+    with pytest.raises(UnavailableError, match=r"no Kafka answers at 127\.0\.0\.1:1 .*--bootstrap-servers"):
+        list(read_topic("127.0.0.1:1", "any"))
+
+
+@pytest.mark.broker
+def test_removed_definition_is_not_in_force(world: tuple[Settings, KafkaProducer]) -> None:
+    """The newest record of a name counts; a deletion ends it."""
+    settings, producer = world
+    assert len(apply_definitions(producer, settings).definitions) == 3
+    producer.send(topic_name("definitions", settings.prefix, 0), key=b"way", value=None, partition=0)
+    producer.flush()
+    assert settings.bootstrap_servers is not None
+    kept = read_definitions(settings.bootstrap_servers, settings)
+    assert [definition.analysis.name for definition in kept.definitions] == ["content", "months"]
+
+
 @pytest.mark.broker
 def test_agent_follows_partials(world: tuple[Settings, KafkaProducer]) -> None:
     """What was there before its start and what comes later both stand in the snapshots that it publishes."""

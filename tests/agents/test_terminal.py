@@ -37,12 +37,12 @@ def test_canvas_is_a_tree() -> None:
     assert "The way to a deal" in text
     assert "4,000 accounts in all" in text
     form = line_of(text, "Lead form")
-    assert all(part in form for part in ("1,600", "40.0%", "100.0%", "900  56.2%"))
+    assert all(part in form for part in ("1,600", "40.0%", "100.0%", "900  56.3%"))
     demo = line_of(text, "└─ Demo")
     assert all(part in demo for part in ("900", "22.5%", "45.0%", "700  43.8%", "810  90.0%"))
     assert line_of(text, "Closed-Won").startswith("   └─ Closed-Won")
     again = text.splitlines()[text.splitlines().index(line_of(text, "Trade fair")) + 1]
-    assert all(part in again for part in ("└─ Demo", "↑ above", "250  31.2%"))
+    assert all(part in again for part in ("└─ Demo", "↑ above", "250  31.3%"))
 
 
 def test_bars_are_as_long_as_their_counts() -> None:

@@ -130,7 +130,7 @@ def test_missing_key_and_wrong_values_are_explained(tmp_path: Path) -> None:
     said = complaint(tmp_path, "shapes:\n  - {shape: square, edge: '1'}\n  - {shape: star}\n").splitlines()
     assert said == [
         "F:1:1: title: this key is missing",
-        "F:2:28: shapes[0].edge: should be a valid integer; found '1'",
+        "F:2:27: shapes[0].edge: should be a valid integer; found '1'",
         "F:3:5: shapes[1]: shape should be one of 'round', 'square'; found 'star'",
     ]
 

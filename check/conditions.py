@@ -1,0 +1,172 @@
+"""Match conditions as SQL over the table `touchpoint`: always TRUE or FALSE, never NULL.
+
+The law: a field that a touchpoint lacks equals nothing and differs from everything; only `exists` asks for it. Numbers
+equal numbers, text text and booleans booleans, so an attribute of another kind than the value is just different.
+`matches` is a search with RE2, whose classes are ASCII.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import assert_never
+
+from check.literals import Literals
+from check.numbers import real_sql, whole_sql
+from state.definitions import Analysis, AnchorMatch, Canvas, Cohort, Flow, Thresholds
+from state.definitions import AllThresholds, AnyThreshold, Threshold
+from state.matches import NUMBER_FIELDS, TEXT_FIELDS, All, Any_, Condition, Match, Not, Operator
+
+ATTRIBUTE_PREFIX = "attributes."
+Scalar = str | int | float | bool
+_MILLION = 1_000_000
+
+
+class ConditionWriter:
+    """Writes the conditions of one statement. `columns` names the columns of each attribute by its name: `a0` stands
+    for a0_text, a0_whole, a0_real, a0_truth and a0_shown."""
+
+    def __init__(self, columns: Mapping[str, str], literals: Literals) -> None:
+        self._columns = columns
+        self._literals = literals
+
+    def sql(self, condition: Condition) -> str:
+        """The condition as a boolean expression in brackets."""
+        match condition:
+            case All():
+                return "(" + " AND ".join(self.sql(each) for each in condition.all) + ")"
+            case Any_():
+                return "(" + " OR ".join(self.sql(each) for each in condition.any) + ")"
+            case Not():
+                return f"(NOT {self.sql(condition.not_)})"
+            case Match():
+                return f"coalesce({self._match_sql(condition)}, FALSE)"
+            case _ as never:
+                assert_never(never)
+
+    def shown(self, field: str) -> str:
+        """The expression for a dimension's value as text, NULL where it is absent."""
+        if field.startswith(ATTRIBUTE_PREFIX):
+            return f"{self._attribute(field)}_shown"
+        return _plain_column(field)
+
+    def _match_sql(self, match: Match) -> str:
+        values = match.value if isinstance(match.value, list) else [match.value]
+        wanted: list[Scalar] = [value for value in values if value is not None]
+        match match.op:
+            case Operator.EXISTS:
+                is_there = f"{self.shown(match.field)} IS NOT NULL"
+                return f"NOT ({is_there})" if match.value is False else is_there
+            case Operator.EQUAL | Operator.IN:
+                return self._is_one_of(match.field, wanted)
+            case Operator.NOT_EQUAL | Operator.NOT_IN:
+                return f"NOT coalesce({self._is_one_of(match.field, wanted)}, FALSE)"
+            case Operator.CONTAINS | Operator.STARTS_WITH | Operator.MATCHES:
+                function = _FUNCTION_BY_OPERATOR[match.op]
+                return f"{function}({self._text_column(match.field)}, {self._literals.text(str(wanted[0]))})"
+            case _:
+                return self._compared(match.field, str(match.op), _fraction(wanted[0]))
+
+    def _is_one_of(self, field: str, wanted: list[Scalar]) -> str:
+        return "(" + " OR ".join(f"coalesce({self._equals(field, each)}, FALSE)" for each in wanted) + ")"
+
+    def _equals(self, field: str, wanted: Scalar) -> str:
+        match wanted:
+            case str():
+                return f"{self._text_column(field)} = {self._literals.text(wanted)}"
+            case bool():
+                return f"{self._attribute(field)}_truth = {self._literals.truth(wanted)}"
+            case _:
+                return self._compared(field, "=", _fraction(wanted))
+
+    def _compared(self, field: str, op: str, number: Fraction) -> str:
+        if field in NUMBER_FIELDS:
+            in_unit = Fraction(int(number * _MILLION)) if field == "value" else number
+            return whole_sql(_plain_column(field), op, in_unit, self._literals)
+        column = self._attribute(field)
+        whole = whole_sql(f"{column}_whole", op, number, self._literals)
+        return f"coalesce({whole}, {real_sql(f'{column}_real', op, number, self._literals)})"
+
+    def _text_column(self, field: str) -> str:
+        return f"{self._attribute(field)}_text" if field.startswith(ATTRIBUTE_PREFIX) else _plain_column(field)
+
+    def _attribute(self, field: str) -> str:
+        return self._columns[field.removeprefix(ATTRIBUTE_PREFIX)]
+
+
+_FUNCTION_BY_OPERATOR = {
+    Operator.CONTAINS: "contains",
+    Operator.STARTS_WITH: "starts_with",
+    Operator.MATCHES: "regexp_matches",
+}
+
+
+def _plain_column(field: str) -> str:
+    # The name becomes SQL text, so it has to be one of those that are known, whatever validation said before.
+    if field not in TEXT_FIELDS and field not in NUMBER_FIELDS:
+        raise ValueError(f"{field!r} is no field of a touchpoint")
+    return field
+
+
+def _fraction(number: Scalar) -> Fraction:
+    # A literal is the decimal number that stands in the file, for `value`; for attributes it is the float itself.
+    return Fraction(number)
+
+
+def attribute_columns(analyses: list[Analysis]) -> dict[str, str]:
+    """The attributes that these analyses read, each with the stem of its columns: a0, a1, ..."""
+    fields = {field for analysis in analyses for field in fields_of(analysis)}
+    names = sorted(field.removeprefix(ATTRIBUTE_PREFIX) for field in fields if field.startswith(ATTRIBUTE_PREFIX))
+    return {name: f"a{i}" for i, name in enumerate(names)}
+
+
+def fields_of(analysis: Analysis) -> Iterator[str]:
+    """The fields that an analysis reads in conditions and as its dimension; some more than once."""
+    match analysis:
+        case Canvas():
+            for node in analysis.nodes:
+                yield from _fields_of_condition(node.match)
+        case Cohort():
+            for leaf in (*leaves_of(analysis.inclusion), *leaves_of(analysis.return_)):
+                yield from _fields_of_condition(leaf.match)
+        case Flow():
+            yield analysis.dimension
+            for anchor in (analysis.starts_with, analysis.ends_with):
+                if isinstance(anchor, AnchorMatch):
+                    yield from _fields_of_condition(anchor.match)
+        case _ as never:
+            assert_never(never)
+
+
+def _fields_of_condition(condition: Condition) -> Iterator[str]:
+    match condition:
+        case All() | Any_():
+            for each in condition.all if isinstance(condition, All) else condition.any:
+                yield from _fields_of_condition(each)
+        case Not():
+            yield from _fields_of_condition(condition.not_)
+        case _:
+            yield condition.field
+
+
+def leaves_of(thresholds: Thresholds) -> Iterator[Threshold]:
+    """The thresholds inside all and any, from left to right."""
+    match thresholds:
+        case AllThresholds():
+            for each in thresholds.all:
+                yield from leaves_of(each)
+        case AnyThreshold():
+            for each in thresholds.any:
+                yield from leaves_of(each)
+        case _:
+            yield thresholds
+
+
+def thresholds_sql(thresholds: Thresholds, leaf_sql: Callable[[Threshold], str]) -> str:
+    """The thresholds joined by AND and OR; `leaf_sql` writes one, and is called in the order of `leaves_of`."""
+    match thresholds:
+        case AllThresholds():
+            return "(" + " AND ".join(thresholds_sql(each, leaf_sql) for each in thresholds.all) + ")"
+        case AnyThreshold():
+            return "(" + " OR ".join(thresholds_sql(each, leaf_sql) for each in thresholds.any) + ")"
+        case _:
+            return leaf_sql(thresholds)

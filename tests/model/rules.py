@@ -1,0 +1,62 @@
+"""The rules of the commit protocol (`docs/architecture.md`, "One batch of one partition"), named as in `streams/`.
+
+Each can be switched off, and then the model does what one would do without it. Two kinds:
+
+- First lines: the protocol fails without one of them, all others in place.
+- Second lines: while the first lines hold, the model can not tell whether these are there. They limit the damage where
+  a first line is missing, and that is how they are tested (`configurations.SECOND_LINES`):
+  `ready_behind_claim` without the fence, `highest_tag_wins` without fences on the outputs, `keep_fences` without the
+  look at the heartbeat.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds; the comment says what the model does instead when a rule is off."""
+
+    claim_first: bool = True
+    """Off: the changelog is restored to its end, then claimed."""
+    fence: bool = True
+    """Off: every owner writes with a producer id of its own, which fences nobody."""
+    fence_outputs_before_ready: bool = True
+    """Off: an output learns of a new owner from its first publication."""
+    restore_to_claim: bool = True
+    """Off: restored to the end that was asked for at the assignment, before the claim."""
+    ready_behind_claim: bool = True
+    """Off: ready may land anywhere. A second line."""
+    publish_again: bool = True
+    """Off: what the last commit lists as pending is not looked at."""
+    read_from_applied: bool = True
+    """Off: the source is read from the offset that the consumer group committed."""
+    commit_is_one_batch: bool = True
+    """Off: the rows go first, `!commit` follows in a batch of its own."""
+    check_base_offset: bool = True
+    """Off: an append whose answer was lost counts as failed, and its input is computed again, perhaps cut elsewhere."""
+    publish_after_commit: bool = True
+    """Off: published first, tagged with the offset at which the commit is expected."""
+    tag_is_commit_offset: bool = True
+    """Off: the tag is the applied offset of the input."""
+    highest_tag_wins: bool = True
+    """Off: readers of absolute values take the last word. A second line."""
+    highest_revision_wins: bool = True
+    """Off: readers of messages take the last word."""
+    discard_stale_disk: bool = True
+    """Off: a disk is restored however old it is."""
+    renew_fence: bool = True
+    """Off: an owner fences itself once, and the coordinator forgets it while it lives."""
+    fresh_heartbeat: bool = True
+    """Off: a writer that the group dropped days ago goes on where it stood. The heartbeat that counts is one of the
+    membership in which the writer got the partition: it must be closed before its process joins the group again."""
+    keep_fences: bool = True
+    """Off: an idle owner writes nothing for a day, and the partitions forget its producer. A second line."""
+    split_input_not_rows: bool = True
+    """Off: a commit that is too large is cut into two by rows, each with the offset that it reached."""
+
+    def without(self, *names: str) -> "Rules":
+        """These rules switched off."""
+        return replace(self, **dict.fromkeys(names, False))
+
+
+RULE_NAMES = tuple(field.name for field in fields(Rules))
