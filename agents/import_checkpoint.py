@@ -16,13 +16,17 @@ _OTHER = "other reasons"
 
 
 class Tally(msgspec.Struct):
-    """What rows became. A row without an account counts whether it was sent or rejected."""
+    """What rows became. A row without an account counts whether it was sent or rejected.
+
+    repeated_ids: events with the source and id of an earlier one, as far as that was looked at.
+    """
 
     rows: int = 0
     rows_without_event: int = 0
     rows_rejected: int = 0
     rows_without_account: int = 0
     events_without_account: int = 0
+    repeated_ids: int = 0
     events_by_type: dict[str, int] = {}
     rejects_by_reason: dict[str, int] = {}
 

@@ -23,13 +23,15 @@ from streams.admin import create_topics, topic_ids
 from streams.bulk_producer import BulkProducer, Record
 from streams.errors import UnavailableError
 from streams.mapped_file import MappedFile, open_mapped
-from streams.mapped_rows import Reject
+from streams.mapped_rows import MappedEvent, Reject
 from streams.sources.row import Row
 from streams.topics import topic_name
 
 CHUNK_ROWS = 500
 CHECKPOINT_S = 2.0
 SAMPLE_COUNT = 3
+IDS_LOOKED_AT = 200_000
+"""Of so many events of a run it is noticed when they share an id; more would cost memory."""
 
 
 class Progress(NamedTuple):
@@ -125,6 +127,7 @@ class _Run:
         self._progress = progress
         self._limit = limit
         self._samples: list[bytes] = []
+        self._ids: set[int] = set()
 
     def chunks(self) -> Iterator[list[Record]]:
         """The events of the rows after the checkpoint, some hundred rows at a time."""
@@ -149,10 +152,18 @@ class _Run:
                 self.rejects.write(outcome)
             else:
                 tally.add_events(outcome)
+                if len(self._ids) < IDS_LOOKED_AT:
+                    self._look_at_ids(outcome)
                 records.extend([(None, event.payload) for event in outcome])
         if len(self._samples) < SAMPLE_COUNT:
             self._samples.extend([payload for _, payload in records[: SAMPLE_COUNT - len(self._samples)]])
         return records
+
+    def _look_at_ids(self, events: list[MappedEvent]) -> None:
+        for event in events:
+            seen = hash(event.identity)
+            self.checkpoint.tally.repeated_ids += seen in self._ids
+            self._ids.add(seen)
 
     def acknowledged(self, ends: dict[tuple[str, int], int]) -> Checkpoint:
         """The checkpoint after everything that was given out so far."""

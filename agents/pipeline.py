@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -28,7 +28,9 @@ class WorkerError(MilepostError):
 class Workers:
     """Worker processes that end with this one, however it ends: they watch their standard input."""
 
-    def __init__(self, settings: Settings, bootstrap: str) -> None:
+    def __init__(self, settings: Settings, bootstrap: str, processes: Sequence[Sequence[str]] = PROCESSES) -> None:
+        """processes: the roles of each."""
+        self._processes = processes
         self._settings = settings.model_copy(update={"bootstrap_servers": bootstrap})
         self._running: list[tuple[subprocess.Popen[bytes], Path]] = []
 
@@ -36,15 +38,20 @@ class Workers:
         """Starts a process per set of roles; each writes a log into the settings' folder."""
         logs = self._settings.folder / "logs"
         logs.mkdir(parents=True, exist_ok=True)
-        for roles in PROCESSES:
+        for roles in self._processes:
             log = logs / f"{'-'.join(roles)}.log"
             with log.open("wb") as out:
                 self._running.append((self._spawn(roles, out), log))
 
-    def _spawn(self, roles: tuple[str, ...], out: IO[bytes]) -> "subprocess.Popen[bytes]":
+    def _spawn(self, roles: Sequence[str], out: IO[bytes]) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "agents.main", "worker", "--roles", ",".join(roles), "--while-stdin"]
         environment = self._settings.as_environment()
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT, env=environment)
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids, in the order of the processes."""
+        return [process.pid for process, _ in self._running]
 
     def require_running(self) -> None:
         """Raises WorkerError with the end of the log of one that ended."""

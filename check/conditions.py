@@ -12,13 +12,22 @@ from typing import assert_never
 
 from check.literals import Literals
 from check.numbers import real_sql, whole_sql
-from state.definitions import Analysis, AnchorMatch, Canvas, Cohort, Flow, Thresholds
-from state.definitions import AllThresholds, AnyThreshold, Threshold
+from state.definitions import (
+    AllThresholds,
+    Analysis,
+    AnchorMatch,
+    AnyThreshold,
+    Canvas,
+    Cohort,
+    Flow,
+    Threshold,
+    Thresholds,
+)
 from state.matches import NUMBER_FIELDS, TEXT_FIELDS, All, Any_, Condition, Match, Not, Operator
+from streams.touchpoint import MILLIONTHS
 
 ATTRIBUTE_PREFIX = "attributes."
 Scalar = str | int | float | bool
-_MILLION = 1_000_000
 
 
 class ConditionWriter:
@@ -64,7 +73,7 @@ class ConditionWriter:
                 function = _FUNCTION_BY_OPERATOR[match.op]
                 return f"{function}({self._text_column(match.field)}, {self._literals.text(str(wanted[0]))})"
             case _:
-                return self._compared(match.field, str(match.op), _fraction(wanted[0]))
+                return self._compared(match.field, str(match.op), wanted[0])
 
     def _is_one_of(self, field: str, wanted: list[Scalar]) -> str:
         return "(" + " OR ".join(f"coalesce({self._equals(field, each)}, FALSE)" for each in wanted) + ")"
@@ -76,12 +85,14 @@ class ConditionWriter:
             case bool():
                 return f"{self._attribute(field)}_truth = {self._literals.truth(wanted)}"
             case _:
-                return self._compared(field, "=", _fraction(wanted))
+                return self._compared(field, "=", wanted)
 
-    def _compared(self, field: str, op: str, number: Fraction) -> str:
+    def _compared(self, field: str, op: str, wanted: Scalar) -> str:
+        if field == "value":
+            return whole_sql("value", op, millionths_of(wanted), self._literals)
+        number = Fraction(wanted)
         if field in NUMBER_FIELDS:
-            in_unit = Fraction(int(number * _MILLION)) if field == "value" else number
-            return whole_sql(_plain_column(field), op, in_unit, self._literals)
+            return whole_sql(_plain_column(field), op, number, self._literals)
         column = self._attribute(field)
         whole = whole_sql(f"{column}_whole", op, number, self._literals)
         return f"coalesce({whole}, {real_sql(f'{column}_real', op, number, self._literals)})"
@@ -107,9 +118,9 @@ def _plain_column(field: str) -> str:
     return field
 
 
-def _fraction(number: Scalar) -> Fraction:
-    # A literal is the decimal number that stands in the file, for `value`; for attributes it is the float itself.
-    return Fraction(number)
+def millionths_of(amount: Scalar) -> Fraction:
+    """An amount as the file says it in decimals, in millionths; never rounded."""
+    return Fraction(Decimal(str(amount))) * MILLIONTHS
 
 
 def attribute_columns(analyses: list[Analysis]) -> dict[str, str]:

@@ -28,6 +28,8 @@ class MappedEvent(NamedTuple):
     type: str
     has_account: bool
     payload: bytes
+    identity: tuple[str, str]
+    """Source and event id: events that share it are one event to the pipeline, the later ones its corrections."""
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ class Reject(msgspec.Struct, frozen=True):
 class _Field(NamedTuple):
     name: str
     read: Reader
+    label: str
 
 
 class _Rule(NamedTuple):
@@ -123,20 +126,18 @@ class RowMapper:
         except UnicodeEncodeError as error:
             raise _WrongError("wrong encoding", "a value has bytes that are not of the file's rows.encoding") from error
         said = touchpoint_of(payload, self._topic, self._now_ms, _NOWHERE, self._future_tolerance_ms)
-        if isinstance(said, Rejection):
-            if said.reason is not Reason.NO_ACCOUNT:
-                raise _WrongError(_reason(said), said.detail)
-            return MappedEvent(event["type"], False, payload)
-        return MappedEvent(event["type"], True, payload)
+        if isinstance(said, Rejection) and said.reason is not Reason.NO_ACCOUNT:
+            raise _WrongError(_reason(said), said.detail)
+        return MappedEvent(event["type"], "account" in event, payload, (event["source"], event["event_id"]))
 
 
 def _fill(target: dict[str, Any], fields: list[_Field], row: Row) -> None:
     values, number = row.values, row.number
-    for name, read in fields:
+    for name, read, label in fields:
         try:
             found = read(values, number)
         except ValueError as error:
-            raise _WrongError(f"{name}: wrong value", f"{name}: {error}") from error
+            raise _WrongError(f"{label}: wrong value", f"{label}: {error}") from error
         if found is not None:
             target[name] = found
 
@@ -148,15 +149,16 @@ def _rule(compiler: Compiler, rule: EventRule, loc: Loc, source: str | None) -> 
     for name, value in rule.fields.items():
         at = (*loc, "fields", name)
         if name.startswith(ATTRIBUTE):
-            attributes.append(_Field(name.removeprefix(ATTRIBUTE), _as(attribute_of, compiler.value(value, at), str)))
+            read = _as(attribute_of, compiler.value(value, at), str)
+            attributes.append(_Field(name.removeprefix(ATTRIBUTE), read, name))
         elif name == "event_time":
-            fields.append(_Field(name, compiler.time(value, at)))
+            fields.append(_Field(name, compiler.time(value, at), name))
         elif name in _WHOLE_FIELDS:
-            fields.append(_Field(name, _as(whole_of, compiler.value(value, at), int)))
+            fields.append(_Field(name, _as(whole_of, compiler.value(value, at), int), name))
         elif isinstance(value, Const):
             fixed[name] = text_of(value.const)
         else:
-            fields.append(_Field(name, _as(text_of, compiler.value(value, at), str)))
+            fields.append(_Field(name, _as(text_of, compiler.value(value, at), str), name))
     return _Rule(holds, fixed, fields, attributes)
 
 

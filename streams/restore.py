@@ -96,6 +96,7 @@ def reader_of(bootstrap: str) -> AIOKafkaConsumer:
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=100,
+        retry_backoff_ms=20,  # it waits once for where the partition is, 100 ms by default
         max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
     )
 

@@ -66,10 +66,7 @@ def command(
         ends: dict[tuple[str, int], int] = {}
         with workers_with(definitions, bootstrap, own) as workers:
             for path, mapping in pairs:
-                report = import_and_show(
-                    path, mapping, bootstrap, own, rejects_path=out / f"{path.name}.rejects.ndjson"
-                )
-                ends |= report.end_offsets
+                ends |= _import(path, mapping, bootstrap, own, out)
             snapshots = _wait(ends, bootstrap, own, workers, console)
             for written in write_results(snapshots, out):
                 console.print(f"wrote {written}")

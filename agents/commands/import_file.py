@@ -12,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from agents.connection import connect, with_settings
-from agents.importing import ImportReport, Progress, import_file
+from agents.importing import IDS_LOOKED_AT, ImportReport, Progress, import_file
 from agents.settings import Settings
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -106,6 +106,11 @@ def show_import(report: ImportReport, *, dry_run: bool) -> None:
     if tally.rows_rejected:
         where = f"{report.rejects_path} has" if report.rejects_path else "--rejects FILE gives"
         click.echo(f"{where} the rejected rows, and why.")
+    if tally.repeated_ids:
+        click.echo(
+            f"{tally.repeated_ids:,} of the first {IDS_LOOKED_AT:,} events have the id of another one and will count as"
+            " its corrections. If they are events of their own, make event_id unique, for example with {row: number}."
+        )
     if tally.events_without_account:
         click.echo("Events without an account become dead letters with the reason no-account.")
     read = tally.rows - report.rows_before

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tests.model.appends import would_commit
 from tests.model.kafka import Known, accepts
 from tests.model.readers import published
 from tests.model.world import EXPIRATION_DAYS, RENEWAL_DAYS, Sent, Setting, State, Step, Worker
@@ -43,12 +44,12 @@ def _delayed(setting: Setting, state: State, sent: Sent) -> Step:
         if not accepts(state.log.known, sent.identity):
             return "the delayed commit is refused", arrived
         text = f"the delayed commit lands at {state.log.end}"
-        return text, arrived._replace(log=state.log.append(sent.identity, sent.content))
+        return text, arrived._replace(log=state.log.append(sent.identity, sent.rows))
     i = setting.bounds.outputs.index(sent.place)
     output = state.outputs[i]
     if not accepts(output.known, sent.identity):
         return f"the delayed batch to {sent.place} is refused", arrived
-    after = published(setting.rules, sent.place, output, sent.identity, sent.content)
+    after = published(setting.rules, sent.place, output, sent.identity, sent.messages)
     return f"the delayed batch to {sent.place} lands", arrived.with_output(i, after)
 
 
@@ -62,23 +63,22 @@ def _losses(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[
     crashed = stopped.spend("crashes")
     yield f"W{i} crashes ({worker.step})", crashed
     if state.left.disks:
-        yield f"W{i} crashes ({worker.step}), its disk is lost", _without_disk(crashed, i).spend("disks")
+        yield (
+            f"W{i} crashes ({worker.step}), its disk is lost",
+            state.stopped(i, loses_disk=True).spend("crashes", "disks"),
+        )
     if state.wire is None:
         for sent in _in_hand(worker):
             if sent.place in setting.bounds.wire:
                 yield f"W{i} crashes, its batch to {sent.place} is on the way", crashed._replace(wire=sent)
 
 
-def _without_disk(state: State, i: int) -> State:
-    return state._replace(workers=(Worker(), state.workers[1]) if i == 0 else (state.workers[0], Worker()))
-
-
 def _in_hand(worker: Worker) -> Iterator[Sent]:
     if worker.step == "commit":
-        yield Sent("changelog", worker.identity, worker.parts[0])
+        yield Sent("changelog", worker.identity, rows=worker.parts[0])
     if worker.step in ("publish", "again"):
         for output, messages in worker.to_publish:
-            yield Sent(output, worker.identity, messages)
+            yield Sent(output, worker.identity, messages=messages)
 
 
 def _may_a_day_pass(setting: Setting, state: State) -> bool:
@@ -93,20 +93,13 @@ def _may_a_day_pass(setting: Setting, state: State) -> bool:
     return owner.step == "idle" or not is_due
 
 
-def would_commit(setting: Setting, state: State, i: int) -> bool:
-    """Whether the worker's hourly commit without input would succeed."""
-    worker = state.workers[i]
-    is_refused = not accepts(state.log.known, worker.identity) or worker.expected != state.log.end
-    return not is_refused and not (worker.is_dropped and setting.rules.fresh_heartbeat)
-
-
 def _day_later(setting: Setting, state: State) -> State:
     """Who does not own the partition was last heard of long ago; the broker forgets who was idle."""
     owner = state.workers[state.owner]
     kept = owner.identity[0] if owner.step == "loop" and setting.rules.keep_fences else None
-    others = 1 - state.owner
-    if state.workers[others].step != "idle":
-        state = state.with_worker(others, is_dropped=True)
+    other = 1 - state.owner
+    if state.workers[other].step != "idle":
+        state = state.with_worker(other, is_dropped=True)
     return state._replace(
         coordinator=state.coordinator.day_later(EXPIRATION_DAYS),
         log=state.log._replace(known=_kept(state.log.known, kept)),

@@ -73,9 +73,7 @@ class Log(NamedTuple):
     def append(self, identity: Identity, rows: Rows) -> "Log":
         """One batch; whole or not at all."""
         new = tuple(Record(self.end + i, key, value) for i, (key, value) in enumerate(rows))
-        return self._replace(
-            records=self.records + new, end=self.end + len(new), known=remember(self.known, identity)
-        )
+        return self._replace(records=self.records + new, end=self.end + len(new), known=remember(self.known, identity))
 
     def compact(self, drops_deletions: bool) -> "Log":
         last = {record.key: record.offset for record in self.records}

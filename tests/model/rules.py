@@ -4,9 +4,14 @@ Each can be switched off, and then the model does what one would do without it. 
 
 - First lines: the protocol fails without one of them, all others in place.
 - Second lines: while the first lines hold, the model can not tell whether these are there. They limit the damage where
-  a first line is missing, and that is how they are tested (`configurations.SECOND_LINES`):
-  `ready_behind_claim` without the fence, `highest_tag_wins` without fences on the outputs, `keep_fences` without the
-  look at the heartbeat.
+  a first line is missing, and that is how they are tested (`configurations.SECOND_LINES`). `ready_behind_claim`: once
+  the claim stands, the broker refuses whoever could come between. `fence_outputs_before_ready`: a former owner can
+  only have publications of the last commit left, for it awaits those before the next; its successor publishes the same
+  again, to the same outputs, before its own first commit, and that fences them. `highest_tag_wins`: on outputs that
+  are fenced in either way no older value follows a newer one.
+
+Not modelled: the end of a producer id's epochs (the product renews some epochs before); a restore that is interrupted
+halfway or takes longer than deletions are kept; a batch that is on its way for a day.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -21,7 +26,7 @@ class Rules:
     fence: bool = True
     """Off: every owner writes with a producer id of its own, which fences nobody."""
     fence_outputs_before_ready: bool = True
-    """Off: an output learns of a new owner from its first publication."""
+    """Off: an output learns of a new owner from its first publication. A second line."""
     restore_to_claim: bool = True
     """Off: restored to the end that was asked for at the assignment, before the claim."""
     ready_behind_claim: bool = True
@@ -50,7 +55,7 @@ class Rules:
     """Off: a writer that the group dropped days ago goes on where it stood. The heartbeat that counts is one of the
     membership in which the writer got the partition: it must be closed before its process joins the group again."""
     keep_fences: bool = True
-    """Off: an idle owner writes nothing for a day, and the partitions forget its producer. A second line."""
+    """Off: an idle owner writes nothing for a day: it does not notice that it was fenced, and the partitions forget by whom."""
     split_input_not_rows: bool = True
     """Off: a commit that is too large is cut into two by rows, each with the offset that it reached."""
 

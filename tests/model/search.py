@@ -10,9 +10,10 @@ from tests.model.world import Setting, State, Step, initial
 
 
 class Outcome(NamedTuple):
-    """violation: what is wrong, None when all holds. trace: how it came to that."""
+    """law: the name of the one that is broken. violation: what is wrong, None when all holds. trace: how it came to it."""
 
     state_count: int
+    law: str | None = None
     violation: str | None = None
     trace: tuple[str, ...] = ()
 
@@ -47,16 +48,16 @@ class _Search:
             if is_quiet:
                 quiet.append(number)
             if wrong := self._judge(state, is_quiet):
-                return Outcome(len(self._states), wrong, self._trace(number))
+                return Outcome(len(self._states), *wrong, self._trace(number))
             for text, after in successors(self._setting, state):
                 self._visit(number, text, after)
             number += 1
         return self._stuck(quiet)
 
-    def _judge(self, state: State, is_quiet: bool) -> str | None:
+    def _judge(self, state: State, is_quiet: bool) -> tuple[str, str] | None:
         for law in (*self._everywhere, *self._quiet) if is_quiet else self._everywhere:
             if wrong := law(self._setting, state):
-                return wrong
+                return law.__name__, wrong
         return None
 
     def _visit(self, origin: int, text: str, state: State) -> None:
@@ -76,7 +77,8 @@ class _Search:
             todo.extend(set(fresh))
         for number in range(len(self._states)):
             if number not in reached:
-                return Outcome(len(self._states), "the owner never has nothing left to do", self._trace(number))
+                text = "from here on the owner never has nothing left to do"
+                return Outcome(len(self._states), "becomes_quiet", text, self._trace(number))
         return Outcome(len(self._states))
 
     def _trace(self, number: int) -> tuple[str, ...]:

@@ -51,7 +51,8 @@ def merged(rows: Rows, change: Rows) -> Rows:
 
 
 def commit_of(rows: Rows) -> CommitRow:
-    return dict(rows).get(COMMIT, CommitRow())
+    commit: CommitRow = dict(rows).get(COMMIT, CommitRow())
+    return commit
 
 
 def compute(rows: Rows, events: Iterable[str], applied: int, ticks: int) -> Rows:
@@ -60,7 +61,7 @@ def compute(rows: Rows, events: Iterable[str], applied: int, ticks: int) -> Rows
     new: dict[str, Any] = {}
     milestones: list[Milestone] = []
     x = x_before = was.get(X, 0)
-    for account, sign in events:
+    for account, sign in map(tuple, events):
         before = (new[account] if account in new else was.get(account)) or ""
         after = "" if sign == "x" else before + sign
         new[account] = after or None
@@ -81,13 +82,16 @@ def compute(rows: Rows, events: Iterable[str], applied: int, ticks: int) -> Rows
 Messages = tuple[tuple[str, int, Any], ...]
 """Key, version and value of what an output gets in one batch."""
 
+Publications = tuple[tuple[str, Messages], ...]
+"""Output and messages."""
 
-def publications(rows: Rows, tag: int) -> tuple[tuple[str, Messages], ...]:
+
+def publications(rows: Rows, tag: int) -> Publications:
     """What the last commit in the rows has to publish: current values of what it changed, and its messages."""
     commit, by_key = commit_of(rows), dict(rows)
     value_by_output = {PARTIALS: by_key.get(X, 0), JOURNEYS: by_key.get("A", "")}
     absolute = [(output, ((output, tag, value_by_output[output]),)) for output in commit.changed]
-    messages = [(MILESTONES, tuple(tuple(each) for each in commit.milestones))] if commit.milestones else []
+    messages = [(MILESTONES, tuple(commit.milestones))] if commit.milestones else []
     return *absolute, *messages
 
 
@@ -100,6 +104,6 @@ class Truth(NamedTuple):
     @classmethod
     def of(cls, events: Iterable[str], ticks: int) -> "Truth":
         series: dict[str, str] = {}
-        for account, sign in events:
+        for account, sign in map(tuple, events):
             series[account] = "" if sign == "x" else series.get(account, "") + sign
         return cls(series, sum(map(has_arrived, series.values())) + ticks)

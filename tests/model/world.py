@@ -1,11 +1,11 @@
 """One state of everything: the broker, two workers, the readers of the outputs, and which mishaps are left."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.model.kafka import NOBODY, Coordinator, Disk, Identity, Known, Log
 from tests.model.rules import Rules
-from tests.model.stage import OUTPUTS, Messages, Rows, Truth
+from tests.model.stage import OUTPUTS, Messages, Publications, Rows, Truth
 
 RENEWAL_DAYS = 1
 EXPIRATION_DAYS = 2
@@ -28,11 +28,15 @@ class Left(NamedTuple):
 
 @dataclass(frozen=True)
 class Bounds:
-    """How large the world is. wire: where a batch of a crashed worker may be delayed to ("changelog", an output)."""
+    """How large the world is.
+
+    wire: where a batch of a crashed worker may be on its way to ("changelog", an output). unfenced: outputs that
+    `fence_outputs_before_ready` leaves out.
+    """
 
     events: str = "A+ A- B+"
     ticks: int = 0
-    left: Left = Left()
+    left: Left = field(default_factory=Left)
     wire: tuple[str, ...] = ("changelog",)
     outputs: tuple[str, ...] = OUTPUTS
     unfenced: tuple[str, ...] = ()
@@ -57,13 +61,13 @@ class Output(NamedTuple):
     """A partition of an output and who reads it.
 
     taken: version and value by key, as a reader stands who reads all the time. last: value by key, as the compacted
-    topic shows to who comes later. has_repeated: the reader took something that it had, or that is older.
+    topic shows to who comes later. has_gone_back: the reader took an old one for new.
     """
 
     known: Known = ()
     taken: tuple[tuple[str, tuple[int, Any]], ...] = ()
     last: tuple[tuple[str, Any], ...] = ()
-    has_repeated: bool = False
+    has_gone_back: bool = False
 
 
 class Sent(NamedTuple):
@@ -71,7 +75,8 @@ class Sent(NamedTuple):
 
     place: str
     identity: Identity
-    content: Rows | Messages
+    rows: Rows = ()
+    messages: Messages = ()
 
 
 class Worker(NamedTuple):
@@ -89,7 +94,7 @@ class Worker(NamedTuple):
     expected: int = -1
     next_event: int = 0
     parts: tuple[Rows, ...] = ()
-    to_publish: tuple[tuple[str, Messages], ...] = ()
+    to_publish: Publications = ()
     to_fence: tuple[str, ...] = ()
     is_renewing: bool = False
     is_dropped: bool = False
@@ -114,9 +119,9 @@ class State(NamedTuple):
     def with_output(self, i: int, output: Output) -> "State":
         return self._replace(outputs=(*self.outputs[:i], output, *self.outputs[i + 1 :]))
 
-    def stopped(self, i: int) -> "State":
+    def stopped(self, i: int, *, loses_disk: bool = False) -> "State":
         """The worker forgets all but its disk."""
-        fresh = Worker(disk=self.workers[i].disk)
+        fresh = Worker() if loses_disk else Worker(disk=self.workers[i].disk)
         return self._replace(workers=(fresh, self.workers[1]) if i == 0 else (self.workers[0], fresh))
 
     def spend(self, *names: str) -> "State":

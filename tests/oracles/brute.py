@@ -95,7 +95,7 @@ def holds(condition: Any, touchpoint: Touchpoint) -> bool:
 def _matches(match: Match, found: Any) -> bool:
     literals: list[Any] = [*match.value] if isinstance(match.value, list) else [match.value]
     if match.field == "value":
-        literals = [int(Decimal(str(each)) * 1_000_000) for each in literals if each is not None]
+        literals = [Decimal(str(each)) * 1_000_000 for each in literals if each is not None]
     op = str(match.op)
     if op == "exists":
         return (found is not None) == (match.value is not False)

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from kafka import KafkaAdminClient
+from kafka import TopicPartition as KafkaPartition
 
 from streams.batch import one_batch
 from streams.broker import EmbeddedBroker
@@ -192,6 +194,23 @@ def test_the_id_comes_from_our_place_in_the_sender(kafka: EmbeddedBroker, names:
         assert inner._sender.sender_task.done()
 
     run(steps())
+
+
+def test_the_broker_remembers_from_the_time_of_appending(kafka: EmbeddedBroker, names: Names) -> None:
+    """Records carry no time of their own; were the broker to count a producer's idleness from that, it would forget
+    every fence within minutes. On topics with LogAppendTime it counts from the append."""
+    appended: list[int] = []
+
+    async def steps() -> None:
+        producer = await FencedProducer.start(kafka.bootstrap_servers, f"{names.changelog}-0")
+        appended.append((await producer.append(names.changelog, 0, one(b"x"))).written_at)
+        await producer.close()
+
+    run(steps())
+    place = KafkaPartition(names.changelog, 0)
+    with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
+        (state,) = admin.describe_producers([place])[place].active_producers
+    assert [state.last_timestamp] == appended
 
 
 def test_closing_a_producer_on_a_hanging_broker_leaves_nothing_behind(kafka: EmbeddedBroker, names: Names) -> None:

@@ -25,7 +25,7 @@ def opened(path: Path, mapping: Path) -> MappedFile:
     return open_mapped(path, mapping, now_ms=NOW_MS, future_tolerance_ms=300_000)
 
 
-def mapped(folder: Path, rows: list[dict[str, Any]], *rules: dict[str, Any], **top: Any) -> list[Any]:
+def mapped(folder: Path, rows: list[dict[str, Any]], /, *rules: dict[str, Any], **top: Any) -> list[Any]:
     """What the rows of an NDJSON file become: a list of events, or a reject, for each."""
     mapping: dict[str, Any] = {
         "topic": "crm-events",
@@ -115,7 +115,7 @@ def test_attributes_keep_their_kind(tmp_path: Path, value: Any, expected: Any) -
         ("person", "o", "person: wrong value"),
         ("person", "l", "person: wrong value"),
         ("person", {"map": {"z": "b"}, "of": "x", "unknown": "reject"}, "person: wrong value"),
-        ("attributes.k", {"number": "x"}, "k: wrong value"),
+        ("attributes.k", {"number": "x"}, "attributes.k: wrong value"),
         ("revision", "f", "revision: wrong value"),
         ("revision", "b", "revision: wrong value"),
         ("event_time", "x", "event_time: wrong value"),

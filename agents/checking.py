@@ -1,0 +1,6 @@
+def run_check(*a):
+    raise NotImplementedError
+
+
+def print_report(*a):
+    raise NotImplementedError

@@ -1,0 +1,70 @@
+"""The worlds that are explored, and in which of them a missing rule shows.
+
+CONFIGURATIONS are small enough for every run of the tests. LARGE ones are explored by `python -m tests.model --large`
+only: some minutes and some GB.
+"""
+
+from typing import NamedTuple
+
+from tests.model.laws import Law, no_old_taken_for_new, readers_agree, ready_holds_the_log
+from tests.model.stage import MILESTONES, PARTIALS
+from tests.model.world import Bounds, Left
+
+CONFIGURATIONS = {
+    "crash": Bounds(left=Left(crashes=2, moves=0, answers=1)),
+    "zombie": Bounds("A+ A-", left=Left(crashes=0)),
+    "delayed batch": Bounds("A+ A-", wire=("changelog", PARTIALS), outputs=(PARTIALS,)),
+    "compaction": Bounds(
+        "A+ A-", left=Left(crashes=1, disks=1, compactions=1, moves=0), outputs=(PARTIALS, MILESTONES)
+    ),
+    "deletion": Bounds("A+ Ax", left=Left(crashes=0, compactions=1, tombstones=1), outputs=(PARTIALS,)),
+    "tick": Bounds("A+ A-", ticks=1, left=Left(moves=0)),
+    "idle day": Bounds("A+ A-", left=Left(crashes=0, days=1), outputs=(PARTIALS,)),
+    "idle days": Bounds("A+ A-", left=Left(crashes=0, days=2), outputs=(PARTIALS,)),
+}
+
+LARGE = {
+    "zombie, crash, delayed batch": Bounds(),
+    "two moves": Bounds("A+ A-", left=Left(crashes=0, moves=2), wire=()),
+    "zombie, tick": Bounds("A+ A-", ticks=1, left=Left(crashes=0), outputs=(PARTIALS, MILESTONES)),
+    "zombie, compaction, lost disk": Bounds("A+ A-", left=Left(disks=1, compactions=1), outputs=(PARTIALS,)),
+    "two moves, deletion": Bounds(
+        "A+ Ax", left=Left(crashes=0, moves=2, compactions=1, tombstones=1), outputs=(PARTIALS,)
+    ),
+    "idle days, crash": Bounds("A+ A-", left=Left(days=2), outputs=(PARTIALS,), wire=("changelog", PARTIALS)),
+    "idle days, two moves": Bounds("A+", left=Left(crashes=0, moves=2, days=3), outputs=(PARTIALS,)),
+}
+
+REFUTED_IN = {
+    "claim_first": "zombie",
+    "fence": "zombie",
+    "restore_to_claim": "zombie",
+    "publish_again": "crash",
+    "read_from_applied": "crash",
+    "commit_is_one_batch": "crash",
+    "check_base_offset": "crash",
+    "publish_after_commit": "crash",
+    "tag_is_commit_offset": "tick",
+    "highest_revision_wins": "crash",
+    "discard_stale_disk": "deletion",
+    "renew_fence": "idle days",
+    "fresh_heartbeat": "idle days",
+    "keep_fences": "idle days",
+    "split_input_not_rows": "crash",
+}
+"""In which configuration each first line shows when it is missing."""
+
+
+class SecondLine(NamedTuple):
+    """Where a rule shows: without the first lines `missing`, it alone keeps `law` in the configuration."""
+
+    missing: tuple[str, ...]
+    configuration: str
+    law: Law
+
+
+SECOND_LINES = {
+    "ready_behind_claim": SecondLine(("fence",), "zombie", ready_holds_the_log),
+    "fence_outputs_before_ready": SecondLine(("publish_again",), "zombie", readers_agree),
+    "highest_tag_wins": SecondLine(("publish_again", "fence_outputs_before_ready"), "zombie", no_old_taken_for_new),
+}
