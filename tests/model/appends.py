@@ -23,7 +23,9 @@ def put(setting: Setting, state: State, i: int, name: str, messages: Messages) -
     output = state.outputs[at]
     if not _may_append(setting.rules, worker) or not accepts(output.known, worker.identity):
         return None
-    return state.with_output(at, published(setting.rules, name, output, worker.identity, messages))
+    is_late = bool(messages) and state.is_succeeded(worker.claim)
+    after = published(setting.rules, name, output, worker.identity, messages, is_late=is_late)
+    return state.with_output(at, after)
 
 
 def publishing(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:

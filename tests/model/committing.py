@@ -6,7 +6,7 @@ loop -> commit -> store -> publish -> loop
 from collections.abc import Iterator
 
 from tests.model.appends import appended, publishing, served, tag_of, would_commit
-from tests.model.stage import COMMIT, Publications, Rows, commit_of, compute, merged, publications
+from tests.model.stage import COMMIT, Rows, commit_of, compute, merged, publications
 from tests.model.world import RENEWAL_DAYS, Setting, State, Step, Worker
 
 BATCH_EVENTS_MAX = 2
@@ -14,6 +14,7 @@ BATCH_EVENTS_MAX = 2
 
 def loop(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
     rows, first = worker.disk.rows, worker.next_event
+    yield from publishing(setting, state, i, worker)  # nothing is left to publish but without the rule
     if commit_of(rows).clock < setting.bounds.ticks:
         yield from _prepared(setting, state, i, "ticks", compute(rows, (), first - 1, 1), 0)
     for count in range(1, min(BATCH_EVENTS_MAX, len(setting.events) - first) + 1):
@@ -88,18 +89,25 @@ def store(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[St
     if rest:
         yield "stores a part", state.with_worker(i, step="commit", disk=disk, parts=tuple(rest))
         return
-    to_publish: Publications = ()
+    to_publish = worker.to_publish
     if setting.rules.publish_after_commit:
-        to_publish = served(setting, publications(disk.rows, tag_of(setting.rules, disk.rows, tag)))
+        to_publish += served(setting, publications(disk.rows, tag_of(setting.rules, disk.rows, tag)))
     yield "stores", state.with_worker(i, step="publish", disk=disk, parts=(), to_publish=to_publish)
 
 
 def publish(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
     if worker.to_publish:
         yield from publishing(setting, state, i, worker)
+        if not setting.rules.publish_before_next_commit:
+            yield _publish_later(state, i, worker)
         return
     applied = commit_of(worker.disk.rows).applied
     after = state.with_worker(i, step="loop", next_event=applied + 1)
     if state.owner == i and not setting.rules.read_from_applied:  # otherwise nobody looks at it
         after = after._replace(acked=applied)
     yield f"acknowledges {applied}", after
+
+
+def _publish_later(state: State, i: int, worker: Worker) -> Step:
+    applied = commit_of(worker.disk.rows).applied
+    return "goes on before its publications are out", state.with_worker(i, step="loop", next_event=applied + 1)

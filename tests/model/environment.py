@@ -49,7 +49,8 @@ def _delayed(setting: Setting, state: State, sent: Sent) -> Step:
     output = state.outputs[i]
     if not accepts(output.known, sent.identity):
         return f"the delayed batch to {sent.place} is refused", arrived
-    after = published(setting.rules, sent.place, output, sent.identity, sent.messages)
+    is_late = state.is_succeeded(sent.claim)
+    after = published(setting.rules, sent.place, output, sent.identity, sent.messages, is_late=is_late)
     return f"the delayed batch to {sent.place} lands", arrived.with_output(i, after)
 
 
@@ -75,10 +76,10 @@ def _losses(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[
 
 def _in_hand(worker: Worker) -> Iterator[Sent]:
     if worker.step == "commit":
-        yield Sent("changelog", worker.identity, rows=worker.parts[0])
+        yield Sent("changelog", worker.identity, worker.claim, rows=worker.parts[0])
     if worker.step in ("publish", "again"):
         for output, messages in worker.to_publish:
-            yield Sent(output, worker.identity, messages=messages)
+            yield Sent(output, worker.identity, worker.claim, messages=messages)
 
 
 def _may_a_day_pass(setting: Setting, state: State) -> bool:

@@ -9,7 +9,9 @@ NEVER = -2
 """Below every version; -1 is the applied offset before the first event."""
 
 
-def published(rules: Rules, name: str, output: Output, identity: Identity, messages: Messages) -> Output:
+def published(
+    rules: Rules, name: str, output: Output, identity: Identity, messages: Messages, *, is_late: bool
+) -> Output:
     """The output after one batch, read at once."""
     is_absolute = name in ABSOLUTE
     highest_wins = rules.highest_tag_wins if is_absolute else rules.highest_revision_wins
@@ -22,5 +24,9 @@ def published(rules: Rules, name: str, output: Output, identity: Identity, messa
             has_gone_back |= version < had or (version == had and not is_absolute)
     last = dict(output.last) | {key: value for key, _, value in messages} if is_absolute else {}
     return Output(
-        remember(output.known, identity), tuple(sorted(taken.items())), tuple(sorted(last.items())), has_gone_back
+        remember(output.known, identity),
+        tuple(sorted(taken.items())),
+        tuple(sorted(last.items())),
+        has_gone_back,
+        output.has_late_word or is_late,
     )

@@ -3,15 +3,16 @@
 Each can be switched off, and then the model does what one would do without it. Two kinds:
 
 - First lines: the protocol fails without one of them, all others in place.
-- Second lines: while the first lines hold, the model can not tell whether these are there. They limit the damage where
-  a first line is missing, and that is how they are tested (`configurations.SECOND_LINES`). `ready_behind_claim`: once
-  the claim stands, the broker refuses whoever could come between. `fence_outputs_before_ready`: a former owner can
-  only have publications of the last commit left, for it awaits those before the next; its successor publishes the same
-  again, to the same outputs, before its own first commit, and that fences them. `highest_tag_wins`: on outputs that
-  are fenced in either way no older value follows a newer one.
+- Second lines: while the first lines hold, no reader and no successor can tell whether these are there. Each keeps a
+  law of its own (`configurations.SECOND_LINES`).
+  `ready_behind_claim`: once the claim stands, the broker refuses whoever could come between.
+  `fence_outputs_before_ready`: a former owner can only have publications of the last commit left, for it awaits those
+  before it commits again; these are true until the new owner publishes, and its first batch there fences.
+  `highest_tag_wins`: for the same reason no older value follows a newer one.
 
 Not modelled: the end of a producer id's epochs (the product renews some epochs before); a restore that is interrupted
-halfway or takes longer than deletions are kept; a batch that is on its way for a day.
+halfway or takes longer than deletions are kept; a batch that is on its way for a day; outputs that several owners
+write to (`touchpoints`).
 """
 
 from dataclasses import dataclass, fields, replace
@@ -43,6 +44,8 @@ class Rules:
     """Off: published first, tagged with the offset at which the commit is expected."""
     tag_is_commit_offset: bool = True
     """Off: the tag is the applied offset of the input."""
+    publish_before_next_commit: bool = True
+    """Off: the next commit does not wait until the publications of this one are acknowledged."""
     highest_tag_wins: bool = True
     """Off: readers of absolute values take the last word. A second line."""
     highest_revision_wins: bool = True
@@ -55,7 +58,7 @@ class Rules:
     """Off: a writer that the group dropped days ago goes on where it stood. The heartbeat that counts is one of the
     membership in which the writer got the partition: it must be closed before its process joins the group again."""
     keep_fences: bool = True
-    """Off: an idle owner writes nothing for a day: it does not notice that it was fenced, and the partitions forget by whom."""
+    """Off: an idle owner writes nothing for a day. It does not notice that it was fenced, and the partitions forget it."""
     split_input_not_rows: bool = True
     """Off: a commit that is too large is cut into two by rows, each with the offset that it reached."""
 

@@ -10,7 +10,7 @@ from tests.model.world import Setting, State, Step, initial
 
 
 class Outcome(NamedTuple):
-    """law: the name of the one that is broken. violation: what is wrong, None when all holds. trace: how it came to it."""
+    """law: the name of the broken one. violation: what is wrong, None when all holds. trace: how it came to that."""
 
     state_count: int
     law: str | None = None

@@ -62,12 +62,14 @@ class Output(NamedTuple):
 
     taken: version and value by key, as a reader stands who reads all the time. last: value by key, as the compacted
     topic shows to who comes later. has_gone_back: the reader took an old one for new.
+    has_late_word: a former owner wrote when a new one was ready.
     """
 
     known: Known = ()
     taken: tuple[tuple[str, tuple[int, Any]], ...] = ()
     last: tuple[tuple[str, Any], ...] = ()
     has_gone_back: bool = False
+    has_late_word: bool = False
 
 
 class Sent(NamedTuple):
@@ -75,6 +77,7 @@ class Sent(NamedTuple):
 
     place: str
     identity: Identity
+    claim: int
     rows: Rows = ()
     messages: Messages = ()
 
@@ -100,6 +103,9 @@ class Worker(NamedTuple):
     is_dropped: bool = False
 
 
+READY_STEPS = ("again", "loop", "early", "commit", "store", "publish")
+
+
 class State(NamedTuple):
     """acked: the offset that the consumer group committed."""
 
@@ -123,6 +129,10 @@ class State(NamedTuple):
         """The worker forgets all but its disk."""
         fresh = Worker() if loses_disk else Worker(disk=self.workers[i].disk)
         return self._replace(workers=(fresh, self.workers[1]) if i == 0 else (self.workers[0], fresh))
+
+    def is_succeeded(self, claim: int) -> bool:
+        """Whether an owner with a later claim is ready."""
+        return any(worker.claim > claim and worker.step in READY_STEPS for worker in self.workers)
 
     def spend(self, *names: str) -> "State":
         return self._replace(left=self.left.spend(*names))
