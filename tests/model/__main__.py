@@ -19,12 +19,16 @@ def main(arguments: list[str]) -> int:
     configurations = CONFIGURATIONS | (LARGE if "--large" in arguments else {})
     broken = [_report(name, Rules(), bounds, ALL, shows_traces) for name, bounds in configurations.items()]
     for rule, name in REFUTED_IN.items():
-        _report(f"{name}, without {rule}", Rules().without(rule), CONFIGURATIONS[name], SEEN_OUTSIDE, shows_traces)
+        _report(_without(name, rule), Rules().without(rule), CONFIGURATIONS[name], SEEN_OUTSIDE, shows_traces)
     for rule, (missing, name, law) in SECOND_LINES.items():
-        rules, text = Rules().without(*missing), f"{name}, without {', '.join(missing)}"
-        _report(text, rules, CONFIGURATIONS[name], (law,), shows_traces)
-        _report(f"{text}, {rule}", rules.without(rule), CONFIGURATIONS[name], (law,), shows_traces)
+        rules = Rules().without(*missing)
+        _report(_without(name, *missing), rules, CONFIGURATIONS[name], (law,), shows_traces)
+        _report(_without(name, *missing, rule), rules.without(rule), CONFIGURATIONS[name], (law,), shows_traces)
     return int(any(broken))
+
+
+def _without(name: str, *rules: str) -> str:
+    return f"{name}, without {', '.join(rules)}" if rules else name
 
 
 def _report(text: str, rules: Rules, bounds: Bounds, judged_by: tuple[Law, ...], shows_trace: bool) -> bool:

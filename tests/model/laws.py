@@ -110,6 +110,6 @@ QUIET: tuple[Law, ...] = (
     later_readers_hold_the_truth,
     restore_gives_the_same,
 )
-ALL = EVERYWHERE + QUIET
-SEEN_OUTSIDE = (no_old_taken_for_new, *QUIET)
+ALL: tuple[Law, ...] = EVERYWHERE + QUIET
+SEEN_OUTSIDE: tuple[Law, ...] = (no_old_taken_for_new, *QUIET)
 """What readers and successors notice."""

@@ -58,7 +58,7 @@ class Rules:
     """Off: a writer that the group dropped days ago goes on where it stood. The heartbeat that counts is one of the
     membership in which the writer got the partition: it must be closed before its process joins the group again."""
     keep_fences: bool = True
-    """Off: an idle owner writes nothing for a day. It does not notice that it was fenced, and the partitions forget it."""
+    """Off: an idle owner writes nothing for a day. It does not notice that it was fenced; partitions forget that."""
     split_input_not_rows: bool = True
     """Off: a commit that is too large is cut into two by rows, each with the offset that it reached."""
 
