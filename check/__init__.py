@@ -1,1 +1,2 @@
-"""A batch computation of every analysis in SQL, written independently of the incremental code, and the comparison with the live numbers."""
+"""A batch computation of every analysis in SQL, written independently of the incremental code, and its comparison with
+the live numbers."""

@@ -6,7 +6,7 @@ multi-get for everything the batch may touch, one dictionary of cell changes. Bu
 decoding, keys and grouping take 4, stepping and encoding containers 5, journeys 2.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -333,9 +333,10 @@ class _Batch:
         plan = group.plan
         found: list[Added] = []
         for touchpoint in self._touchpoints_of(group.account):
-            is_mine = plan is self._plan.account or plan.id_of(touchpoint) == group.id
-            projections = plan.project(touchpoint) if is_mine and not touchpoint.withdrawn else None
-            if is_mine and not touchpoint.withdrawn and (projections is not None or counts_all(self._plan, plan)):
+            if touchpoint.withdrawn or plan.id_of(touchpoint) != group.id:
+                continue
+            projections = plan.project(touchpoint)
+            if projections is not None or counts_all(self._plan, plan):
                 found.append((keys_of(group.account, touchpoint)[1], projections, touchpoint))
         found.sort(key=_order_of)
         self._series(group, row).rebuild(_entries(plan, found, b""), sinks)

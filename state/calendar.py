@@ -65,7 +65,7 @@ class Calendar:
                 return (date(1970 + bucket // 12, bucket % 12 + 1, 1) - _EPOCH).days
             case "quarter":
                 return (date(1970 + bucket // 4, bucket % 4 * 3 + 1, 1) - _EPOCH).days
-            case "year":
+            case _:
                 return (date(1970 + bucket, 1, 1) - _EPOCH).days
 
 

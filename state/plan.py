@@ -6,7 +6,7 @@ from typing import Any, assert_never
 from state.analyses.canvas import CanvasLens
 from state.analyses.cohort import CohortLens
 from state.analyses.flow import FlowLens
-from state.analyses.lens import Cells, Lens, Projection
+from state.analyses.lens import Cells, Lens, Placing, Projection
 from state.calendar import Calendar
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
@@ -38,7 +38,11 @@ class KindPlan:
         self.distinct = any(lens.distinct for lens in lenses)
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
-        self._positions = [(i, l.kind, l.name, l.position) for i, l in enumerate(lenses) if l.kind != "flow"]
+        self._positions = [
+            (index, lens.kind, lens.name, lens.position)
+            for index, lens in enumerate(lenses)
+            if isinstance(lens, Placing)
+        ]
         self.empty_packed = pack(self.empty())
         self._nothing: list[Projection | None] = [None] * len(self.lenses)
 

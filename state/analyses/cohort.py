@@ -65,9 +65,7 @@ class CohortLens:
         return [None, [0] * self._inclusion_count, False, [0] * self._return_count, [0] * self._return_count,
                 False, False, []]  # fmt: skip
 
-    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        if projection is None:
-            return
+    def advance(self, state: State, event_time: int, projection: Projection, cells: Cells) -> None:
         bucket = self._bucket_of_day(self._day_of(event_time))
         if bucket != state[_BUCKET]:
             self._open(state, bucket)

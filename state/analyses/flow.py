@@ -63,9 +63,7 @@ class FlowLens:
     def empty(self) -> State:
         return [None, [], [], None]
 
-    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        if projection is None:
-            return
+    def advance(self, state: State, event_time: int, projection: Projection, cells: Cells) -> None:
         value, anchored = (projection, False) if isinstance(projection, str) else projection
         is_step = value is not None and (self._repeats or value != state[_LAST])
         if is_step and state[_OPEN]:
@@ -124,9 +122,6 @@ class FlowLens:
             if len(items) < longest:
                 cells.append(("x", step, item, direction))
         return cells
-
-    def position(self, state: State) -> Any:
-        return None
 
 
 def _text_of(value: Any) -> str:

@@ -6,7 +6,7 @@ folding from a stored state gives what folding from the beginning gives.
 """
 
 from collections.abc import Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
@@ -34,10 +34,18 @@ class Lens(Protocol):
         """The state before the first touchpoint."""
 
     def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        """Moves the state, in place, behind one touchpoint and adds what that changes to `cells`."""
+        """Moves the state, in place, behind one touchpoint and adds what that changes to `cells`.
+
+        Without a projection it is called only where `needs_first`.
+        """
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """An analysis in which a container stands somewhere, for its journey to say."""
 
     def position(self, state: State) -> Any:
-        """Where the container stands, as its journey says it (JSON types); None when nowhere."""
+        """Where the container stands, in JSON's types; None when nowhere."""
 
 
 class TypeCache(dict[str, Any]):

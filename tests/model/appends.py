@@ -12,7 +12,7 @@ from tests.model.world import Setting, State, Step, Worker
 def appended(rules: Rules, state: State, i: int, rows: Rows) -> State | None:
     """The state after a batch on the changelog; None when the worker may not or the broker refuses."""
     worker = state.workers[i]
-    if not _may_append(rules, worker) or not accepts(state.log.known, worker.identity):
+    if not may_append(rules, worker) or not accepts(state.log.known, worker.identity):
         return None
     return state._replace(log=state.log.append(worker.identity, rows))
 
@@ -21,7 +21,7 @@ def put(setting: Setting, state: State, i: int, name: str, messages: Messages) -
     """The state after a batch on an output; None when the worker may not or the broker refuses."""
     worker, at = state.workers[i], setting.bounds.outputs.index(name)
     output = state.outputs[at]
-    if not _may_append(setting.rules, worker) or not accepts(output.known, worker.identity):
+    if not may_append(setting.rules, worker) or not accepts(output.known, worker.identity):
         return None
     is_late = bool(messages) and state.is_succeeded(worker.claim)
     after = published(setting.rules, name, output, worker.identity, messages, is_late=is_late)
@@ -49,7 +49,8 @@ def tag_of(rules: Rules, rows: Rows, commit_offset: int) -> int:
     return commit_offset if rules.tag_is_commit_offset else commit_of(rows).applied
 
 
-def _may_append(rules: Rules, worker: Worker) -> bool:
+def may_append(rules: Rules, worker: Worker) -> bool:
+    """Whether it was heard of lately; the rest is the broker's to refuse."""
     return not (worker.is_dropped and rules.fresh_heartbeat)
 
 
@@ -57,4 +58,4 @@ def would_commit(setting: Setting, state: State, i: int) -> bool:
     """Whether the worker's hourly commit without input would succeed."""
     worker = state.workers[i]
     is_known = accepts(state.log.known, worker.identity) and worker.expected == state.log.end
-    return is_known and _may_append(setting.rules, worker)
+    return is_known and may_append(setting.rules, worker)

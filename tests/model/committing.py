@@ -13,6 +13,7 @@ BATCH_EVENTS_MAX = 2
 
 
 def loop(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Takes one or two events, or a tick, or looks after its fence; a zombie does so too, but for the fence."""
     rows, first = worker.disk.rows, worker.next_event
     yield from publishing(setting, state, i, worker)  # nothing is left to publish but without the rule
     if commit_of(rows).clock < setting.bounds.ticks:
@@ -54,6 +55,7 @@ def _cut_by_rows(change: Rows, at: int) -> tuple[Rows, Rows]:
 
 
 def publish_early(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Only without `publish_after_commit`."""
     if worker.to_publish:
         yield from publishing(setting, state, i, worker)
     else:
@@ -61,6 +63,7 @@ def publish_early(setting: Setting, state: State, i: int, worker: Worker) -> Ite
 
 
 def commit(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Appends to the changelog; the answer may be another offset than expected, a refusal, or lost."""
     offset, rows = state.log.end, worker.parts[0]
     after = appended(setting.rules, state, i, rows)
     if after is None:
@@ -82,6 +85,7 @@ def _unanswered(setting: Setting, state: State, i: int) -> State:
 
 
 def store(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Rows and position go to the disk in one step."""
     rows, *rest = worker.parts
     offset = worker.expected - len(rows)
     tag = offset if rows[0][0] == COMMIT else worker.disk.tag
@@ -96,6 +100,7 @@ def store(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[St
 
 
 def publish(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Publishes all of the commit, then acknowledges the source."""
     if worker.to_publish:
         yield from publishing(setting, state, i, worker)
         if not setting.rules.publish_before_next_commit:

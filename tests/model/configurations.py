@@ -14,11 +14,12 @@ CONFIGURATIONS = {
     "crash": Bounds(left=Left(crashes=2, moves=0, answers=1)),
     "zombie": Bounds("A+ A-", left=Left(crashes=0)),
     "delayed batch": Bounds("A+ A-", wire=("changelog", PARTIALS), outputs=(PARTIALS,)),
-    "compaction": Bounds(
-        "A+ A-", left=Left(crashes=1, disks=1, compactions=1, moves=0), outputs=(PARTIALS, MILESTONES)
-    ),
+    "compaction": Bounds("A+ A-", left=Left(crashes=2, moves=0, disks=1, compactions=1), outputs=(PARTIALS,)),
+    "compaction, zombie": Bounds("A+", left=Left(disks=1, compactions=1), outputs=(PARTIALS,), wire=()),
     "deletion": Bounds("A+ Ax", left=Left(crashes=0, compactions=1, tombstones=1), outputs=(PARTIALS,)),
     "tick": Bounds("A+ A-", ticks=1, left=Left(moves=0)),
+    "tick, zombie": Bounds("A+ A-", ticks=1, left=Left(crashes=0), outputs=(PARTIALS, MILESTONES)),
+    "renewal, crash": Bounds("A+ A-", left=Left(moves=0, days=2)),
     "idle day": Bounds("A+ A-", left=Left(crashes=0, days=1), outputs=(PARTIALS,)),
     "idle days": Bounds("A+ A-", left=Left(crashes=0, days=2), outputs=(PARTIALS,)),
 }
@@ -26,12 +27,11 @@ CONFIGURATIONS = {
 LARGE = {
     "zombie, crash, delayed batch": Bounds(),
     "two moves": Bounds("A+ A-", left=Left(crashes=0, moves=2), wire=()),
-    "zombie, tick": Bounds("A+ A-", ticks=1, left=Left(crashes=0), outputs=(PARTIALS, MILESTONES)),
-    "zombie, compaction, lost disk": Bounds("A+ A-", left=Left(disks=1, compactions=1), outputs=(PARTIALS,)),
-    "two moves, deletion": Bounds(
+    "compaction, zombie, two events": Bounds("A+ A-", left=Left(disks=1, compactions=1), outputs=(PARTIALS,)),
+    "deletion, two moves": Bounds(
         "A+ Ax", left=Left(crashes=0, moves=2, compactions=1, tombstones=1), outputs=(PARTIALS,)
     ),
-    "idle days, crash": Bounds("A+ A-", left=Left(days=2), outputs=(PARTIALS,), wire=("changelog", PARTIALS)),
+    "idle days, crash": Bounds("A+", left=Left(days=2), outputs=(PARTIALS,), wire=("changelog", PARTIALS)),
     "idle days, two moves": Bounds("A+", left=Left(crashes=0, moves=2, days=3), outputs=(PARTIALS,)),
 }
 

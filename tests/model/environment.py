@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.model.appends import would_commit
+from tests.model.appends import may_append, would_commit
 from tests.model.kafka import Known, accepts
 from tests.model.readers import published
 from tests.model.world import EXPIRATION_DAYS, RENEWAL_DAYS, Sent, Setting, State, Step, Worker
@@ -68,7 +68,7 @@ def _losses(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[
             f"W{i} crashes ({worker.step}), its disk is lost",
             state.stopped(i, loses_disk=True).spend("crashes", "disks"),
         )
-    if state.wire is None:
+    if state.wire is None and may_append(setting.rules, worker):
         for sent in _in_hand(worker):
             if sent.place in setting.bounds.wire:
                 yield f"W{i} crashes, its batch to {sent.place} is on the way", crashed._replace(wire=sent)

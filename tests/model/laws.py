@@ -19,8 +19,9 @@ class Law(Protocol):
 
 
 def is_quiet(setting: Setting, state: State) -> bool:
+    """Whether the owner has applied and published everything."""
     owner = state.workers[state.owner]
-    if owner.step != "loop":
+    if owner.step != "loop" or owner.to_publish:
         return False
     commit = commit_of(owner.disk.rows)
     return owner.next_event == len(setting.events) and commit.clock == setting.bounds.ticks

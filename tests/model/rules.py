@@ -11,8 +11,8 @@ Each can be switched off, and then the model does what one would do without it. 
   `highest_tag_wins`: for the same reason no older value follows a newer one.
 
 Not modelled: the end of a producer id's epochs (the product renews some epochs before); a restore that is interrupted
-halfway or takes longer than deletions are kept; a batch that is on its way for a day; outputs that several owners
-write to (`touchpoints`).
+halfway or takes longer than deletions are kept; a batch that is on its way for a day; sequence numbers (an
+append that was not answered is never sent again); outputs that several owners write to (`touchpoints`).
 """
 
 from dataclasses import dataclass, fields, replace

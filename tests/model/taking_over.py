@@ -13,11 +13,13 @@ from tests.model.world import Setting, State, Step, Worker
 
 
 def idle(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Notes the end of the changelog, which nobody looks at but without `restore_to_claim`."""
     if state.owner == i:
         yield "gets the partition", state.with_worker(i, step="fence", expected=state.log.end)
 
 
 def fence(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """InitProducerId; no partition hears of it."""
     if setting.rules.fence:
         coordinator = state.coordinator.init_producer_id()
         identity = coordinator.producer_id, coordinator.epoch
@@ -31,6 +33,7 @@ def fence(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[St
 
 
 def claim(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """The first batch on the changelog: from here on it refuses former owners."""
     after = appended(setting.rules, state, i, ((CLAIM, 0),))
     offset = state.log.end
     if after is None:
@@ -44,6 +47,7 @@ def claim(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[St
 
 
 def restore(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """Brings the disk up to the claim."""
     rules = setting.rules
     if not rules.restore_to_claim:
         upto = worker.expected
@@ -64,6 +68,7 @@ def _before_outputs(setting: Setting, state: State, i: int, claim: int) -> State
 
 
 def fence_outputs(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """One output after the other; each takes a former owner's word until then."""
     output, *left = worker.to_fence
     after = put(setting, state, i, output, ())
     if after is None:
@@ -73,6 +78,7 @@ def fence_outputs(setting: Setting, state: State, i: int, worker: Worker) -> Ite
 
 
 def ready(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """The record behind the claim; a renewal ends here."""
     after = appended(setting.rules, state, i, ((READY, 0),))
     offset = state.log.end
     if after is None:
@@ -91,6 +97,7 @@ def ready(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[St
 
 
 def publish_again(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """What the last commit lists as pending, then on to the source."""
     if worker.to_publish:
         yield from publishing(setting, state, i, worker)
         return

@@ -35,6 +35,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**CANVAS, "nodes": CANVAS["nodes"] + CANVAS["nodes"][:1]}, "node a: stands there more than once"),
     ({**CANVAS, "arrows": [{"from": "a", "to": "b", "within": "1d"}]}, "within: time limits on an arrow"),
     ({**CANVAS, "container": "global_account"}, "global_account can not be a container in this version"),
+    ({**CANVAS, "nodes": ["a"]}, "valid dictionary"),
     ({**CANVAS, "container": "household"}, "'account', 'opportunity'"),
     ({**CANVAS, "secondary": {}}, "a secondary metric can not be defined"),
     ({**COHORT, "mode": "rolling"}, "mode rolling can not be defined in this version"),
@@ -78,7 +79,9 @@ def test_defaults_are_those_of_the_documentation() -> None:
 
 def test_a_model_has_the_shape_of_its_mapping() -> None:
     """Conditions can be given as models too."""
-    assert shape_of(All.model_validate({"all": [TYPE_A]})) == "all"
+    every = All.model_validate({"all": [TYPE_A]})
+    assert shape_of(every) == "all"
+    assert All.model_validate({"all": [every]}).all == [every]
     assert shape_of(3) == "match"
 
 
