@@ -1,4 +1,4 @@
-"""When is everything in? Source ends, then ingest has them, then the touchpoints' ends, then snapshots that reach them."""
+"""When everything is in: source ends, then ingest has them, then the touchpoints' ends, then snapshots behind them."""
 
 import time
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The command line: `milepost COMMAND`. Each command lives in a file of its own and is imported when it is asked for."""
+"""The command line: `milepost COMMAND`. Each command has a file of its own, imported when it is asked for."""
 
 import importlib
 import sys

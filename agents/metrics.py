@@ -1,4 +1,4 @@
-"""Every metric, with what to do about it. Counted per batch, never per event; served on 127.0.0.1 when a port is set."""
+"""Every metric, with what to do about it. Counted per batch, not per event; served on 127.0.0.1 when a port is set."""
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 

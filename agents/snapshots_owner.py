@@ -71,7 +71,7 @@ class SnapshotsOwner:
             await self.close(0)
             await self.open()
 
-    async def close(self, patience_s: float) -> None:  # noqa: ARG002  (what is being published may be cut off)
+    async def close(self, patience_s: float) -> None:
         """Publishes nothing any more."""
         if self._following is not None:
             self._following.cancel()

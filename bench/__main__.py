@@ -28,9 +28,11 @@ def main() -> None:
     arguments.add_argument("--accounts", type=int, default=20_000)
     arguments.add_argument("--memory", action="store_true", help="Also 2 M events of 200,000 accounts.")
     wanted = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder:
-        with EmbeddedBroker.start(Path(folder) / "broker", Settings().folder / "jars") as broker:
-            _measure(Path(folder), broker.bootstrap_servers, wanted)
+    with (
+        tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder,
+        EmbeddedBroker.start(Path(folder) / "broker", Settings().folder / "jars") as broker,
+    ):
+        _measure(Path(folder), broker.bootstrap_servers, wanted)
 
 
 def _measure(folder: Path, bootstrap: str, wanted: argparse.Namespace) -> None:
@@ -71,7 +73,8 @@ def _stock_rate(settings: Settings, bootstrap: str, folder: Path) -> float:
 
 def _print(runs: dict[str, Run], stock: float, wanted: argparse.Namespace) -> None:
     cores, memory = psutil.cpu_count(), psutil.virtual_memory().total >> 30
-    title = f"{wanted.events:,} events of {wanted.accounts:,} accounts; {cores} cores, {memory} GiB, Python {platform.python_version()}"
+    machine = f"{cores} cores, {memory} GiB, Python {platform.python_version()}"
+    title = f"{wanted.events:,} events of {wanted.accounts:,} accounts; {machine}"
     table = Table("stage", "events/s", "times stock", "RSS MiB", title=title)
     for name, run in runs.items():
         table.add_row(name, f"{run.rate:,.0f}", f"{run.rate / stock:.1f}", f"{run.rss_bytes >> 20:,}")

@@ -1,1 +1,1 @@
-"""What is remembered and decided: definitions, series, analyses, rows, rendering. Pure but for the file that touches RocksDB."""
+"""What is remembered and decided: definitions, series, analyses, rows, rendering. Pure but for `store.py` (RocksDB)."""

@@ -135,7 +135,7 @@ class Cohort(_Analysis):
     return_: Thresholds = Field(alias="return")
     periods: Annotated[int, Field(ge=1, le=PERIOD_COUNT_MAX)] | None = Field(
         None,
-        description="Columns after the period of inclusion; by default 30 days, 26 weeks, 24 months, 12 quarters or 10 years.",
+        description="Columns after the inclusion; by default 30 days, 26 weeks, 24 months, 12 quarters or 10 years.",
     )
 
     @field_validator("mode", mode="before")

@@ -60,7 +60,8 @@ def _known_field(name: str) -> str:
     ):
         return name
     raise ValueError(
-        f"{name!r} is no field of a touchpoint; take one of {', '.join((*TEXT_FIELDS, *NUMBER_FIELDS))} or attributes.NAME"
+        f"{name!r} is no field of a touchpoint; take one of {', '.join((*TEXT_FIELDS, *NUMBER_FIELDS))}"
+        " or attributes.NAME"
     )
 
 

@@ -1,1 +1,1 @@
-"""What crosses a topic: the topic table, message models, codecs, sources, the batch transport, the embedded broker, admin."""
+"""What crosses a topic: the topic table, formats, sources, the batch transport, the embedded broker, admin."""

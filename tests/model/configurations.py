@@ -1,7 +1,7 @@
 """The worlds that are explored, and in which of them a missing rule shows.
 
 CONFIGURATIONS are small enough for every run of the tests. LARGE ones are explored by `python -m tests.model --large`
-only: some minutes and some GB.
+only, before a rule is changed: 2.8 million states, about three minutes and 1 GB.
 """
 
 from typing import NamedTuple

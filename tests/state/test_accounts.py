@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 from datetime import date, datetime
 from functools import partial
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -48,7 +49,7 @@ def cells_of(store: MemoryStore) -> dict[tuple[str, str], int]:
 def split(items: list[Any], cuts: list[int]) -> list[list[Any]]:
     """`items` cut at the places that `cuts` name, in their order."""
     edges = [0, *sorted(cut % (len(items) + 1) for cut in cuts), len(items)]
-    return [items[a:b] for a, b in zip(edges, edges[1:], strict=False) if a < b]
+    return [items[a:b] for a, b in pairwise(edges) if a < b]
 
 
 @settings(max_examples=100)

@@ -109,10 +109,16 @@ def test_no_bytes_end_the_worker(value: bytes) -> None:
     assert len(routed.dead_letters) + len(routed.touchpoints) == 1
 
 
-@given(st.dictionaries(st.sampled_from(["event_id", "account", "value", "attributes", "type", "revision"]),
-                       st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-                                    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
-                                    max_leaves=4)))  # fmt: skip
+_NAMES = st.sampled_from(["event_id", "account", "value", "attributes", "type", "revision"])
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+_ANYTHING = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(_NAMES, _ANYTHING))
 def test_no_field_ends_the_worker(fields: dict[str, Any]) -> None:
     """Fields of any type are accepted or explained."""
     routed = ingestion().route(0, [Record(event(**fields))])
