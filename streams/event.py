@@ -65,7 +65,7 @@ class Event(BaseModel):
     marketing_event: Id | None = Field(None, description="The webinar, trade show or dinner.")
     value: Annotated[Decimal, Field(max_digits=18, decimal_places=6)] | None = Field(
         None,
-        description="An amount in one currency: decimal text or number, at most six decimals, twelve digits before them.",
+        description="An amount in one currency: decimal text or number, at most six decimals and twelve other digits.",
     )
     attributes: Annotated[dict[Id, Attribute], Field(max_length=ATTRIBUTE_COUNT_MAX)] | None = Field(
         None, description="Anything else that definitions may read, as attributes.NAME: text, numbers, booleans."

@@ -1,0 +1,157 @@
+"""The whole pipeline on a real Kafka: generated events in, snapshots out, each number that of the batch computation."""
+
+import asyncio
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agents.checking import run_check
+from agents.commands.demo import everyday_definitions
+from agents.completion import Completion
+from agents.defining import apply_definitions, load_definitions
+from agents.generating import generate_to_kafka
+from agents.live_snapshots import published_snapshots
+from agents.pipeline import WorkerError, Workers
+from agents.reading import read_definitions, read_topic
+from agents.settings import Settings
+from generator.plan import GeneratorPlan
+from streams.admin import create_topics
+from streams.broker import EmbeddedBroker
+from streams.topics import topic_name
+
+DAY_MS = 86_400_000
+END_MS = 1_788_220_800_000
+EVENTS = 12_000
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def settings(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> Settings:
+    """Settings of a pipeline of the test's own, with its topics and the everyday definitions."""
+    made = Settings(folder=tmp_path, prefix=prefix, bootstrap_servers=kafka.bootstrap_servers, session_timeout_s=6)
+    create_topics(kafka.bootstrap_servers, prefix, made.generation, made.partitions, made.replication)
+    apply_definitions(load_definitions(everyday_definitions()), kafka.bootstrap_servers, made, END_MS)
+    return made
+
+
+def generate(settings: Settings) -> Completion:
+    """Sends a company's events with every kind of fault; gives what to wait for."""
+    assert settings.bootstrap_servers is not None
+    plan = GeneratorPlan(
+        events=EVENTS, accounts=300, seed=5, start_ms=END_MS - 365 * DAY_MS, end_ms=END_MS,
+        late=0.1, duplicates=0.05, corrections=0.02, withdrawals=0.02,
+    )  # fmt: skip
+    report = asyncio.run(generate_to_kafka(plan, settings.bootstrap_servers, settings))
+    completion = Completion(
+        settings.bootstrap_servers, settings, read_definitions(settings.bootstrap_servers, settings)
+    )
+    completion.expect(report.end_offsets)
+    return completion
+
+
+@contextmanager
+def workers(settings: Settings) -> Iterator[Workers]:
+    """Worker processes, ended at the end."""
+    assert settings.bootstrap_servers is not None
+    running = Workers(settings, settings.bootstrap_servers)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+def wait(completion: Completion, settings: Settings, running: Workers) -> None:
+    """Until the snapshots contain everything."""
+    assert settings.bootstrap_servers is not None
+    deadline = time.monotonic() + PATIENCE_S
+    for snapshots in published_snapshots(settings.bootstrap_servers, settings):
+        running.require_running()
+        if completion.is_reached(snapshots):
+            return
+        assert time.monotonic() < deadline, f"not complete after {PATIENCE_S:.0f} s"
+
+
+def require_no_difference(settings: Settings) -> None:
+    """Every cell and every snapshot equals the batch computation."""
+    assert settings.bootstrap_servers is not None
+    report = run_check(settings.bootstrap_servers, settings)
+    assert report.cell_count > 100
+    assert report.difference_count == 0, report
+
+
+def test_the_live_numbers_are_those_of_a_batch_computation(settings: Settings) -> None:
+    """Late, repeated, corrected, withdrawn and bad records among them; every rejected record is a dead letter."""
+    completion = generate(settings)
+    with workers(settings) as running:
+        wait(completion, settings, running)
+    require_no_difference(settings)
+    assert settings.bootstrap_servers is not None
+    names = ("crm-events", "web-events", "touchpoints", "dead-letters")
+    counts = {
+        name: sum(
+            1 for _ in read_topic(settings.bootstrap_servers, topic_name(name, settings.prefix, settings.generation))
+        )
+        for name in names
+    }
+    assert counts["dead-letters"] > 0
+    assert counts["touchpoints"] + counts["dead-letters"] == counts["crm-events"] + counts["web-events"]
+
+
+def test_killing_workers_at_random_changes_no_number(settings: Settings) -> None:
+    """kill -9 again and again, on the same disk; then let them finish."""
+    random_ = random.Random(3)
+    completion = generate(settings)
+    for _ in range(4):
+        with workers(settings) as running:
+            time.sleep(random_.uniform(1.5, 5.0))
+            for pid in running.pids:
+                os.kill(pid, signal.SIGKILL)
+    with workers(settings) as running:
+        wait(completion, settings, running)
+    require_no_difference(settings)
+
+
+def test_a_restart_on_an_empty_disk_gives_the_same(settings: Settings) -> None:
+    """What a worker knew is in the changelog: another one with nothing on disk goes on exactly."""
+    completion = generate(settings)
+    with workers(settings) as running:
+        time.sleep(4)
+        for pid in running.pids:
+            os.kill(pid, signal.SIGKILL)
+    elsewhere = settings.model_copy(update={"folder": settings.folder / "elsewhere"})
+    with workers(elsewhere) as running:
+        wait(completion, elsewhere, running)
+    require_no_difference(elsewhere)
+
+
+def test_another_definition_set_is_refused(settings: Settings) -> None:
+    """A change after the first commit names the way out instead of mixing two sets."""
+    completion = generate(settings)
+    with workers(settings) as running:
+        wait(completion, settings, running)
+    assert settings.bootstrap_servers is not None
+    other = load_definitions(everyday_definitions().with_name("cdnow.yaml"))
+    with pytest.raises(Exception, match="--generation 1"):
+        apply_definitions(other, settings.bootstrap_servers, settings, END_MS)
+
+
+def test_a_worker_that_can_not_start_says_why(settings: Settings) -> None:
+    """Topics with another number of partitions end it with a message and no traceback."""
+    wrong = settings.model_copy(update={"partitions": 8})
+    with workers(wrong) as running, pytest.raises(WorkerError, match="partition"):
+        require_running_for(running, 30)
+
+
+def require_running_for(running: Workers, seconds: float) -> None:
+    """Raises what ends a worker within the time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        running.require_running()
+        time.sleep(0.2)
