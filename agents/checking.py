@@ -1,6 +1,224 @@
-def run_check(*a):
-    raise NotImplementedError
+"""Whether the live numbers are those of a batch computation over the same touchpoints (`milepost check`).
+
+The cells of every partition are compared at its newest covers, the snapshots at the offsets that each of them names.
+Workers may go on meanwhile: what they add is behind these points.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import duckdb
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agents.reading import read_definitions, read_topic
+from agents.settings import Settings
+from check.batch import batch_cells
+from check.cells import CellsByPart, summed
+from check.compare import Difference, body_differences, cell_differences
+from check.conditions import attribute_columns
+from check.reading import PublishedCells, PublishedSnapshots
+from check.render import body_of
+from check.touchpoints import Arrival, load, open_database, settle
+from state.definition_set import Definition, DefinitionSet
+from streams.errors import MismatchError, UnavailableError, UsageError
+from streams.partials import Covers
+from streams.snapshot import Snapshot
+from streams.topics import topic_name
+
+DIFFERENCES_SHOWN = 20
+Applied = Mapping[int, int]
+Progress = Callable[[str], None]
 
 
-def print_report(*a):
-    raise NotImplementedError
+class AnalysisReport(msgspec.Struct, frozen=True):
+    """One analysis: how many cells were compared (over all partitions), whether a snapshot was there to compare, and
+    every difference."""
+
+    analysis: str
+    kind: str
+    cell_count: int
+    has_snapshot: bool
+    differences: list[Difference]
+
+
+class CheckReport(msgspec.Struct, frozen=True):
+    """All analyses. touchpoint_count: records read, duplicates included; applied: the offset of the last one that the
+    live cells contain, per partition."""
+
+    analyses: list[AnalysisReport]
+    touchpoint_count: int
+    applied: dict[int, int]
+    elapsed_s: float
+
+    @property
+    def difference_count(self) -> int:
+        """How many numbers differ."""
+        return sum(len(analysis.differences) for analysis in self.analyses)
+
+
+def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _step: None) -> CheckReport:
+    """Compares what is published now. `progress` is told each step in words.
+
+    Raises UnavailableError where nothing was computed yet, MismatchError when it was computed with other definitions.
+    """
+    began = time.monotonic()
+    progress("reading the live numbers")
+    definitions = read_definitions(bootstrap, settings)
+    cells = _read_cells(bootstrap, settings)
+    snapshots = _read_snapshots(bootstrap, settings, definitions)
+    _require_same_definitions(cells.covers, definitions)
+    touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
+    applied = {partition: covers.applied.get(touchpoints, -1) for partition, covers in cells.covers.items()}
+    columns = attribute_columns([definition.analysis for definition in definitions.definitions])
+    with open_database() as connection:
+        progress("reading the touchpoints")
+        ends = _latest([applied, *(_applied_of(snapshot) for snapshot in snapshots.values())])
+        count = load(connection, _arrivals(bootstrap, touchpoints, ends), columns)
+        batch = _Batch(connection, columns, progress)
+        reports = [
+            _check(definition, cells.cells(definition.version), applied, batch, snapshots.get(definition.analysis.name))
+            for definition in definitions.definitions
+        ]
+        _compare_snapshots(definitions, snapshots, batch, reports)
+    return CheckReport(reports, count, applied, time.monotonic() - began)
+
+
+class _Batch:
+    """The batch computation, at one set of offsets at a time; what was computed for these offsets is kept."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], progress: Progress) -> None:
+        self._connection, self._columns, self._progress = connection, columns, progress
+        self._applied: Applied | None = None
+        self._cells: dict[str, CellsByPart] = {}
+
+    def cells(self, definition: Definition, applied: Applied) -> CellsByPart:
+        """The cells of a definition over the touchpoints up to these offsets."""
+        applied = {partition: offset for partition, offset in applied.items() if offset >= 0}
+        if applied != self._applied:
+            self._progress("putting the touchpoints in order")
+            settle(self._connection, applied, self._columns)
+            self._applied, self._cells = applied, {}
+        name = definition.analysis.name
+        if name not in self._cells:
+            self._progress(f"computing {name}")
+            self._cells[name] = self._compute(definition)
+        return self._cells[name]
+
+    def _compute(self, definition: Definition) -> CellsByPart:
+        try:
+            return batch_cells(self._connection, definition, self._columns)
+        except duckdb.InvalidInputException as error:
+            raise UsageError(
+                f"the analysis {definition.analysis.name!r} can not be checked: {error}. A regular expression has to be"
+                " one of RE2 as well as of Python"
+            ) from error
+
+
+def _check(
+    definition: Definition, live: CellsByPart, applied: Applied, batch: _Batch, snapshot: Snapshot | None
+) -> AnalysisReport:
+    """The cells of one analysis; its snapshot follows in `_compare_snapshots`."""
+    expected = batch.cells(definition, applied)
+    compared = sum(len({*expected.get(part, {}), *live.get(part, {})}) for part in {*expected, *live})
+    differences = list(cell_differences(definition.analysis, expected, live))
+    analysis = definition.analysis
+    return AnalysisReport(analysis.name, analysis.kind, compared, snapshot is not None, differences)
+
+
+def _compare_snapshots(
+    definitions: DefinitionSet, snapshots: Mapping[str, Snapshot], batch: _Batch, reports: list[AnalysisReport]
+) -> None:
+    """Adds what differs in snapshots to the reports. Those at the same offsets are computed one after the other."""
+    report_by_name = {report.analysis: report for report in reports}
+    for name in sorted(snapshots, key=lambda name: sorted(_applied_of(snapshots[name]).items())):
+        definition, snapshot = definitions.named(name), snapshots[name]
+        assert definition is not None
+        expected = summed(batch.cells(definition, _applied_of(snapshot)))
+        body = body_of(definition, expected, snapshot.clock_ms)
+        report_by_name[name].differences.extend(body_differences(body, snapshot.body))
+
+
+def _read_cells(bootstrap: str, settings: Settings) -> PublishedCells:
+    topic = topic_name("partials", settings.prefix, settings.generation)
+    cells = PublishedCells()
+    for record in read_topic(bootstrap, topic):
+        cells.apply(record.partition, record.key, record.value)
+    if not cells.covers:
+        raise UnavailableError(f"{topic} holds no result yet; run a worker: `milepost worker`")
+    return cells
+
+
+def _read_snapshots(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> dict[str, Snapshot]:
+    """The newest snapshot of each definition in force, by name."""
+    found = PublishedSnapshots()
+    for record in read_topic(bootstrap, topic_name("snapshots", settings.prefix, settings.generation)):
+        found.apply(record.key, record.value)
+    versions = {definition.analysis.name: definition.version for definition in definitions.definitions}
+    return {name: each for name, each in found.by_name.items() if versions.get(name) == each.version}
+
+
+def _require_same_definitions(covers: Mapping[int, Covers], definitions: DefinitionSet) -> None:
+    for partition, each in covers.items():
+        if each.definitions_hash != definitions.hash:
+            raise MismatchError(
+                f"partition {partition} was computed with the definitions {each.definitions_hash}, and those in force"
+                f" are {definitions.hash}. Run workers with the definitions in force, or name the generation to check"
+                " with --generation"
+            )
+
+
+def _applied_of(snapshot: Snapshot) -> dict[int, int]:
+    return {int(partition): offset for partition, offset in snapshot.applied.items()}
+
+
+def _latest(applied: list[Applied]) -> dict[int, int]:
+    """Per partition the greatest offset."""
+    partitions = {partition for each in applied for partition in each}
+    return {partition: max(each.get(partition, -1) for each in applied) for partition in partitions}
+
+
+def _arrivals(bootstrap: str, topic: str, ends: Applied) -> Iterator[Arrival]:
+    """The touchpoints of these partitions up to these offsets, the last included."""
+    for record in read_topic(bootstrap, topic, ends):
+        if record.offset <= ends[record.partition] and record.value is not None:
+            yield record.partition, record.offset, record.value
+
+
+def print_report(report: CheckReport, console: Console, differences_shown: int = DIFFERENCES_SHOWN) -> None:
+    """The verdict on each analysis, and the first differences."""
+    console.print(_title(report), highlight=False)
+    table = Table()
+    table.add_column("analysis")
+    for heading in ("cells compared", "differences"):
+        table.add_column(heading, justify="right")
+    table.add_column("snapshot")
+    table.add_column("verdict")
+    for each in report.analyses:
+        verdict = "[green]equal[/]" if not each.differences else "[bold red]DIFFERENT[/]"
+        has_snapshot = "compared" if each.has_snapshot else "none yet"
+        table.add_row(each.analysis, f"{each.cell_count:,}", f"{len(each.differences):,}", has_snapshot, verdict)
+    console.print(table)
+    if report.difference_count:
+        _print_differences(report, console, differences_shown)
+
+
+def _title(report: CheckReport) -> str:
+    return (
+        f"Live numbers against a batch computation over {report.touchpoint_count:,} touchpoints"
+        f" ({report.elapsed_s:.1f} s)"
+    )
+
+
+def _print_differences(report: CheckReport, console: Console, shown: int) -> None:
+    table = Table("analysis", "partition", "what", "expected", "found live")
+    found = [(each.analysis, difference) for each in report.analyses for difference in each.differences]
+    for name, each in found[:shown]:
+        partition = "" if each.partition is None else str(each.partition)
+        # As Text, so that brackets in a value are not taken for markup.
+        table.add_row(*map(Text, (name, partition, each.what, str(each.expected), str(each.found))))
+    console.print(table)
+    if len(found) > shown:
+        console.print(f"and {len(found) - shown:,} more; --json prints them all")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
 
 from agents.settings import Settings
 from state.definition_set import DefinitionSet
@@ -62,6 +63,10 @@ class Completion:
         admin = KafkaAdminClient(bootstrap_servers=self._bootstrap.split(","))
         try:
             committed = admin.list_group_offsets({group: places}).get(group, {})
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            return False  # a young broker is still making the topic of the groups' offsets
         finally:
             admin.close()
         return all(

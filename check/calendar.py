@@ -30,11 +30,12 @@ class LocalDay(msgspec.Struct, frozen=True):
 def days_of(zone: str, first_ms: int, last_ms: int) -> Iterator[LocalDay]:
     """The local days of a zone that hold the moments from `first_ms` to `last_ms`, and a few around them, in order."""
     wall = ZoneInfo(zone)
-    seen: int | None = None
     first_utc_day, last_utc_day = first_ms // DAY_MS - _MARGIN_DAYS, last_ms // DAY_MS + _MARGIN_DAYS
+    # The walk begins inside this day, so where it began is not seen.
+    seen = (first_utc_day * DAY_MS + _offset_ms(wall, first_utc_day * DAY_MS)) // DAY_MS
     for start in range(first_utc_day * DAY_MS, (last_utc_day + 1) * DAY_MS, DAY_MS):
         for begins_ms, number in _steps(wall, start, start + DAY_MS):
-            if seen is None or number > seen:
+            if number > seen:
                 seen = number
                 yield LocalDay(begins_ms, number)
 

@@ -5,7 +5,8 @@ from functools import partial
 
 import msgspec
 
-from state.accounts import Accounts, Outcome, Pending
+from state.account_batch import Outcome, Pending
+from state.accounts import Accounts
 from state.plan import Plan
 from streams.stage import Applied, Publication, Publish, Record, Work
 from streams.store import Store

@@ -35,6 +35,8 @@ class KindPlan:
         self.lenses = tuple(lenses)
         self.id_of = id_of
         self.needs_first = any(lens.needs_first for lens in lenses)
+        # Whether every touchpoint of such a container is one of its own, also those that interest no analysis.
+        self.counts_all = self.needs_first or code == CODE_BY_KIND[ContainerKind.ACCOUNT]
         self.distinct = any(lens.distinct for lens in lenses)
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]

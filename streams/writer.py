@@ -4,7 +4,7 @@ The law is the commit protocol (`docs/architecture.md`, "One batch of one partit
 code keeps them: claim_first, fence, fence_outputs_before_ready, restore_to_claim, discard_stale_disk,
 ready_behind_claim, publish_again, read_from_applied, commit_is_one_batch, check_base_offset, publish_after_commit,
 tag_is_commit_offset, renew_fence, fresh_heartbeat, split_input_not_rows. Change none without the model
-(`tests/streams/protocol_model.py`).
+(`tests/model`).
 
 A writer that failed once, in whatever step, writes nothing more; its successor restores.
 """

@@ -82,7 +82,8 @@ def require_no_difference(settings: Settings) -> None:
     """Every cell and every snapshot equals the batch computation."""
     assert settings.bootstrap_servers is not None
     report = run_check(settings.bootstrap_servers, settings)
-    assert report.cell_count > 100
+    assert sum(each.cell_count for each in report.analyses) > 100
+    assert all(each.has_snapshot for each in report.analyses)
     assert report.difference_count == 0, report
 
 

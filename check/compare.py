@@ -1,0 +1,121 @@
+"""Where live numbers and the batch computation differ, in words that name the analysis' own parts."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, assert_never
+
+import msgspec
+
+from check.calendar import EPOCH
+from check.cells import Cell, Cells
+from check.flow_render import keyed_flow
+from state.definitions import Analysis, Canvas, Cohort, Flow
+from streams.snapshot import Body
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """One number: what it counts, what the batch computation gives, what was found live (null: nothing is there), and
+    in which partition (null for a snapshot, which is over all)."""
+
+    what: str
+    expected: Any
+    found: Any
+    partition: int | None
+
+
+def cell_differences(
+    analysis: Analysis, expected: Mapping[int, Cells], found: Mapping[int, Cells]
+) -> Iterator[Difference]:
+    """The cells that differ, partition by partition; an absent cell counts as 0."""
+    for partition in sorted({*expected, *found}):
+        here, there = expected.get(partition, {}), found.get(partition, {})
+        for cell in sorted(here.keys() | there.keys(), key=repr):
+            if here.get(cell, 0) != there.get(cell, 0):
+                yield Difference(cell_text(analysis, cell), here.get(cell, 0), there.get(cell, 0), partition)
+
+
+def body_differences(expected: Mapping[str, Any], found: Body) -> Iterator[Difference]:
+    """Where the body of a snapshot is not the expected one, by its path in the body."""
+    published: Any = msgspec.to_builtins(found)
+    if "sequences" in expected:
+        expected, published = keyed_flow(expected), keyed_flow(published)
+    yield from _differences("snapshot", expected, published)
+
+
+def _differences(path: str, expected: Any, found: Any) -> Iterator[Difference]:
+    if isinstance(expected, Mapping) and isinstance(found, Mapping):
+        for key in [*expected, *(key for key in found if key not in expected)]:
+            yield from _differences(f"{path}.{key}", expected.get(key), found.get(key))
+    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
+        for i, (one, other) in enumerate(zip(expected, found, strict=True)):
+            yield from _differences(f"{path}[{i}]", one, other)
+    elif expected != found:
+        yield Difference(path, expected, found, None)
+
+
+def cell_text(analysis: Analysis, cell: Cell) -> str:
+    """What a cell counts; the cell itself when it is none that the analysis could have."""
+    try:
+        return _text_of(analysis, cell)
+    except (LookupError, ValueError, TypeError, OverflowError):
+        return f"cell {cell!r}"
+
+
+def _text_of(analysis: Analysis, cell: Cell) -> str:
+    match analysis:
+        case Canvas():
+            return _canvas_text(analysis, cell)
+        case Cohort():
+            return _cohort_text(cell)
+        case Flow():
+            return _flow_text(cell)
+        case _ as never:
+            assert_never(never)
+
+
+_CANVAS_WORDS = {
+    "n": "containers that reach {}",
+    "e": "events at {}",
+    "v": "millionths of value at {}",
+    "a": "containers along {}",
+    "f": "containers that go on from {}",
+    "p": "containers that reach a parent of {}",
+}
+
+
+def _canvas_text(canvas: Canvas, cell: Cell) -> str:
+    if cell[0] == "t":
+        return f"containers in all, started {_date(cell[1])}"
+    kind, at, day = cell
+    if kind == "a":
+        arrow = canvas.arrows[at]
+        return f"{_CANVAS_WORDS[kind].format(f'{arrow.from_} > {arrow.to}')}, started {_date(day)}"
+    return f"{_CANVAS_WORDS[kind].format(canvas.nodes[at].id)}, started {_date(day)}"
+
+
+def _cohort_text(cell: Cell) -> str:
+    included = f"included in period {cell[1]}"
+    return included if cell[0] == "i" else f"{included}, back {cell[2]} periods later"
+
+
+def _flow_text(cell: Cell) -> str:
+    kind, *rest = cell
+    match kind:
+        case "o":
+            day, back, fore = rest
+            walk = [*reversed(back), *("(anchor)" if value is None else value for value in fore)]
+            return f"paths {' > '.join(walk)} (anchor {len(back) + 1}) on {_date(day)}"
+        case "n":
+            return f"containers with {_value(rest[1])} at step {rest[0]}"
+        case "l":
+            return f"containers from {_value(rest[1])} at step {rest[0]} to {_value(rest[3])} at step {rest[2]}"
+        case _:
+            return f"containers that end with {_value(rest[1])} at step {rest[0]}, direction {rest[2]}"
+
+
+def _value(value: str | None) -> str:
+    return "the anchor" if value is None else repr(value)
+
+
+def _date(day: int) -> str:
+    return (EPOCH + timedelta(days=day)).isoformat()

@@ -1,0 +1,76 @@
+"""What a batch changes in cells: collected while containers are stepped, then added to the rows of the store.
+
+An analysis that counts distinct containers reports how often a container contributes; a tally row per container and
+cell keeps that, and the cell changes when it leaves or comes to zero.
+"""
+
+from typing import Any
+
+from state.plan import KindPlan, Plan
+from state.rows import cell_row_key, tally_key
+from streams.partials import encode_cell
+from streams.store import Row, Store
+
+Sinks = list[dict[Any, int]]  # per analysis of a kind: cell → change
+
+
+class CellChanges:
+    """The changes of one batch."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._shared: dict[bytes, Sinks] = {
+            kind.code: [{} for _ in kind.lenses] for kind in plan.kinds if not kind.distinct
+        }
+        self._kinds = plan.kinds
+        self._own: list[tuple[KindPlan, bytes, Sinks]] = []
+
+    def sinks_of(self, plan: KindPlan, container: bytes) -> Sinks:
+        """Where a container's changes go: one place for all, unless an analysis counts distinct containers."""
+        if not plan.distinct:
+            return self._shared[plan.code]
+        sinks: Sinks = [{} for _ in plan.lenses]
+        self._own.append((plan, container, sinks))
+        return sinks
+
+    def settle(self, store: Store) -> tuple[list[Row], list[tuple[bytes, int]]]:
+        """The rows to write, and (cell key, new absolute contribution) of each cell that changes, sorted."""
+        rows: list[Row] = []
+        changes: dict[bytes, int] = {}
+        for plan in self._kinds:
+            if not plan.distinct:
+                for lens, cells in zip(plan.lenses, self._shared[plan.code], strict=True):
+                    _count(changes, lens.version, cells)
+        self._count_distinct(changes, store, rows)
+        keys = sorted(key for key, change in changes.items() if change)
+        row_keys = [cell_row_key(key) for key in keys]
+        changed: list[tuple[bytes, int]] = []
+        for key, row_key, old in zip(keys, row_keys, store.get(row_keys), strict=True):
+            value = int(old or 0) + changes[key]
+            rows.append((row_key, b"%d" % value if value else None))
+            changed.append((key, value))
+        return rows, changed
+
+    def _count_distinct(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
+        """Turns what single containers contribute into changes of the number of containers that do."""
+        tallies: list[tuple[bytes, bytes, int]] = []
+        for plan, container, sinks in self._own:
+            for lens, cells in zip(plan.lenses, sinks, strict=True):
+                if not lens.distinct:
+                    _count(changes, lens.version, cells)
+                    continue
+                keys = [(encode_cell(lens.version, cell), change) for cell, change in cells.items() if change]
+                tallies.extend((tally_key(container, key), key, change) for key, change in keys)
+        found = store.get([row_key for row_key, _, _ in tallies])
+        for (row_key, key, change), old in zip(tallies, found, strict=True):
+            before = int(old or 0)
+            after = before + change
+            rows.append((row_key, b"%d" % after if after else None))
+            changes[key] = changes.get(key, 0) + (after > 0) - (before > 0)
+
+
+def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> None:
+    """Adds the changes of an analysis' cells. Sessions and visits are two plans of one analysis, so they may meet."""
+    for cell, change in cells.items():
+        if change:
+            key = encode_cell(version, cell)
+            changes[key] = changes.get(key, 0) + change
