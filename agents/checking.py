@@ -54,6 +54,11 @@ class CheckReport(msgspec.Struct, frozen=True):
     elapsed_s: float
 
     @property
+    def cell_count(self) -> int:
+        """How many cells were compared."""
+        return sum(analysis.cell_count for analysis in self.analyses)
+
+    @property
     def difference_count(self) -> int:
         """How many numbers differ."""
         return sum(len(analysis.differences) for analysis in self.analyses)

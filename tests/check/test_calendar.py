@@ -70,7 +70,7 @@ def test_oracle_a_day_is_the_local_date(zone: str, moment_ms: int) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.sampled_from([*ZONES, "America/St_Johns"]), st.integers(0, LAST_MS))
+@given(st.sampled_from([*ZONES, "America/St_Johns"]), st.integers(0, LAST_MS - 10 * DAY_MS))
 def test_differential_days_are_those_of_the_live_calendar(zone: str, moment_ms: int) -> None:
     """Two ways to the midnights of a zone."""
     live = Calendar(zone, "monday")
