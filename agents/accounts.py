@@ -47,7 +47,7 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
 
     app = make_app(settings, "accounts", bootstrap, {touchpoints: writer})
 
-    @app.agent(batch_topic(app, touchpoints), isolated_partitions=True, name="accounts")  # type: ignore[untyped-decorator]
+    @app.agent(batch_topic(app, touchpoints), name="accounts")  # type: ignore[untyped-decorator]
     async def apply(stream: Any) -> None:
         async for event in stream.noack().events():
             async with owned(event) as owner:

@@ -92,7 +92,7 @@ def make_ingest(settings: Settings, bootstrap: str) -> Any:
     app = make_app(settings, "ingest", bootstrap, {})
     ingest = Ingest(settings, bootstrap)
 
-    @app.agent(batch_topic(app, *ingest.topics), isolated_partitions=True, name="ingest")  # type: ignore[untyped-decorator]
+    @app.agent(batch_topic(app, *ingest.topics), name="ingest")  # type: ignore[untyped-decorator]
     async def route(stream: Any) -> None:
         async for event in stream.noack().events():
             async with handed(event) as records:

@@ -19,7 +19,7 @@ from state.matches import NUMBER_FIELDS, TEXT_FIELDS
 from streams.touchpoint import Scalar, Touchpoint, decode_touchpoint, version_of
 
 SESSION_GAP_MS = 1_800_000
-MEMORY_MAX = "1GB"
+MEMORY_MAX = "768MB"
 _LINES_PER_FILE = 200_000
 _LINES_PER_WRITE = 5_000
 
@@ -72,7 +72,7 @@ def open_database() -> Iterator[duckdb.DuckDBPyConnection]:
         connection = duckdb.connect(str(Path(folder) / "check.duckdb"))
         try:
             connection.execute(f"SET memory_limit = '{MEMORY_MAX}'")
-            connection.execute(f"SET temp_directory = '{folder}/spill'")
+            connection.execute("SET temp_directory = $spill", {"spill": f"{folder}/spill"})
             connection.execute("SET preserve_insertion_order = false")
             yield connection
         finally:

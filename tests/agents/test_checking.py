@@ -1,6 +1,7 @@
 """`milepost check` on a real broker: live numbers that are right, and each way in which they may be wrong."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from agents.reading import read_definitions
 from agents.settings import Settings
 from state.definition_set import DefinitionSet
 from state.definitions import DefinitionFile
+from state.render import render
 from state.render.snapshot import snapshot_of
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
@@ -54,7 +56,7 @@ class Live:
         self._bootstrap = bootstrap
         self._producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
 
-    @property
+    @cached_property
     def definitions(self) -> DefinitionSet:
         """The definitions in force."""
         return read_definitions(self._bootstrap, self.settings)
@@ -99,7 +101,8 @@ class Live:
         for definition in self.definitions.definitions:
             covers = {partition: self.covers(len(arrived)) for partition, arrived in world.items()}
             cells, tag = cells_of_oracle(everything, definition), SnapshotTag(0, 1)
-            made = snapshot_of(definition, cells, covers, touchpoints=touchpoints, lateness_ms=0, tag=tag)
+            empty = snapshot_of(definition, {}, covers, touchpoints=touchpoints, lateness_ms=0, tag=tag)
+            made = msgspec.structs.replace(empty, body=render(definition, cells, None, empty.clock_ms))
             self.send("snapshots", 0, definition.analysis.name.encode(), encode_snapshot(made))
 
 
