@@ -7,6 +7,7 @@ from agents.metrics import note_commit
 from agents.reading import read_definitions
 from agents.settings import Settings
 from state.accounts_stage import AccountsStage
+from state.definition_set import DefinitionSet, require_tzdata
 from state.plan import Plan
 from state.store import RocksStore
 from streams.admin import topic_ids
@@ -56,11 +57,12 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
     return app
 
 
-def _definitions(settings: Settings, bootstrap: str) -> Any:
+def _definitions(settings: Settings, bootstrap: str) -> DefinitionSet:
     definitions = read_definitions(bootstrap, settings)
     if not definitions.definitions:
         raise UsageError(
             "no definitions are in force, so there is nothing to count; publish some first, for example "
             "`milepost definitions apply examples/definitions/everyday.yaml`"
         )
+    require_tzdata(definitions)
     return definitions

@@ -9,12 +9,9 @@ from bisect import bisect_right
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from zoneinfo import ZoneInfo, reset_tzpath
+from zoneinfo import ZoneInfo
 
 from state.definitions import Granularity
-
-# The pinned tzdata package counts and not the machine's, so that all workers have the same midnights.
-reset_tzpath(())
 
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)

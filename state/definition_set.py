@@ -69,6 +69,18 @@ def installed_tzdata() -> str:
     return installed_version("tzdata")
 
 
+def require_tzdata(definitions: DefinitionSet) -> None:
+    """Raises MismatchError when a definition was published with other midnights than this process has."""
+    installed = installed_tzdata()
+    for each in definitions.definitions:
+        if each.tzdata != installed:
+            raise MismatchError(
+                f"the definition {each.analysis.name!r} was published with tzdata {each.tzdata}, this milepost has "
+                f"{installed}; its periods might begin elsewhere. Run it with that tzdata, or apply the definitions to "
+                f"another --generation, which computes everything anew"
+            )
+
+
 def publications(
     file: DefinitionFile, in_force: DefinitionSet, published_at_ms: int
 ) -> tuple[dict[str, bytes | None], list[str]]:

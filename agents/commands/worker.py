@@ -4,11 +4,12 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 
 import click
 
 from agents.connection import connect, with_settings
-from agents.metrics import serve_metrics
+from agents.metrics import READY, serve_metrics
 from agents.settings import Settings
 from streams.admin import require_topics
 from streams.errors import UsageError
@@ -53,11 +54,14 @@ def _stop_with_parent() -> None:
 def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
     # Faust is imported here, so that a mistake in the options is told at once.
     from agents.accounts import make_accounts
-    from agents.app import run_apps
+    from agents.app import is_ready, run_apps
     from agents.ingest import make_ingest
     from agents.snapshots_owner import make_snapshots
 
     make_by_role = {"ingest": make_ingest, "accounts": make_accounts, "snapshots": make_snapshots}
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_port)
-    run_apps([make_by_role[role](settings, bootstrap) for role in roles], settings)
+    app_by_role = {role: make_by_role[role](settings, bootstrap) for role in roles}
+    for role, app in app_by_role.items():
+        READY.labels(role).set_function(partial(is_ready, app))
+    run_apps(list(app_by_role.values()), settings)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
 from state.calendar import Calendar
-from state.definition_set import DefinitionSet, definition_set_of, publications
+from state.definition_set import DefinitionSet, definition_set_of, publications, require_tzdata
 from state.definitions import AnchorMatch, Canvas, DefinitionFile
 from state.matches import All, shape_of
 from streams.errors import MismatchError
@@ -123,6 +124,15 @@ def test_a_definition_that_can_not_be_read_is_refused_by_name() -> None:
     for value in (future, b"nonsense"):
         with pytest.raises(MismatchError, match="definition 'f' on the topic"):
             definition_set_of({"f": value})
+
+
+def test_other_midnights_are_refused() -> None:
+    """A definition published with another tzdata is not computed with ours."""
+    in_force, _ = published(file_of(CANVAS))
+    require_tzdata(in_force)
+    elsewhere = DefinitionSet(tuple(msgspec.structs.replace(d, tzdata="1999.1") for d in in_force.definitions))
+    with pytest.raises(MismatchError, match=r"published with tzdata 1999\.1"):
+        require_tzdata(elsewhere)
 
 
 def test_the_calendar_of_a_definition_can_be_made() -> None:
