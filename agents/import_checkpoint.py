@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.mapped_rows import MappedEvent, Reject
+from streams.mapping.rows import MappedEvent, Reject
 
 REASON_COUNT_MAX = 50
 _OTHER = "other reasons"

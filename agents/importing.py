@@ -22,8 +22,8 @@ from agents.settings import Settings
 from streams.admin import create_topics, topic_ids
 from streams.bulk_producer import BulkProducer, Record
 from streams.errors import UnavailableError
-from streams.mapped_file import MappedFile, open_mapped
-from streams.mapped_rows import MappedEvent, Reject
+from streams.mapping.file import MappedFile, open_mapped
+from streams.mapping.rows import MappedEvent, Reject
 from streams.sources.row import Row
 from streams.topics import topic_name
 

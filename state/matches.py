@@ -140,6 +140,8 @@ class Match(Model):
             raise ValueError(f"{self.field} is text; put the value in quotes")
         if self.field in NUMBER_FIELDS and not all(_is_number(value) for value in values):
             raise ValueError(f"{self.field} is a number")
+        if self.field == "value" and any(_decimals(value) > 6 for value in values):
+            raise ValueError("value has at most six decimals")
         if self.op is Operator.MATCHES:
             _check_pattern(str(self.value))
 
@@ -156,17 +158,26 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _decimals(value: Any) -> int:
+    exponent = Decimal(str(value)).normalize().as_tuple().exponent
+    return -int(exponent)
+
+
 def _millionths(value: Any) -> int:
     return int((Decimal(str(value)) * MILLIONTHS).to_integral_value())
 
 
-_BEYOND_RE2 = re.compile(r"\(\?[=!<]|\(\?P=|\\[1-9]|\\[ZzGK]|\(\?\(|[*+?}]\+")
+# Groups other than (?:...), references, named and coded characters, anchors of one dialect, {,n}, possessive repeats.
+_BEYOND_RE2 = re.compile(r"\(\?[^:]|\\[0-9]|\\[ZzGKNuUxX]|\{,|[*+?}]\+")
 
 
 def _check_pattern(pattern: str) -> None:
     """Regular expressions of the common subset of Python and RE2, so that live and batch agree on them."""
     if _BEYOND_RE2.search(pattern):
-        raise ValueError("look-around, back references and possessive repeats are not offered in a regular expression")
+        raise ValueError(
+            "only what Python and RE2 share is offered in a regular expression: no (?...) but (?:...), no back"
+            " references, no coded characters, no {,n}, no possessive repeats"
+        )
     try:
         re.compile(pattern, re.ASCII)
     except re.error as error:

@@ -27,7 +27,9 @@ Id = Annotated[
 Content = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=CONTENT_BYTES_MAX, pattern=_NO_CONTROL)
 ]
-Attribute = StrictStr | StrictBool | StrictInt | StrictFloat
+# What msgpack and every database hold as an integer.
+Integer = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+Attribute = StrictStr | StrictBool | Integer | StrictFloat
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 

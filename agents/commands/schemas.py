@@ -10,7 +10,7 @@ import msgspec
 from state.definitions import DefinitionFile
 from state.journeys import Journey
 from streams.event import Event
-from streams.mapping import Mapping
+from streams.mapping.model import Mapping
 from streams.snapshot import Snapshot
 
 SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {

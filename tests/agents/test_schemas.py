@@ -6,7 +6,7 @@ import pytest
 
 from agents.commands.schemas import SCHEMA_BY_FILE, schema_text
 from agents.defining import load_definitions
-from streams.mapping import load_mapping
+from streams.mapping.model import load_mapping
 
 ROOT = Path(__file__).parents[2]
 

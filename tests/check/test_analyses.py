@@ -100,6 +100,12 @@ def test_return_at_once_comes_behind_the_inclusion(text: str, at_once: bool) -> 
     assert (("r", 0, 0) in sql_cells(days(text), cohort(ONE_A, ONE_B))) is at_once
 
 
+def test_the_event_that_includes_is_no_return() -> None:
+    """With one condition for both, a second A is the return."""
+    assert ("r", 0, 0) not in sql_cells(days("A"), cohort(ONE_A, ONE_A))
+    assert ("r", 0, 0) in sql_cells(days("AA"), cohort(ONE_A, ONE_A))
+
+
 def test_inclusion_that_can_revert_takes_the_whole_period() -> None:
     """Exactly one A may become two, so no event made it final."""
     assert ("r", 0, 0) in sql_cells(days("BA"), cohort(ONE_A | {"op": "="}, ONE_B))
@@ -145,6 +151,7 @@ VISITS = [touchpoint(str(n), n, content=page) for n, page in enumerate(PAGES)]
         ({"starts_with": "Add", "limit": "first"}, {((), ("Add", "Products")): 1}),
         ({"ends_with": "Add"}, {(("Products",), ("Add",)): 2}),
         ({"ends_with": "Add", "limit": "last"}, {(("Products",), ("Add",)): 1}),
+        ({"ends_with": "Products", "limit": "last"}, {(("Add",), ("Products",)): 1}),
         ({}, {((), ("Home", "Products")): 1}),
         ({"contains": "Billing", "columns": 5}, {(("Add", "Products"), ("Billing", "Confirm")): 1}),
         ({"contains": "Home", "columns": 4}, {((), ("Home", "Products", "Add")): 1}),

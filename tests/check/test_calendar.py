@@ -61,7 +61,7 @@ def test_an_hour_lived_twice_stays_in_the_later_day() -> None:
     assert starts("America/St_Johns", "2010-11-07", "2010-11-07")[date(2010, 11, 7)] == "2010-11-07 02:30"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.sampled_from(ZONES), st.integers(0, LAST_MS))
 def test_oracle_a_day_is_the_local_date(zone: str, moment_ms: int) -> None:
     """The last day that began by then is the date on the wall."""

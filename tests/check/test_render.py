@@ -15,7 +15,7 @@ from tests.check.batches import cells_of_oracle
 from tests.state.worlds import DAY, START, cohorts, definition_set, definition_sets, touchpoints
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=50)
 @given(touchpoints(), definition_sets(), st.integers(-3, 800))
 def test_differential_bodies_equal_the_published_ones(
     arrived: list[Touchpoint], definitions: DefinitionSet, days: int
@@ -28,7 +28,7 @@ def test_differential_bodies_equal_the_published_ones(
         assert list(body_differences(body_of(definition, cells, clock_ms), published)) == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     cohorts(),
     st.dictionaries(st.integers(500, 520), st.tuples(st.integers(1, 9), st.integers(0, 9)), max_size=4),

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import duckdb
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from check.touchpoints import SESSION_GAP_MS, load, make_members, open_database, settle
 from state.definitions import ContainerKind
-from streams.touchpoint import Touchpoint, encode_touchpoint
+from streams.touchpoint import Touchpoint, encode_touchpoint, version_of
 from tests.check.batches import arrivals
 from tests.oracles.brute import containers_of
 from tests.state.worlds import START, touchpoint, touchpoints
@@ -44,6 +45,17 @@ def test_the_higher_revision_counts_whatever_came_last() -> None:
     ]
     with database(arrivals(arrived)) as connection:
         assert ids(connection) == ["3", "1"]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_of_equal_revisions_the_greater_hash_counts(number: int) -> None:
+    """Whichever comes last; what differs between the payloads decides nothing else."""
+    pair = [touchpoint("1", number, "A"), touchpoint("1", number, "B")]
+    expected = max(pair, key=version_of).type
+    for arrived in (pair, pair[::-1]):
+        with database(arrivals(arrived)) as connection:
+            settle(connection, None, {})
+            assert connection.execute("SELECT type FROM touchpoint").fetchall() == [(expected,)]
 
 
 def test_ties_go_by_sequence_then_id_then_source_by_code_point() -> None:

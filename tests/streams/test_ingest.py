@@ -75,6 +75,12 @@ BAD: list[tuple[bytes | None, Reason, str]] = [
     (event(value="NaN"), Reason.NOT_AN_EVENT, "value"),
     (event(sector="retail"), Reason.NOT_AN_EVENT, "sector"),
     (event(attributes={"a": [1]}), Reason.NOT_AN_EVENT, "attributes.a"),
+    (event(attributes={"a": 2**53}).replace(b"9007199254740992", b"9" * 30), Reason.NOT_AN_EVENT, "attributes.a"),
+    (
+        b'{"event_id": "1", "event_time": 1, "source": "s", "type": "A", "account": "a", "attributes": {"a": "\\ud800"}}',
+        Reason.NOT_AN_EVENT,
+        "",
+    ),
     (event(operation="delete"), Reason.NOT_AN_EVENT, "operation"),
     (b'{"event_id": "\\ud800", "event_time": 1, "source": "s", "type": "A"}', Reason.NOT_AN_EVENT, ""),
     (event(content="x" * EVENT_BYTES_MAX), Reason.TOO_LARGE, "at most"),

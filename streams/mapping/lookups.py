@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.mapping import LookupFile, MappingFile
+from streams.mapping.model import LookupFile, MappingFile
 from streams.sources.csv_rows import CsvFormat, columns, rows
 
 ROW_COUNT_MAX = 2_000_000

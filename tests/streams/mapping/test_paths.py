@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.mapping_paths import Path, PathError
+from streams.mapping.paths import Path, PathError
 
 NAMES = ("a", "b", '"x y"', '"k:v"', "a.b", 'a."x y"', "b.a")
 simple = st.sampled_from(NAMES)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, assert_never
 
-from streams.lookups import Lookups
-from streams.mapping import (
+from streams.mapping.lookups import Lookups
+from streams.mapping.model import (
     Const,
     Date,
     First,
@@ -20,7 +20,7 @@ from streams.mapping import (
     Renamed,
     RowNumber,
 )
-from streams.mapping_paths import Path, Values
+from streams.mapping.paths import Path, Values
 
 Loc = tuple[str | int, ...]
 Reader = Callable[[Values, int], Any]

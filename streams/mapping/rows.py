@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from streams.event import Reason, Rejection, touchpoint_of
-from streams.lookups import Lookups
-from streams.mapped_values import Compiler, Loc, Reader, attribute_of, text_of, whole_of
-from streams.mapping import ATTRIBUTE, REQUIRED_FIELDS, Const, EventRule, MappingFile
-from streams.mapping_paths import Condition
+from streams.mapping.lookups import Lookups
+from streams.mapping.model import ATTRIBUTE, REQUIRED_FIELDS, Const, EventRule, MappingFile
+from streams.mapping.paths import Condition
+from streams.mapping.values import Compiler, Loc, Reader, attribute_of, text_of, whole_of
 from streams.sources.row import Row
 
 _WHOLE_FIELDS = ("source_sequence", "revision")

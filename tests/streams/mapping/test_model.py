@@ -6,8 +6,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from streams.errors import UsageError
-from streams.mapping import Mapping, load_mapping
-from streams.mapping_times import Timing
+from streams.mapping.model import Mapping, load_mapping
+from streams.mapping.times import Timing
 
 WHOLE = """\
 version: 1

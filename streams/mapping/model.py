@@ -1,7 +1,7 @@
 """The mapping file, version 1: how rows of a file become events, as pydantic models.
 
 `schemas/mapping.v1.json` is exported from here, so that editors complete the file; `docs/formats.md` explains it.
-A mapping says where a value comes from and never how; `streams.mapped_rows` compiles it.
+A mapping says where a value comes from and never how; `streams.mapping.rows` compiles it.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from streams.errors import UsageError
 from streams.event import Event
-from streams.mapping_paths import Path as JmesPath
-from streams.mapping_times import ClockChange, DateOnly, Timing
+from streams.mapping.paths import Path as JmesPath
+from streams.mapping.times import ClockChange, DateOnly, Timing
 from streams.yaml_file import Position, explain, load_yaml, locate
 
 ATTRIBUTE = "attributes."

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.errors import UsageError
-from streams.mapped_file import MappedFile, open_mapped
-from streams.mapped_rows import Reject
+from streams.mapping.file import MappedFile, open_mapped
+from streams.mapping.rows import Reject
 from tests.shared_data import shared_data
 
 NOW_MS = 1_760_000_000_000
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 FIELDS = {"event_id": "id", "event_time": "at", "type": {"const": "T"}, "account": "account"}
 
 

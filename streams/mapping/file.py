@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from streams.lookups import load_lookups, lookup_paths
-from streams.mapped_rows import RowMapper
-from streams.mapping import CsvRows, MappingFile, NdjsonRows, XesRows, load_mapping
+from streams.mapping.lookups import load_lookups, lookup_paths
+from streams.mapping.model import CsvRows, MappingFile, NdjsonRows, XesRows, load_mapping
+from streams.mapping.rows import RowMapper
 from streams.sources import csv_rows, ndjson_rows, xes_rows
 from streams.sources.row import Row, open_bytes
 
