@@ -27,9 +27,7 @@ Id = Annotated[
 Content = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=CONTENT_BYTES_MAX, pattern=_NO_CONTROL)
 ]
-# What msgpack and every database hold as an integer.
-Integer = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
-Attribute = StrictStr | StrictBool | Integer | StrictFloat
+Attribute = StrictStr | StrictBool | StrictInt | StrictFloat
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -95,6 +93,7 @@ _TEXT_FIELDS = (
     "event_id", "source", "type", "account", "global_account", "opportunity", "buying_group", "person", "session",
     "channel", "campaign", "content", "content_type", "marketing_event",
 )  # fmt: skip
+_INT64 = range(-(2**63), 2**63)
 _BYTES_MAX_BY_FIELD = {name: CONTENT_BYTES_MAX if name == "content" else ID_BYTES_MAX for name in _TEXT_FIELDS}
 
 
@@ -136,6 +135,8 @@ def _judged(
         return Rejection(Reason.NO_ACCOUNT, "the event names no account")
     value = fields["value"]
     attributes = fields["attributes"]
+    if attributes and (name := _too_large(attributes)) is not None:
+        return Rejection(Reason.NOT_AN_EVENT, f"attributes.{name}: an integer has at most 64 bits; send it as text")
     return Touchpoint(
         fields["event_id"],
         fields["source"],
@@ -161,6 +162,11 @@ def _judged(
         ingest_time,
         origin,
     )
+
+
+def _too_large(attributes: dict[str, Any]) -> str | None:
+    """The first attribute whose integer neither msgpack nor a database holds."""
+    return next((name for name, found in attributes.items() if isinstance(found, int) and found not in _INT64), None)
 
 
 def _normalised(fields: dict[str, Any]) -> dict[str, Any]:
