@@ -16,8 +16,9 @@ from streams.admin import topic_ids
 from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed
 from streams.ingest import DeadLetter, Ingestion, RejectLimits, Routed
-from streams.topics import MESSAGE_BYTES_MAX, topic_name
+from streams.topics import MIB, topic_name
 
+RAW_BYTES_MAX = 512 * MIB
 STREAM_BY_TOPIC = {"crm-events": "crm", "web-events": "web"}
 
 
@@ -38,12 +39,7 @@ class Ingest:
             name: Ingestion(name, ids[name], stream, settings.partitions, settings.future_tolerance_s * 1000)
             for name, stream in zip(self.topics, STREAM_BY_TOPIC.values(), strict=True)
         }
-        self._limits = RejectLimits(
-            settings.reject_ratio_max,
-            settings.reject_run_max,
-            settings.reject_window,
-            counts_no_account=settings.reject_counts_no_account,
-        )
+        self._limits_by_source: dict[tuple[str, int], RejectLimits] = {}
         self._producer: Any = None
 
     def _name(self, topic: str) -> str:
@@ -52,11 +48,23 @@ class Ingest:
     async def process(self, topic: str, partition: int, records: Sequence[Any]) -> None:
         """Writes what the records become; when it returns, Kafka has it. Raises RejectLimitError before it writes."""
         routed = self._ingestion_by_topic[topic].route(partition, records)
-        self._limits.judge(len(records), routed.reject_count_by_reason, routed.example)
+        self._limits_of(topic, partition).judge(len(records), routed.rejects, routed.example)
         await self._write(partition, routed)
         INGESTED.labels(topic).inc(len(records))
-        for reason, count in routed.reject_count_by_reason.items():
-            REJECTED.labels(topic, reason.value).inc(count)
+        for _, reason in routed.rejects:
+            REJECTED.labels(topic, reason.value).inc()
+
+    def _limits_of(self, topic: str, partition: int) -> RejectLimits:
+        limits = self._limits_by_source.get((topic, partition))
+        if limits is None:
+            settings = self._settings
+            limits = self._limits_by_source[topic, partition] = RejectLimits(
+                settings.reject_ratio_max,
+                settings.reject_run_max,
+                settings.reject_window,
+                counts_no_account=settings.reject_counts_no_account,
+            )
+        return limits
 
     async def _write(self, partition: int, routed: Routed) -> None:
         producer = await self._started_producer()
@@ -79,7 +87,9 @@ class Ingest:
                 bootstrap_servers=self._bootstrap.split(","),
                 enable_idempotence=True,
                 acks="all",
-                max_request_size=MESSAGE_BYTES_MAX,
+                # Sources may hold records that are small only as they are compressed; so are dead letters, then.
+                compression_type="zstd",
+                max_request_size=RAW_BYTES_MAX,
                 request_timeout_ms=30_000,
             )
             self._producer = producer

@@ -46,7 +46,7 @@ class Schedule:
         self.sums = PartialSums(definitions.definitions)
         self._definitions = definitions
         self._touchpoints = touchpoints
-        self._claim_offset = claim_offset
+        self.claim_offset = claim_offset  # rises when the owner claims the topic anew
         self._interval_s = interval_s
         self._lateness_ms = lateness_ms
         self._counter = 0
@@ -101,7 +101,7 @@ class Schedule:
             self.sums.covers,
             touchpoints=self._touchpoints,
             lateness_ms=self._lateness_ms,
-            tag=SnapshotTag(self._claim_offset, self._counter),
+            tag=SnapshotTag(self.claim_offset, self._counter),
         )
 
 

@@ -1,22 +1,32 @@
 """The snapshots agent's ownership: one active instance, which holds the one partition of `snapshots`, is fenced like
-any writer, and publishes under the offset of its claim."""
+any writer, and publishes under the offset of its claim.
+
+Rules kept here as in `streams.writer`: fence, claim_first, renew_fence, fresh_heartbeat, and that a closed owner
+appends nothing, whatever it was doing when it was closed.
+"""
 
 import asyncio
+import contextlib
 import time
 from typing import Any
+
+import structlog
 
 from agents.app import make_app
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
-from state.definition_set import DefinitionSet
-from streams.batch import one_batch
+from state.definition_set import DefinitionSet, require_tzdata
+from streams.batch import BatchTooLargeError, one_batch
 from streams.batch_event import batch_topic
 from streams.errors import LostError
 from streams.fence import FencedProducer
 from streams.ownership import Heartbeat, Partition
-from streams.protocol_rows import CLAIM_KEY
+from streams.protocol_rows import CLAIM_KEY, FENCE_KEY
+from streams.store import Row
 from streams.topics import topic_name
+
+log = structlog.get_logger(__name__)
 
 
 class SnapshotsOwner:
@@ -25,57 +35,96 @@ class SnapshotsOwner:
     def __init__(self, settings: Settings, bootstrap: str, definitions: DefinitionSet, heartbeat: Heartbeat) -> None:
         self._settings = settings
         self._bootstrap = bootstrap
-        self._definitions = definitions
         self._heartbeat = heartbeat
         self._snapshots = self._name("snapshots")
+        self._schedule = Schedule(
+            definitions,
+            touchpoints=self._name("touchpoints"),
+            claim_offset=-1,
+            interval_s=settings.snapshot_interval_s,
+            lateness_ms=settings.lateness_s * 1000,
+        )
+        self._turn = asyncio.Lock()
+        self._is_closed = False
         self._fence: FencedProducer | None = None
         self._following: asyncio.Task[None] | None = None
+        self._appended_at = 0.0
 
     def _name(self, topic: str) -> str:
         return topic_name(topic, self._settings.prefix, self._settings.generation)
 
     async def open(self) -> None:
         """Fences the former owner, claims the topic, and begins to follow `partials`."""
-        transactional_id = f"{self._snapshots}-snapshots-{self._settings.generation}"
-        self._fence = await FencedProducer.start(self._bootstrap, transactional_id)
-        claim = await self._fence.append(self._snapshots, 0, one_batch([(CLAIM_KEY, transactional_id.encode())]))
-        schedule = Schedule(
-            self._definitions,
-            touchpoints=self._name("touchpoints"),
-            claim_offset=claim.offset,
-            interval_s=self._settings.snapshot_interval_s,
-            lateness_ms=self._settings.lateness_s * 1000,
-        )
+        async with self._turn:
+            await self._claim()
         following = follow_partials(
-            self._bootstrap, self._name("partials"), self._settings.partitions, schedule, self._publish
+            self._bootstrap, self._name("partials"), self._settings.partitions, self._schedule, self._publish
         )
         self._following = asyncio.create_task(following)
+
+    async def _claim(self) -> None:
+        self._check()
+        transactional_id = f"{self._snapshots}-snapshots-{self._settings.generation}"
+        former, self._fence = self._fence, None
+        if former is not None:
+            await former.close()
+        fence = await FencedProducer.start(self._bootstrap, transactional_id)
+        if self._is_closed:
+            await fence.close()
+        self._fence = fence
+        self._schedule.claim_offset = await self._append([(CLAIM_KEY, transactional_id.encode())])
+
+    async def _append(self, records: list[Row]) -> int:
+        self._check()
+        assert self._fence is not None
+        appended = await self._fence.append(self._snapshots, 0, one_batch(records))
+        self._appended_at = time.monotonic()
+        return appended.offset
+
+    def _check(self) -> None:
+        """Rule fresh_heartbeat: whoever was not heard of for a session timeout may have a successor by now."""
+        if self._is_closed:
+            raise LostError("the snapshots owner is closed")
+        age_s = time.monotonic() - self._heartbeat()
+        if age_s > self._settings.session_timeout_s:
+            raise LostError(f"the last group heartbeat of the snapshots owner is {age_s:.1f} s old")
 
     def start_offset(self, topic: str) -> None:
         """It holds the partition and reads nothing of it."""
 
     async def _publish(self, records: list[tuple[bytes, bytes]]) -> None:
-        assert self._fence is not None
-        age_s = time.monotonic() - self._heartbeat()
-        if age_s > self._settings.session_timeout_s:
-            raise LostError(f"the last group heartbeat of the snapshots owner is {age_s:.1f} s old")
-        await self._fence.append(self._snapshots, 0, one_batch(records))
+        async with self._turn:
+            try:
+                await self._append([*records])
+            except BatchTooLargeError as error:
+                # The other analyses go on; this one's numbers stay in `partials`.
+                names = ", ".join(key.decode() for key, _ in records)
+                log.error(
+                    "a snapshot is too large to publish; define fewer periods or columns", analysis=names, why=error
+                )
 
     async def tend(self) -> None:
-        """Raises what ended the following; takes the partition over anew before the broker forgets the fence."""
-        assert self._fence is not None
-        assert self._following is not None
+        """Raises what ended the following. Renews the fence before the broker forgets it, and says something at least
+        every idle_commit_s, for the broker forgets idle producers too."""
+        if self._following is None or self._fence is None:
+            return
         if self._following.done():
             await self._following
-        if self._fence.is_due(self._settings.fence_renewal_s):
-            await self.close(0)
-            await self.open()
+        async with self._turn:
+            if self._fence.is_due(self._settings.fence_renewal_s):
+                await self._claim()
+            elif time.monotonic() - self._appended_at > self._settings.idle_commit_s:
+                await self._append([(FENCE_KEY, b"%d" % self._schedule.claim_offset)])
 
     async def close(self, patience_s: float) -> None:
-        """Publishes nothing any more."""
+        """Publishes nothing any more; what is under way gets `patience_s` and may not begin anything else."""
+        self._is_closed = True
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._turn.acquire()
         if self._fence is not None:
             await self._fence.close()
 
@@ -83,6 +132,7 @@ class SnapshotsOwner:
 def make_snapshots(settings: Settings, bootstrap: str) -> Any:
     """The application of the role snapshots."""
     definitions = read_definitions(bootstrap, settings)
+    require_tzdata(definitions)
     snapshots = topic_name("snapshots", settings.prefix, settings.generation)
 
     def owner(_: Partition, heartbeat: Heartbeat) -> SnapshotsOwner:

@@ -13,7 +13,7 @@ import msgspec
 
 from state.cell_changes import CellChanges
 from state.container_steps import Group, Stepper
-from state.journeys import Positions, with_sibling
+from state.journeys import Positions, Standing, list_siblings, with_sibling
 from state.plan import NAME_BY_CODE, KindPlan, Plan
 from state.rows import (
     EVENT_TIME_KEY,
@@ -210,12 +210,31 @@ class AccountBatch:
         journeys: list[tuple[bytes, ContainerRow | None]] = []
         for group in own:
             row = self._stepped(group, self._row_of(group))
-            if row is not None:
-                for sibling, before, after in moved.get(group.account, ()):
-                    with_sibling(row, NAME_BY_CODE[sibling.plan.code], sibling.id, before, after)
+            if row is not None and not self._note_siblings(row, moved.get(group.account, [])):
+                list_siblings(row, self._standings(group.account))
             self._rows.append((group.key, None if row is None else encode_row(row)))
             journeys.append((group.account, row))
         return journeys
+
+    def _note_siblings(self, row: ContainerRow, moved: list[tuple[Group, Positions, Positions]]) -> bool:
+        """Notes where containers under the account stand now; False when its list must be made anew."""
+        complete = True
+        for group, before, after in moved:
+            complete &= with_sibling(row, NAME_BY_CODE[group.plan.code], group.id, before, after)
+        return complete
+
+    def _standings(self, account: bytes) -> Iterator[Standing]:
+        """All containers under an account that stand somewhere behind this batch."""
+        values: dict[bytes, bytes | None] = dict(self._store.scan(container_key(account, b"", b"")))
+        mine = {group.key for group in self._groups.values() if group.account == account}
+        values.update((key, value) for key, value in self._rows if key in mine)
+        for plan in self._others:
+            prefix = container_key(account, plan.code, b"")
+            for key, value in values.items():
+                if plan.code not in _SESSIONLIKE and key.startswith(prefix) and value is not None:
+                    positions = plan.positions(decode_container(value).states)
+                    if positions:
+                        yield Standing(NAME_BY_CODE[plan.code], key[len(prefix) :].decode(), **positions)
 
     def _step_sibling(self, group: Group) -> tuple[Positions, Positions]:
         """Steps a container beside the account; gives where it stood and stands."""

@@ -14,6 +14,9 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from state.matches import Condition, Dimension, Model, Slug, Text, shape_of
 
 NODE_COUNT_MAX = 60
+ARROW_COUNT_MAX = 64
+THRESHOLD_COUNT_MAX = 64
+GROWING_COLUMN_COUNT_MAX = 50
 COLUMN_COUNT_MAX = 500
 PERIOD_COUNT_MAX = 400
 PERIODS_BY_GRANULARITY = {"day": 30, "week": 26, "month": 24, "quarter": 12, "year": 10}
@@ -65,7 +68,7 @@ class Canvas(_Analysis):
         "containers", description="What a node counts: distinct containers, matching events, or the sum of their value."
     )
     nodes: Annotated[list[Node], Field(min_length=1, max_length=NODE_COUNT_MAX)]
-    arrows: Annotated[list[Arrow], Field(max_length=NODE_COUNT_MAX * 8)] = []
+    arrows: Annotated[list[Arrow], Field(max_length=ARROW_COUNT_MAX)] = []
 
     @model_validator(mode="after")
     def _is_a_graph(self) -> "Canvas":
@@ -145,6 +148,13 @@ class Cohort(_Analysis):
             raise ValueError(f"mode {found} can not be defined in this version; take retention or churn")
         return found
 
+    @model_validator(mode="after")
+    def _few_thresholds(self) -> "Cohort":
+        count = _leaf_count(self.inclusion) + _leaf_count(self.return_)
+        if count > THRESHOLD_COUNT_MAX:
+            raise ValueError(f"{count} thresholds; inclusion and return have at most {THRESHOLD_COUNT_MAX} together")
+        return self
+
     @property
     def period_count(self) -> int:
         """How many periods after the inclusion are kept."""
@@ -188,6 +198,12 @@ class Flow(_Analysis):
             raise ValueError("limit: last goes with ends_with")
         if self.contains is not None and self.columns < 3:
             raise ValueError("columns: contains has the anchor in the middle, so take at least 3")
+        grows = anchors and self.limit is None
+        if grows and self.columns > GROWING_COLUMN_COUNT_MAX:
+            # Every occurrence keeps its path until it is full, and each touchpoint grows all of them.
+            raise ValueError(
+                f"columns: {self.columns}; at most {GROWING_COLUMN_COUNT_MAX} where every anchor counts; or take limit"
+            )
         return self
 
 
@@ -215,6 +231,14 @@ class DefinitionFile(Model):
     def _names_differ(self) -> "DefinitionFile":
         _refuse_repeats("analysis", [analysis.name for analysis in self.analyses])
         return self
+
+
+def _leaf_count(thresholds: Threshold | AllThresholds | AnyThreshold) -> int:
+    if isinstance(thresholds, Threshold):
+        return 1
+    return sum(
+        _leaf_count(part) for part in (thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any)
+    )
 
 
 def _refuse_repeats(what: str, names: list[str]) -> None:

@@ -6,6 +6,7 @@ stand somewhere: nodes reached per canvas, first days of the periods they are in
 account; readers keep the highest tag.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -84,11 +85,22 @@ def encode_journey(tag: Tag, account: bytes, row: ContainerRow | None, positions
     )
 
 
-def with_sibling(row: ContainerRow, kind: str, id_: str, before: Positions, after: Positions) -> None:
-    """Notes in the account's row where one of its containers stood and stands now; empty positions are nowhere."""
+def with_sibling(row: ContainerRow, kind: str, id_: str, before: Positions, after: Positions) -> bool:
+    """Notes in the account's row where one of its containers stood and stands now; empty positions are nowhere.
+
+    False when a place in the list is free for a container that it does not know: then `list_siblings`.
+    """
     row.sibling_count += bool(after) - bool(before)
     listed = {(standing.kind, standing.id): standing for standing in _from_json(row.siblings)}
     listed.pop((kind, id_), None)
     if after:
         listed[kind, id_] = Standing(kind, id_, **after)
     row.siblings = _to_json([listed[place] for place in sorted(listed)[:SIBLINGS_MAX]])
+    return len(listed) >= min(row.sibling_count, SIBLINGS_MAX)
+
+
+def list_siblings(row: ContainerRow, standings: Iterable[Standing]) -> None:
+    """Makes the list anew of all containers under the account that stand somewhere."""
+    ordered = sorted(standings, key=lambda standing: (standing.kind, standing.id))
+    row.sibling_count = len(ordered)
+    row.siblings = _to_json(ordered[:SIBLINGS_MAX])

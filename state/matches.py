@@ -167,8 +167,9 @@ def _millionths(value: Any) -> int:
     return int((Decimal(str(value)) * MILLIONTHS).to_integral_value())
 
 
-# Groups other than (?:...), references, named and coded characters, anchors of one dialect, {,n}, possessive repeats.
-_BEYOND_RE2 = re.compile(r"\(\?[^:]|\\[0-9]|\\[ZzGKNuUxX]|\{,|[*+?}]\+")
+# Groups other than (?:...), references, named and coded characters, anchors of one dialect, {,n}, possessive repeats,
+# and repeats of repeats, which take Python for ever.
+_BEYOND_RE2 = re.compile(r"\(\?[^:]|\\[0-9]|\\[ZzGKNuUxX]|\{,|[*+?}]\+|[*+}][^()]*\)[*+{]")
 
 
 def _check_pattern(pattern: str) -> None:
@@ -176,7 +177,7 @@ def _check_pattern(pattern: str) -> None:
     if _BEYOND_RE2.search(pattern):
         raise ValueError(
             "only what Python and RE2 share is offered in a regular expression: no (?...) but (?:...), no back"
-            " references, no coded characters, no {,n}, no possessive repeats"
+            " references, no coded characters, no {,n}, no possessive repeats, no repeats of repeats"
         )
     try:
         re.compile(pattern, re.ASCII)

@@ -27,6 +27,8 @@ Id = Annotated[
 Content = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=CONTENT_BYTES_MAX, pattern=_NO_CONTROL)
 ]
+# Not trimmed: two names that differ by blanks would silently become one.
+AttributeName = Annotated[str, StringConstraints(min_length=1, max_length=ID_BYTES_MAX, pattern=_NO_CONTROL)]
 Attribute = StrictStr | StrictBool | StrictInt | StrictFloat
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -67,7 +69,7 @@ class Event(BaseModel):
         None,
         description="An amount in one currency: decimal text or number, at most six decimals and twelve other digits.",
     )
-    attributes: Annotated[dict[Id, Attribute], Field(max_length=ATTRIBUTE_COUNT_MAX)] | None = Field(
+    attributes: Annotated[dict[AttributeName, Attribute], Field(max_length=ATTRIBUTE_COUNT_MAX)] | None = Field(
         None, description="Anything else that definitions may read, as attributes.NAME: text, numbers, booleans."
     )
 
@@ -175,10 +177,21 @@ def _normalised(fields: dict[str, Any]) -> dict[str, Any]:
         if fields[name] is not None:
             fields[name] = _nfc(name, fields[name], _BYTES_MAX_BY_FIELD[name])
     if fields["attributes"]:
-        fields["attributes"] = {
-            _nfc("attributes", key, ID_BYTES_MAX): value for key, value in fields["attributes"].items()
-        }
+        fields["attributes"] = _normal_attributes(fields["attributes"])
     return fields
+
+
+def _normal_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Names and text in NFC, not trimmed. Raises ValueError when two names become one."""
+    normal = {
+        unicodedata.normalize("NFC", name): unicodedata.normalize("NFC", found) if isinstance(found, str) else found
+        for name, found in attributes.items()
+    }
+    if len(normal) < len(attributes):
+        raise ValueError("attributes: two names are the same text in Unicode's NFC")
+    if too_long := [name for name in normal if len(name.encode()) > ID_BYTES_MAX]:
+        raise ValueError(f"attributes: {too_long[0]!r} has more than {ID_BYTES_MAX} bytes in UTF-8")
+    return normal
 
 
 def _nfc(name: str, text: str, bytes_max: int) -> str:

@@ -4,7 +4,7 @@ Nothing is lost and nothing is decided by the order of arrival: a batch that is 
 whoever reads them drops what it has seen (touchpoints by event, dead letters by their id). Budget: 9 µs an event.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from streams.errors import MilepostError
 from streams.event import Reason, Rejection, touchpoint_of
 from streams.touchpoint import Touchpoint, encode_touchpoint
 
+DETAIL_CHARACTERS_MAX = 1_000
 _CACHED_ACCOUNTS_MAX = 200_000
 
 Header = tuple[str, bytes]
@@ -42,7 +43,7 @@ class Routed(msgspec.Struct):
 
     touchpoints: dict[int, list[tuple[bytes, bytes]]]
     dead_letters: list[DeadLetter]
-    reject_count_by_reason: dict[Reason, int]
+    rejects: list[tuple[int, Reason]]  # place in the batch, why
     example: str  # the last rejected record: where it stands, and what is wrong with it
 
 
@@ -59,8 +60,8 @@ class Ingestion:
 
     def route(self, partition: int, records: Sequence[SourceRecord]) -> Routed:
         """What the records of one source partition become."""
-        routed = Routed({}, [], {}, "")
-        for record in records:
+        routed = Routed({}, [], [], "")
+        for place_in_batch, record in enumerate(records):
             origin = (self._topic, partition, record.offset)
             found = touchpoint_of(record.value, self._stream, record.timestamp, origin, self._future_tolerance_ms)
             if isinstance(found, Touchpoint):
@@ -71,8 +72,7 @@ class Ingestion:
                 routed.touchpoints.setdefault(place, []).append((account, encode_touchpoint(found)))
             else:
                 routed.dead_letters.append(self._dead_letter(record, partition, found))
-                counts = routed.reject_count_by_reason
-                counts[found.reason] = counts.get(found.reason, 0) + 1
+                routed.rejects.append((place_in_batch, found.reason))
                 routed.example = f"{self._topic}/{partition} offset {record.offset}: {found.detail}"
         return routed
 
@@ -87,7 +87,7 @@ class Ingestion:
     def _dead_letter(self, record: SourceRecord, partition: int, rejection: Rejection) -> DeadLetter:
         headers: list[Header] = [
             ("reason", rejection.reason.value.encode()),
-            ("detail", rejection.detail.encode(errors="replace")),
+            ("detail", rejection.detail[:DETAIL_CHARACTERS_MAX].encode(errors="replace")),
             ("topic", self._topic.encode()),
             ("partition", b"%d" % partition),
             ("offset", b"%d" % record.offset),
@@ -102,7 +102,8 @@ class RejectLimitError(MilepostError):
 
 
 class RejectLimits:
-    """Stops a worker whose input turns bad, before it has turned a whole topic into dead letters.
+    """Stops a worker whose input turns bad, before it has turned a whole topic into dead letters. One per partition of
+    a source, so that a good one hides no bad one.
 
     ratio_max: share of rejects among the last `window` records, judged once there are `sample_min` of them.
     run_max: rejects one after the other. `counts_no_account`: whether an event without an account is such a reject.
@@ -117,21 +118,16 @@ class RejectLimits:
         self._blocks: deque[tuple[int, int]] = deque()
         self._record_count = self._reject_count = self._run = 0
 
-    def judge(self, record_count: int, reject_count_by_reason: dict[Reason, int], detail: str) -> None:
+    def judge(self, record_count: int, rejects: Sequence[tuple[int, Reason]], detail: str) -> None:
         """Takes note of a batch before anything of it is written; raises RejectLimitError when it is too much."""
-        rejects = sum(count for reason, count in reject_count_by_reason.items() if reason not in self._ignored)
-        self._run = self._run + rejects if rejects == record_count else 0
-        self._blocks.append((record_count, rejects))
-        self._record_count += record_count
-        self._reject_count += rejects
-        while self._record_count - self._blocks[0][0] >= self._window:
-            old_records, old_rejects = self._blocks.popleft()
-            self._record_count -= old_records
-            self._reject_count -= old_rejects
+        counted = [place for place, reason in rejects if reason not in self._ignored]
+        ignored = {place for place, reason in rejects if reason in self._ignored}
+        longest = self._longest_run(record_count, set(counted), ignored)
+        self._take(record_count, len(counted))
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(Counter(r for _, r in rejects).items()))
+        if longest >= self._run_max:
+            self._stop(f"{longest} records in a row were rejected (limit {self._run_max})", reasons, detail)
         ratio = self._reject_count / max(1, self._record_count)
-        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(reject_count_by_reason.items()))
-        if self._run >= self._run_max:
-            self._stop(f"the last {self._run} records were all rejected (limit {self._run_max})", reasons, detail)
         if self._record_count >= self._sample_min and ratio > self._ratio_max:
             self._stop(
                 f"{self._reject_count} of the last {self._record_count} records were rejected, {ratio:.0%} "
@@ -139,6 +135,28 @@ class RejectLimits:
                 reasons,
                 detail,
             )
+
+    def _longest_run(self, record_count: int, counted: set[int], ignored: set[int]) -> int:
+        """The longest run that touches the batch; what is ignored neither ends nor lengthens one."""
+        if not counted:
+            self._run = 0 if record_count > len(ignored) else self._run
+            return 0
+        longest = 0
+        for place in range(record_count):
+            if place not in ignored:
+                self._run = self._run + 1 if place in counted else 0
+                longest = max(longest, self._run)
+        return longest
+
+    def _take(self, record_count: int, reject_count: int) -> None:
+        """Adds a batch to the window, and lets go of those that lie behind it."""
+        self._blocks.append((record_count, reject_count))
+        self._record_count += record_count
+        self._reject_count += reject_count
+        while self._record_count - self._blocks[0][0] >= self._window:
+            old_records, old_rejects = self._blocks.popleft()
+            self._record_count -= old_records
+            self._reject_count -= old_rejects
 
     def _stop(self, what: str, reasons: str, detail: str) -> None:
         raise RejectLimitError(

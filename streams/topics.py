@@ -12,8 +12,9 @@ DAY_MS = 86_400_000
 MIB = 2**20
 MESSAGE_BYTES_MAX = 8 * MIB
 """The largest record batch of a commit; a worker halves its input rather than exceed it."""
-EVENT_BYTES_MAX = MIB
-"""The largest event of a source. Far below MESSAGE_BYTES_MAX, so that its bytes and their reason fit a dead letter."""
+SOURCE_BATCH_BYTES_MAX = MIB
+"""The largest record batch of a source, as it is compressed. Far below MESSAGE_BYTES_MAX, so that a record and the
+reason why it was rejected fit a dead letter."""
 
 
 class Topic(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,7 @@ TOPICS = (
         key="any",
         partitions="all",
         cleanup="delete",
-        message_bytes_max=EVENT_BYTES_MAX,
+        message_bytes_max=SOURCE_BATCH_BYTES_MAX,
         why="Events from CRM and marketing automation, as they came.",
     ),
     Topic(
@@ -68,7 +69,7 @@ TOPICS = (
         key="any",
         partitions="all",
         cleanup="delete",
-        message_bytes_max=EVENT_BYTES_MAX,
+        message_bytes_max=SOURCE_BATCH_BYTES_MAX,
         why="Events from web sites and applications; apart from the CRM's because volume and owners differ.",
     ),
     Topic(

@@ -179,8 +179,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
 
     def lose(self, holding: Holding, why: LostError) -> None:
         """Stops reading for an owner that may not write any more."""
-        self._reading.discard(TP(*holding.partition))
+        # A batch may outlive its owner; what it says is then not about the partition's present owner.
         if self.ownership.lose(holding, why):
+            self._reading.discard(TP(*holding.partition))
             self.pause_partitions({TP(*holding.partition)})
             self.expect_revocation(holding)
 

@@ -22,7 +22,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge, ">": operator.gt, "=": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt,
 }  # fmt: skip
 
-Sums = list[int]
+Sums = list[int | str]  # beyond 64 bits, which msgpack lacks, as decimal text
+_INT64 = range(-(2**63), 2**63)
 _BUCKET, _INCLUSION, _IN, _RETURN, _AFTER, _BACK, _BACK_AFTER, _PAST = range(8)
 
 
@@ -98,12 +99,12 @@ class CohortLens:
             if mask >> index & 1:
                 amount = value if sums_value else 1
                 if index < self._inclusion_count:
-                    state[_INCLUSION][index] += amount
+                    _increase(state[_INCLUSION], index, amount)
                 else:
                     place = index - self._inclusion_count
-                    state[_RETURN][place] += amount
+                    _increase(state[_RETURN], place, amount)
                     if was_included:
-                        state[_AFTER][place] += amount
+                        _increase(state[_AFTER], place, amount)
 
     def position(self, state: State) -> Any:
         included = [*state[_PAST], state[_BUCKET]] if state[_IN] else state[_PAST]
@@ -124,11 +125,16 @@ def _holds(thresholds: Thresholds, places: Any) -> Callable[[Sums], bool]:
         unit = MILLIONTHS if thresholds.metric == "value" else 1
         limit = Decimal(str(thresholds.number)) * unit
         bound: int | Decimal = int(limit) if limit == int(limit) else limit
-        return lambda sums: compare(sums[place], bound)
+        return lambda sums: compare(int(sums[place]), bound)
     joined = all if isinstance(thresholds, AllThresholds) else any
     parts = thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any
     tests = [_holds(part, places) for part in parts]
     return lambda sums: joined(test(sums) for test in tests)
+
+
+def _increase(sums: Sums, place: int, amount: int) -> None:
+    total = int(sums[place]) + amount
+    sums[place] = total if total in _INT64 else str(total)
 
 
 def _add(cells: Cells, cell: tuple[Any, ...], amount: int) -> None:

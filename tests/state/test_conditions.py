@@ -111,6 +111,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"field": "type", "op": "matches", "value": "(?=a)"}, "Python and RE2 share"),
     ({"field": "value", "op": ">", "value": 0.1234567}, "at most six decimals"),
     ({"field": "type", "op": "matches", "value": "a{,3}"}, "Python and RE2 share"),
+    ({"field": "type", "op": "matches", "value": "(a+)+"}, "Python and RE2 share"),
     ({"field": "type", "op": "matches", "value": "("}, "is no regular expression"),
     ({"field": "type", "value": "a", "within": 3}, "can not be defined in this version"),
     ({"all": []}, "at least 1"),

@@ -2,6 +2,7 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,9 +124,30 @@ def test_publishing_again_says_the_same() -> None:
     }
 
 
+def test_a_place_that_becomes_free_in_the_list_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a listed container goes, the next one that stands somewhere comes in, as if it had always been there."""
+    monkeypatch.setattr(journeys, "SIBLINGS_MAX", 2)
+    worker = Worker()
+    worker.take([touchpoint(str(i), START + i, "A", opportunity=f"o{i}", session="s") for i in range(4)])
+    worker.take([touchpoint("9", START, "X", opportunity="nowhere")])
+    worker.take([touchpoint("0", START, "A", opportunity="o0", session="s", withdrawn=True, revision=1)])
+    assert [standing.id for standing in worker.journeys["acme"].containers] == ["o1", "o2"]
+    assert worker.journeys["acme"].container_count == 3
+
+
+@pytest.mark.parametrize("listed_max", [1, 200])
 @given(touchpoints(), st.randoms(use_true_random=False))
-def test_differential_journeys_do_not_depend_on_the_order(arrived: list[Touchpoint], random_: random.Random) -> None:
-    """One by one and shuffled, the last journey of every account is that of one batch."""
+def test_differential_journeys_do_not_depend_on_the_order(
+    listed_max: int, arrived: list[Touchpoint], random_: random.Random
+) -> None:
+    """One by one and shuffled, the last journey of every account is that of one batch, also where the list is cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journeys, "SIBLINGS_MAX", listed_max)
+        compare_orders(arrived, random_)
+
+
+def compare_orders(arrived: list[Touchpoint], random_: random.Random) -> None:
+    """Takes the touchpoints at once and one by one; what readers hold is the same."""
     whole, single = Worker(), Worker()
     whole.take(arrived)
     shuffled = list(arrived)

@@ -98,6 +98,13 @@ def test_rule_retraction_a_withdrawal_that_comes_first_still_holds() -> None:
     assert cells(canvas("A"), [touchpoint("0", START, "A", withdrawn=True, revision=1)], series("A")) == {}
 
 
+def test_rule_revision_a_withdrawn_event_may_come_back() -> None:
+    """A revision behind the withdrawal counts again."""
+    versions = [touchpoint("1", START, "A", withdrawn=n == 1, revision=n) for n in range(3)]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0]):
+        assert cells(canvas("A"), *[[versions[i]] for i in order])["n", 0, DAY0] == 1
+
+
 def test_rule_tie_break_source_sequence_then_event_id_then_source() -> None:
     """At the same time the source's order decides, then the id, then the source; never the arrival."""
     first = touchpoint("9", START, "A", source_sequence=1)
@@ -216,6 +223,25 @@ def test_rule_cohort_thresholds_join_counts_and_values() -> None:
     assert cells(cohort(inclusion={"all": [worth, twice]}), events) == {("i", DAY0): 1}
     assert cells(cohort(inclusion={"all": [worth, twice]}), events[:1]) == {}
     assert cells(cohort(inclusion={"any": [twice, {"all": [worth]}]}), events[:1]) == {}
+
+
+def test_rule_cohort_sums_of_value_have_no_limit() -> None:
+    """Beyond 64 bits in both directions, and back."""
+    huge = 999_999_999_999_999_999
+    worth = {"match": is_("A"), "metric": "value", "op": ">=", "number": 11_000_000_000_000}
+    events = [touchpoint(str(i), START + i, "A", value=huge) for i in range(12)]
+    lost = [touchpoint(f"x{i}", START + 100 + i, "A", value=-huge) for i in range(25)]
+    assert cells(cohort(inclusion=worth), *[[event] for event in events]) == {("i", DAY0): 1}
+    assert cells(cohort(inclusion=worth), *[[event] for event in events + lost]) == {}
+
+
+def test_rule_canvas_the_largest_one_works() -> None:
+    """As many nodes and arrows as a definition may have, all of them followed."""
+    arrows = [(0, node) for node in range(1, 60)] + [(1, node) for node in range(2, 7)]
+    graph = canvas(*["A"] * 60, arrows=arrows)
+    counted = cells(graph, series("AAAA"))
+    assert sum(cell[0] == "a" for cell in counted) == 64
+    assert sum(cell[0] == "n" for cell in counted) == 60
 
 
 def test_rule_cohort_only_periods_with_a_touchpoint_qualify() -> None:

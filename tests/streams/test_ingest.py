@@ -59,6 +59,12 @@ def test_text_is_normal_and_trimmed() -> None:
     assert touchpoint_from(account="Cafe\u0301").account == touchpoint_from(account=" Café ").account == "Café"
 
 
+def test_attributes_are_normal_but_not_trimmed() -> None:
+    """Names and text in NFC, so that they equal what definitions say."""
+    found = touchpoint_from(attributes={"Cafe\u0301 ": "Zu\u0308rich ", "n": 1})
+    assert found.attributes == {"Café ": "Zürich ", "n": 1}
+
+
 BAD: list[tuple[bytes | None, Reason, str]] = [
     (None, Reason.NOT_AN_EVENT, "no value"),
     (b"{", Reason.NOT_AN_EVENT, "Invalid JSON"),
@@ -81,6 +87,8 @@ BAD: list[tuple[bytes | None, Reason, str]] = [
         Reason.NOT_AN_EVENT,
         "",
     ),
+    (event(attributes={"e\u0301": 1, "\u00e9": 2}), Reason.NOT_AN_EVENT, "the same text"),
+    (event(attributes={"\u00e9" * 128: 1}), Reason.NOT_AN_EVENT, "more than 255 bytes"),
     (event(operation="delete"), Reason.NOT_AN_EVENT, "operation"),
     (b'{"event_id": "\\ud800", "event_time": 1, "source": "s", "type": "A"}', Reason.NOT_AN_EVENT, ""),
     (event(content="x" * EVENT_BYTES_MAX), Reason.TOO_LARGE, "at most"),
@@ -99,7 +107,7 @@ def test_a_bad_record_is_a_dead_letter(value: bytes | None, reason: Reason, deta
     assert headers["reason"].decode() == reason
     assert detail in headers["detail"].decode()
     assert (headers["topic"], headers["partition"], headers["offset"], headers["key"]) == (b"crm", b"2", b"7", b"k")
-    assert routed.reject_count_by_reason == {reason: 1}
+    assert routed.rejects == [(0, reason)]
     assert not routed.touchpoints
 
 
@@ -145,36 +153,59 @@ def limits(**options: Any) -> RejectLimits:
     return RejectLimits(**given_)
 
 
+def bad(*places: int, reason: Reason = Reason.NOT_AN_EVENT) -> list[tuple[int, Reason]]:
+    """Rejects at these places of a batch."""
+    return [(place, reason) for place in places]
+
+
 def test_a_share_of_rejects_stops_ingest_once_the_sample_is_large_enough() -> None:
     """60 % of 900 records is too small a sample, of 1,800 it is not; the error says what and why."""
     judged = limits()
-    judged.judge(900, {Reason.NOT_AN_EVENT: 540}, "crm/0 offset 5: type: Field required")
+    sixty = bad(*(place for place in range(900) if place % 5 < 3))
+    judged.judge(900, sixty, "crm/0 offset 5: type: Field required")
     with pytest.raises(RejectLimitError, match=r"1080 of the last 1800 .* 60% .*not-an-event 540.*Field required"):
-        judged.judge(900, {Reason.NOT_AN_EVENT: 540}, "crm/0 offset 5: type: Field required")
+        judged.judge(900, sixty, "crm/0 offset 5: type: Field required")
 
 
 def test_old_records_leave_the_window() -> None:
     """A bad stretch long ago does not count for ever."""
     judged = limits()
-    judged.judge(900, {Reason.NOT_AN_EVENT: 900}, "")
-    judged.judge(1_000, {}, "")
-    judged.judge(1_000, {}, "")
-    judged.judge(1_000, {Reason.NOT_AN_EVENT: 900}, "")
+    judged.judge(900, bad(*range(900)), "")
+    judged.judge(1_000, [], "")
+    judged.judge(1_000, [], "")
+    judged.judge(1_000, bad(*range(0, 1_000, 2), *range(1, 801, 2)), "")
 
 
 def test_a_run_of_rejects_stops_ingest() -> None:
-    """Also where the share over the window would not."""
+    """Also where the share over the window would not, inside a batch, and over the edge of two."""
     judged = limits(ratio_max=1.0)
-    judged.judge(1_000, {Reason.NOT_AN_EVENT: 1_000}, "")
-    with pytest.raises(RejectLimitError, match="last 2000 records were all rejected"):
-        judged.judge(1_000, {Reason.NOT_AN_EVENT: 1_000}, "")
+    judged.judge(1_000, bad(*range(1, 1_000)), "")
+    with pytest.raises(RejectLimitError, match="1500 records in a row"):
+        judged.judge(1_000, bad(*range(501)), "")
+    with pytest.raises(RejectLimitError, match="1600 records in a row"):
+        limits(ratio_max=1.0).judge(2_000, bad(*range(200, 1_800)), "")
+
+
+def test_a_good_record_ends_a_run() -> None:
+    """A batch of good ones, or one in the middle."""
+    judged = limits(ratio_max=1.0)
+    for _ in range(3):
+        judged.judge(1_000, bad(*range(1_000)), "")
+        judged.judge(10, [], "")
+    judged.judge(2_000, bad(*range(1_000), *range(1_001, 2_000)), "")
 
 
 def test_a_missing_account_counts_only_when_it_is_asked_for() -> None:
-    """Identity comes later; until then many events may name no account."""
-    limits().judge(2_000, {Reason.NO_ACCOUNT: 2_000}, "")
+    """Identity comes later; until then many events may name no account. They neither end a run nor lengthen it."""
+    unknown = bad(*range(2_000), reason=Reason.NO_ACCOUNT)
+    limits().judge(2_000, unknown, "")
     with pytest.raises(RejectLimitError):
-        limits(counts_no_account=True).judge(2_000, {Reason.NO_ACCOUNT: 2_000}, "")
+        limits(counts_no_account=True).judge(2_000, unknown, "")
+    judged = limits(ratio_max=1.0)
+    judged.judge(1_000, bad(*range(1_000)), "")
+    judged.judge(2_000, unknown, "")
+    with pytest.raises(RejectLimitError, match="in a row"):
+        judged.judge(1_000, [*bad(*range(0, 1_000, 2)), *bad(*range(1, 1_000, 2), reason=Reason.NO_ACCOUNT)], "")
 
 
 def test_a_prefix_of_a_touchpoint_reads_the_first_fields() -> None:

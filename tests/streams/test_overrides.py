@@ -318,6 +318,22 @@ def test_a_batch_that_never_ends_does_not_stop_a_rebalance(kafka: EmbeddedBroker
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_a_former_owner_s_loss_does_not_stop_its_successor(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """`lose`: a batch that outlived its owner may fail late; the same partition's new owner goes on reading."""
+
+    async def steps(world: Running) -> None:
+        world.gate.set()
+        await world.ready()
+        former = [world.consumer.ownership.holding(probe.partition) for probe in world.probes]
+        await world.rebalance()
+        await until(lambda: len(world.probes) == 2 * PARTITIONS and world.consumer.ownership.is_ready())
+        for holding in former:
+            world.consumer.lose(holding, LostError("too late"))
+        assert world.consumer._reading == {TP(*probe.partition) for probe in world.probes[PARTITIONS:]}
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_lost_partition_is_not_read_any_more(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
     """`lose`: the batch is dropped, the partition paused, the other goes on; without a revocation the worker ends."""
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.topics import EVENT_BYTES_MAX, MESSAGE_BYTES_MAX, TOPIC_BY_NAME, TOPICS, Topic, topic_name
+from streams.topics import MESSAGE_BYTES_MAX, SOURCE_BATCH_BYTES_MAX, TOPIC_BY_NAME, TOPICS, Topic, topic_name
 
 each_topic = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
@@ -55,8 +55,8 @@ def test_one_partition_where_order_or_ownership_needs_it() -> None:
 
 def test_dead_letter_holds_any_event() -> None:
     """The largest event fits a dead letter with room for reason and origin."""
-    assert TOPIC_BY_NAME["crm-events"].message_bytes_max == EVENT_BYTES_MAX
-    assert TOPIC_BY_NAME["dead-letters"].message_bytes_max == MESSAGE_BYTES_MAX >= 2 * EVENT_BYTES_MAX
+    assert TOPIC_BY_NAME["crm-events"].message_bytes_max == SOURCE_BATCH_BYTES_MAX
+    assert TOPIC_BY_NAME["dead-letters"].message_bytes_max == MESSAGE_BYTES_MAX >= 2 * SOURCE_BATCH_BYTES_MAX
 
 
 def test_unknown_topic_is_a_mistake_of_the_caller() -> None:
