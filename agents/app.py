@@ -4,12 +4,14 @@ One application per role, so that a role scales alone. Faust's tables, changelog
 not used; `streams.transport` says what is.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import faust
+import structlog
 import uvloop
 
 from agents.settings import Settings
@@ -20,6 +22,7 @@ from streams.topics import MIB
 from streams.transport import BatchTransport
 
 FETCH_BYTES = 4 * MIB
+log = structlog.get_logger(__name__)
 
 
 def make_app(settings: Settings, role: str, bootstrap: str, owners: Mapping[str, OwnerFactory]) -> Any:
@@ -74,12 +77,22 @@ def run_apps(apps: Sequence[Any], settings: Settings) -> None:
     ages = [partial(oldest_in_hand_s, app) for app in apps]
     watchdog = Watchdog(settings.batch_deadline_s, ages, lambda: bool(worker.should_stop))
     worker.add_future(watchdog.run())
+    worker.add_future(_announce(apps, settings))
     try:
         worker.execute_from_commandline()
-    except SystemExit as ended:
-        if ended.code not in (0, None):
+    except BaseException as ended:
+        # Of several applications one fails, and what comes here may be how another one was stopped for it.
+        if not isinstance(ended, SystemExit) or ended.code not in (0, None):
             _raise_why(apps)
         raise
+
+
+async def _announce(apps: Sequence[Any], settings: Settings) -> None:
+    """Says when every application works on every partition it was given."""
+    while not all(is_ready(app) for app in apps):
+        await asyncio.sleep(0.2)
+    partitions = sum(len(app.consumer.ownership.phases()) for app in apps)
+    log.info("ready", worker_id=settings.worker_id, prefix=settings.prefix, partitions=partitions)
 
 
 def oldest_in_hand_s(app: Any) -> float:

@@ -1,7 +1,7 @@
 """When everything is in: source ends, then ingest has them, then the touchpoints' ends, then snapshots behind them."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
@@ -51,28 +51,39 @@ class Completion:
         if self._source_ends is None or now - self._asked_at < _ASK_S:
             return False
         self._asked_at = now
-        if not self._group_reached(self._source_ends):
+        committed = _committed(self._bootstrap, self._settings, list(self._source_ends))
+        if any(committed.get(place, 0) < end for place, end in self._source_ends.items()):
             return False
         topic = topic_name("touchpoints", self._settings.prefix, self._settings.generation)
         self._touchpoint_ends = end_offsets(self._bootstrap, topic)
         return True
 
-    def _group_reached(self, source_ends: Mapping[tuple[str, int], int]) -> bool:
-        group = f"{self._settings.prefix}-ingest-{self._settings.generation}"
-        places = [TopicPartition(topic, partition) for topic, partition in source_ends]
-        admin = KafkaAdminClient(bootstrap_servers=self._bootstrap.split(","))
-        try:
-            committed = admin.list_group_offsets({group: places}).get(group, {})
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-            return False  # a young broker is still making the topic of the groups' offsets
-        finally:
-            admin.close()
-        return all(
-            place in committed and committed[place].offset >= end
-            for place, end in zip(places, source_ends.values(), strict=True)
-        )
+
+def waiting_counts(bootstrap: str, settings: Settings, snapshots: Mapping[int, int]) -> tuple[int, int]:
+    """(source records that ingest has not read, touchpoints behind `snapshots`: applied offset per partition)."""
+    sources = [topic_name(name, settings.prefix, settings.generation) for name in ("crm-events", "web-events")]
+    ends = {(topic, p): end for topic in sources for p, end in end_offsets(bootstrap, topic).items()}
+    committed = _committed(bootstrap, settings, list(ends))
+    touchpoint_ends = end_offsets(bootstrap, topic_name("touchpoints", settings.prefix, settings.generation))
+    unread = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
+    behind = sum(max(0, end - 1 - snapshots.get(p, -1)) for p, end in touchpoint_ends.items())
+    return unread, behind
+
+
+def _committed(bootstrap: str, settings: Settings, sources: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """Where ingest's group stands; nothing for a place where it never was."""
+    group = f"{settings.prefix}-ingest-{settings.generation}"
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+    try:
+        places = [TopicPartition(topic, partition) for topic, partition in sources]
+        found = admin.list_group_offsets({group: places}).get(group, {})
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return {}  # a young broker is still making the topic of the groups' offsets
+    finally:
+        admin.close()
+    return {(place.topic, place.partition): each.offset for place, each in found.items() if each.offset >= 0}
 
 
 def applied_count(snapshots: Mapping[str, Snapshot]) -> int:

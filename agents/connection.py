@@ -65,11 +65,15 @@ def settings_of(**options: Any) -> Settings:
     except ValidationError as error:
         wrong = [(str(each["loc"][0]), each) for each in error.errors()]
         raise UsageError(
-            "; ".join(
-                f"{name} (--{name.replace('_', '-')} or MILEPOST_{name.upper()}) is {each['input']!r}: {each['msg']}"
-                for name, each in wrong
-            )
+            "; ".join(f"{_places_of(name)} is {each['input']!r}: {each['msg']}" for name, each in wrong)
         ) from error
+
+
+def _places_of(name: str) -> str:
+    """Where a setting may come from: its variable, and the option of those that have one."""
+    variable = f"MILEPOST_{name.upper()}"
+    options = ("bootstrap_servers", "prefix", "folder", "generation", "partitions")
+    return f"--{name.replace('_', '-')} or {variable}" if name in options else variable
 
 
 @contextmanager
@@ -84,6 +88,7 @@ def connect(settings: Settings, *, start: bool = True) -> Iterator[str]:
         yield address
     elif start:
         with start_broker(settings) as broker:
+            click.echo(f"no Kafka runs on {broker_folder(settings)}; one was started for this command", err=True)
             yield broker.bootstrap_servers
     else:
         raise UnavailableError(

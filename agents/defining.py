@@ -56,9 +56,9 @@ def _refuse_after_the_first_commit(bootstrap: str, settings: Settings) -> None:
     changelog = topic_name("accounts-changelog", settings.prefix, settings.generation)
     if any(end_offsets(bootstrap, changelog).values()):
         raise UsageError(
-            f"accounts of generation {settings.generation} were computed with the definitions in force, and this "
-            f"version can not change them live. Stop the workers and take the next generation, which computes "
-            f"everything anew from the touchpoints: --generation {settings.generation + 1}"
+            f"generation {settings.generation} was computed with the definitions in force, and this version can not "
+            f"change them live. Apply these to the next one, and give it to its workers and to every command; it "
+            f"computes everything anew from the touchpoints, beside the old one: --generation {settings.generation + 1}"
         )
 
 

@@ -50,6 +50,11 @@ def main() -> None:
     except MilepostError as error:
         click.echo(f"milepost: {error}", err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"milepost: {error.filename}: {error.strerror}", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

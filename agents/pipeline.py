@@ -12,7 +12,7 @@ from agents.connection import connect
 from agents.defining import apply_definitions
 from agents.settings import Settings
 from state.definitions import DefinitionFile
-from streams.admin import create_topics
+from streams.admin import create_topics, delete_topics
 from streams.errors import MilepostError
 
 # accounts computes without pause, so it has a process, and with two cores a core, of its own.
@@ -84,7 +84,10 @@ class Workers:
 
 @contextmanager
 def own_kafka(settings: Settings, jars: Path) -> Iterator[str]:
-    """The Kafka that the settings name, or one on the settings' own folder, with all topics."""
+    """The Kafka that the settings name, or one on the settings' own folder, with all topics.
+
+    Of a Kafka that was named the topics are deleted in the end; the prefix is one that nobody else has.
+    """
     (settings.folder).mkdir(parents=True, exist_ok=True)
     if settings.bootstrap_servers is None and not (settings.folder / "jars").exists():
         # A folder of its own for data; the download is shared.
@@ -92,7 +95,11 @@ def own_kafka(settings: Settings, jars: Path) -> Iterator[str]:
         (settings.folder / "jars").symlink_to(jars, target_is_directory=True)
     with connect(settings) as bootstrap:
         create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
-        yield bootstrap
+        try:
+            yield bootstrap
+        finally:
+            if settings.bootstrap_servers is not None:
+                delete_topics(bootstrap, settings.prefix, settings.generation)
 
 
 @contextmanager

@@ -35,29 +35,33 @@ class Settings(BaseSettings):
     partitions: int = Field(
         4, ge=1, le=1024, description="Partitions of every source and stage; fixed for a generation."
     )
-    replication: int = Field(1, ge=1, le=9)
+    replication: int = Field(1, ge=1, le=9, description="Replicas of every topic.")
     worker_id: str = Field(
         "0",
         pattern=r"^[A-Za-z0-9_-]{1,64}$",
         description="Unique per worker; names its folder and its static group membership.",
     )
 
-    session_timeout_s: float = Field(10.0, ge=1)
-    batch_records_max: int = Field(10_000, ge=1, le=100_000)
+    session_timeout_s: float = Field(
+        10.0, ge=1, description="A worker that was not heard of for so long loses its partitions."
+    )
+    batch_records_max: int = Field(10_000, ge=1, le=100_000, description="Records of one batch at most.")
     batch_deadline_s: float = Field(120.0, ge=1, description="A batch that takes longer ends the worker.")
-    snapshot_interval_s: float = Field(1.0, ge=0.05)
+    snapshot_interval_s: float = Field(1.0, ge=0.05, description="An analysis is published at most so often.")
     idle_commit_s: float = Field(3600.0, ge=1, description="An idle owner commits at least this often.")
     fence_renewal_s: float = Field(86_400.0, ge=1, description="An owner fences itself anew at least this often.")
     lateness_s: int = Field(
         3600, ge=0, description="How late an event usually comes; only for the watermark that is shown."
     )
 
-    future_tolerance_s: int = Field(300, ge=0)
+    future_tolerance_s: int = Field(
+        300, ge=0, description="An event further ahead of the broker's clock is a dead letter."
+    )
     reject_ratio_max: float = Field(
         0.5, ge=0, le=1, description="Share of rejects among the last reject_window records that stops the worker."
     )
     reject_run_max: int = Field(1_000, ge=1, description="Rejects one after the other that stop the worker.")
-    reject_window: int = Field(10_000, ge=100)
+    reject_window: int = Field(10_000, ge=100, description="Records over which reject_ratio_max is judged.")
     reject_counts_no_account: bool = Field(
         False, description="Whether an event without an account counts towards these limits."
     )

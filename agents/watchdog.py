@@ -50,7 +50,7 @@ class Watchdog:
     def _listen(self) -> None:
         while (why := self._complaint()) is None:
             time.sleep(_LOOK_S)
-        _end(why)
+        _end(why, _SLOW if self._stopping_since is None else _NO_STOP)
 
     def _complaint(self) -> str | None:
         """What is wrong, or None."""
@@ -66,11 +66,14 @@ class Watchdog:
         return None
 
 
-def _end(why: str) -> None:
+_SLOW = " Where a batch may take that long, raise MILEPOST_BATCH_DEADLINE_S or lower MILEPOST_BATCH_RECORDS_MAX."
+_NO_STOP = " Most often Kafka does not answer."
+
+
+def _end(why: str, advice: str) -> None:
     """Says why and where every thread stood, and leaves without any clean-up, which might hang as well."""
     print(
-        f"milepost: {why}, so it ends itself; nothing is lost, and a new start goes on from the last commit. Where a"
-        " batch may take that long, raise MILEPOST_BATCH_DEADLINE_S or lower MILEPOST_BATCH_RECORDS_MAX.",
+        f"milepost: {why}, so it ends itself; nothing is lost, and a new start goes on from the last commit.{advice}",
         file=sys.stderr,
         flush=True,
     )

@@ -55,6 +55,15 @@ def create_topics(bootstrap: str, prefix: str, generation: int, partitions: int,
     return [name for name in missing if name in made]
 
 
+def delete_topics(bootstrap: str, prefix: str, generation: int) -> None:
+    """Deletes all topics of a prefix and generation that are there."""
+    names = [topic_name(topic.name, prefix, generation) for topic in TOPICS]
+    with _admin(bootstrap) as admin:
+        there = sorted(set(names) & set(admin.list_topics()))
+        if there:
+            admin.delete_topics(there)
+
+
 def _order(topic: Topic, partitions: int, replication: int) -> dict[str, Any]:
     """One topic as the client wants it."""
     # With three replicas a commit is acknowledged by two, so that the loss of one broker loses nothing.

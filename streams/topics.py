@@ -84,6 +84,7 @@ TOPICS = (
         key="analysis",
         partitions=1,
         cleanup="compact",
+        generational=True,
         why="The analyses to compute; one partition, so that every worker reads them in the same order.",
     ),
     Topic(

@@ -65,8 +65,9 @@ def command(
     with _own_settings(settings) as own, own_kafka(own, settings.folder / "jars") as bootstrap:
         ends: dict[tuple[str, int], int] = {}
         with workers_with(definitions, bootstrap, own) as workers:
-            for path, mapping in pairs:
-                ends |= _import(path, mapping, bootstrap, own, out)
+            for number, (path, mapping) in enumerate(pairs, 1):
+                name = path.name if [p.name for p in paths].count(path.name) == 1 else f"{number}-{path.name}"
+                ends |= _import(path, mapping, bootstrap, own, out / f"{name}.rejects.ndjson")
             snapshots = _wait(ends, bootstrap, own, workers, console)
             for written in write_results(snapshots, out):
                 console.print(f"wrote {written}")
@@ -79,10 +80,11 @@ def command(
         raise MilepostError(f"{difference_count} live numbers differ from the batch computation")
 
 
-def _import(path: Path, mapping: Path, bootstrap: str, settings: Settings, out: Path) -> dict[tuple[str, int], int]:
+def _import(
+    path: Path, mapping: Path, bootstrap: str, settings: Settings, rejects_path: Path
+) -> dict[tuple[str, int], int]:
     """Imports one file and says what became of its rows; gives where the topics end behind it."""
-    out.mkdir(parents=True, exist_ok=True)
-    rejects_path = out / f"{path.name}.rejects.ndjson"
+    rejects_path.parent.mkdir(parents=True, exist_ok=True)
     with import_bar(path.name) as draw:
         report = import_file(path, mapping, bootstrap, settings, progress=draw, rejects_path=rejects_path)
     show_import(report, dry_run=False)

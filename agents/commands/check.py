@@ -5,6 +5,7 @@ import msgspec
 from rich.console import Console
 
 from agents.checking import DIFFERENCES_SHOWN, print_report, run_check
+from agents.completion import waiting_counts
 from agents.connection import connect, with_settings
 from agents.settings import Settings
 from streams.errors import MilepostError
@@ -20,11 +21,14 @@ def command(settings: Settings, as_json: bool, show: int) -> None:
     Works at any time, also while events come in. Ends with 1 when a number differs.
     """
     status = Console(stderr=True).status("")
-    with connect(settings) as bootstrap, status:
+    with connect(settings, start=False) as bootstrap, status:
         report = run_check(bootstrap, settings, lambda step: status.update(f"check: {step}"))
+        unread, behind = waiting_counts(bootstrap, settings, report.applied)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
     else:
         print_report(report, Console(), show)
+        if unread or behind:
+            click.echo(f"Not in these numbers yet: {unread:,} source records and {behind:,} touchpoints.")
     if report.difference_count:
         raise MilepostError(f"{report.difference_count} live numbers differ from the batch computation")

@@ -1,5 +1,6 @@
 """`milepost definitions`: publish, list and show the analyses in force."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -44,15 +45,19 @@ def apply(file: Path, dry_run: bool, settings: Settings) -> None:
 @with_settings
 def list_(settings: Settings) -> None:
     """Lists the analyses in force."""
-    with connect(settings) as bootstrap:
+    with connect(settings, start=False) as bootstrap:
         in_force = read_definitions(bootstrap, settings)
+    if not in_force.definitions:
+        click.echo("nothing is defined; `milepost definitions apply FILE` defines some")
+        return
     table = Table("name", "kind", "container", "version", "zone", "title")
+    table.columns[0].no_wrap = True  # it must be typed
     for each in in_force.definitions:
         analysis = each.analysis
         table.add_row(
             analysis.name, analysis.kind, analysis.container, each.version, each.zone, analysis.title or analysis.name
         )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
     click.echo(f"set {in_force.hash}")
 
 
@@ -61,7 +66,7 @@ def list_(settings: Settings) -> None:
 @with_settings
 def show(name: str, settings: Settings) -> None:
     """Shows one analysis in force, as JSON."""
-    with connect(settings) as bootstrap:
+    with connect(settings, start=False) as bootstrap:
         in_force = read_definitions(bootstrap, settings)
     found = in_force.named(name)
     if found is None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import datetime
+import fcntl
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -43,12 +45,15 @@ def command(events: int, accounts: int, seed: int, keep: bool, settings: Setting
 
     Ends with 1 when a live number differs from a batch computation over the same touchpoints.
     """
-    own = _own_settings(settings)
     console = Console()
     definitions = load_definitions(everyday_definitions())
     today_ms = int(time.time() * 1000) // DAY_MS * DAY_MS
     plan = GeneratorPlan(events=events, accounts=accounts, seed=seed, start_ms=today_ms - 365 * DAY_MS, end_ms=today_ms)
-    with own_kafka(own, settings.folder / "jars") as bootstrap, workers_with(definitions, bootstrap, own) as workers:
+    with (
+        _own_settings(settings) as own,
+        own_kafka(own, settings.folder / "jars") as bootstrap,
+        workers_with(definitions, bootstrap, own) as workers,
+    ):
         console.print(f"Kafka at {bootstrap}; {events:,} events of {accounts:,} accounts, seed {seed}")
         _process(plan, bootstrap, own, workers, console)
         report = run_check(bootstrap, own)
@@ -64,19 +69,24 @@ def everyday_definitions() -> Path:
     return Path(str(files("agents"))).parent / "examples" / "definitions" / "everyday.yaml"
 
 
-def _own_settings(settings: Settings) -> Settings:
-    """A prefix and a folder of the demo's own, empty; a Kafka that was named is used, under a prefix never used."""
-    folder = settings.folder / "demo"
-    own: dict[str, Any] = {"folder": folder, "prefix": "demo", "worker_id": "demo"}
-    if settings.bootstrap_servers is not None:
-        own["prefix"] = f"demo-{int(time.time())}"
-    elif (folder / "broker").exists():
-        from streams.broker import running_broker
+@contextmanager
+def _own_settings(settings: Settings) -> Iterator[Settings]:
+    """A prefix and a folder of the demo's own, empty; under a Kafka that was named a prefix never used.
 
-        if running_broker(folder / "broker") is not None:
-            raise UsageError(f"a demo is running already on {folder}; stop it first, or take another --folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    return settings.model_copy(update=own)
+    Raises UsageError while another demo has the folder.
+    """
+    folder = settings.folder / "demo"
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with (settings.folder / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"a demo is running already on {folder}; end it first, or take another --folder"
+            ) from error
+        shutil.rmtree(folder, ignore_errors=True)
+        prefix = "demo" if settings.bootstrap_servers is None else f"demo-{int(time.time())}"
+        yield settings.model_copy(update={"folder": folder, "prefix": prefix, "worker_id": "demo"})
 
 
 def _process(plan: GeneratorPlan, bootstrap: str, settings: Settings, workers: Workers, console: Console) -> None:
@@ -146,8 +156,9 @@ def _picture(
 
 
 def _stay(bootstrap: str, settings: Settings, workers: Workers, console: Console) -> None:
-    options = f"--bootstrap-servers {bootstrap} --prefix {settings.prefix}"
-    console.print(f"\nStill running; try `milepost snapshot --watch {options}`. Ctrl-C ends it.")
+    click.echo("\nStill running. In another terminal:")
+    click.echo(f"  milepost snapshot --watch --bootstrap-servers {bootstrap} --prefix {settings.prefix}")
+    click.echo("Ctrl-C ends it.")
     try:
         while True:
             workers.require_running()

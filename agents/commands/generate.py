@@ -46,7 +46,7 @@ def _share_options(run: Callable[..., Result]) -> Callable[..., Result]:
 
 
 @click.command()
-@click.option("--events", type=int, default=100_000, show_default=True, help="How many events happen.")
+@click.option("--events", type=click.IntRange(1), default=100_000, show_default=True, help="How many events happen.")
 @click.option("--accounts", type=int, help="How many customers there are; one for each 50 events by default.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed and options give the same bytes.")
 @click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="First day, UTC.")

@@ -114,7 +114,8 @@ def show_import(report: ImportReport, *, dry_run: bool) -> None:
     if tally.events_without_account:
         click.echo("Events without an account become dead letters with the reason no-account.")
     read = tally.rows - report.rows_before
-    click.echo(f"{read:,} rows in {report.duration_s:.1f} s, {read / max(report.duration_s, 1e-3):,.0f} a second.")
+    if read or not report.rows_before:
+        click.echo(f"{read:,} rows in {report.duration_s:.1f} s, {read / max(report.duration_s, 1e-3):,.0f} a second.")
 
 
 def _table(report: ImportReport) -> Table:

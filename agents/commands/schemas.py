@@ -7,6 +7,7 @@ from typing import Any
 import click
 import msgspec
 
+from agents.settings import Settings
 from state.definitions import DefinitionFile
 from state.journeys import Journey
 from streams.event import Event
@@ -28,6 +29,21 @@ def schema_text(name: str) -> str:
     return msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n"
 
 
+def settings_text() -> str:
+    """`docs/settings.md`: every setting with its default."""
+    rows = [
+        f"| `MILEPOST_{name.upper()}` | {'' if field.default_factory or field.default is None else field.default} "
+        f"| {field.description or ''} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    head = (
+        "# Settings\n\nFrom the environment; the options `--bootstrap-servers`, `--prefix`, `--folder`, `--generation` "
+        "and `--partitions`\nof every command win over it. Written by `milepost schemas`.\n\n"
+        "| variable | default | |\n|---|---|---|\n"
+    )
+    return head + "\n".join(rows) + "\n"
+
+
 @click.command()
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("schemas"), show_default=True)
 def command(out: Path) -> None:
@@ -36,3 +52,6 @@ def command(out: Path) -> None:
     for name in SCHEMA_BY_FILE:
         (out / name).write_text(schema_text(name), encoding="utf-8")
         click.echo(str(out / name))
+    if out == Path("schemas") and Path("docs").is_dir():
+        Path("docs/settings.md").write_text(settings_text(), encoding="utf-8")
+        click.echo("docs/settings.md")

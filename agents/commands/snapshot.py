@@ -41,11 +41,14 @@ def command(settings: Settings, name: str | None, range_text: str | None, watch:
     """
     if watch and form != "table":
         raise UsageError(f"--watch draws on the terminal; it does not go with --format {form}")
-    with connect(settings) as bootstrap, contextlib.closing(_results(bootstrap, settings, name, range_text)) as results:
+    with (
+        connect(settings, start=False) as bootstrap,
+        contextlib.closing(_results(bootstrap, settings, name, range_text)) as results,
+    ):
         if watch:
             _watch(results)
         else:
-            _print(next(results), form)
+            _print(next(results), form, is_one=name is not None)
 
 
 def _results(
@@ -71,13 +74,13 @@ def _names(definitions: DefinitionSet, name: str | None) -> list[str]:
     return known if name is None else [name]
 
 
-def _print(snapshots: Snapshots, form: str) -> None:
+def _print(snapshots: Snapshots, form: str, *, is_one: bool) -> None:
     """Writes the results to standard output. Raises UnavailableError when there are none yet."""
     if not snapshots:
         raise UnavailableError("no snapshot is published yet; run a worker: `milepost worker`")
     match form:
         case "json":
-            _print_json(snapshots)
+            _print_json(snapshots, is_one=is_one)
         case "csv":
             _print_csv(snapshots)
         case _:
@@ -86,10 +89,10 @@ def _print(snapshots: Snapshots, form: str) -> None:
             console.print(_picture(snapshots, None))
 
 
-def _print_json(snapshots: Snapshots) -> None:
-    """One analysis as an object, several as a list."""
+def _print_json(snapshots: Snapshots, *, is_one: bool) -> None:
+    """The analysis that was named as an object; without a name all of them as a list."""
     found: Any = list(snapshots.values())
-    text = msgspec.json.encode(found[0] if len(found) == 1 else found)
+    text = msgspec.json.encode(found[0] if is_one else found)
     click.echo(msgspec.json.format(text, indent=2))
 
 

@@ -1,6 +1,7 @@
 """`milepost topics create|check`: the topics of a prefix and generation, made and compared with the table."""
 
 import sys
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -23,24 +24,36 @@ def create(settings: Settings) -> None:
     """Make the topics that are missing; what exists is never changed."""
     with connect(settings) as bootstrap:
         made = create_topics(bootstrap, *_layout(settings))
+        differences = check_topics(bootstrap, *_layout(settings))
     for name in made:
         click.echo(f"made {name}")
     click.echo(f"{len(made)} topics made, {len(TOPICS) - len(made)} were there.")
+    if differences:
+        _show(differences)
 
 
 @command.command()
 @with_settings
 def check(settings: Settings) -> None:
     """Compare the topics with what milepost promises; exits with 1 when something differs."""
-    with connect(settings) as bootstrap:
+    with connect(settings, start=False) as bootstrap:
         differences = check_topics(bootstrap, *_layout(settings))
     if not differences:
         click.echo(f"All {len(TOPICS)} topics are as promised.")
         return
+    _show(differences)
+
+
+def _show(differences: list[Difference]) -> NoReturn:
+    """Prints the differences and ends with 1."""
     # A pipe has no width; a log gets whole words.
     Console(width=None if sys.stdout.isatty() else 140).print(_table(differences))
     if any(difference.corrupts for difference in differences):
-        click.echo("A worker will not start on these. `milepost topics create` makes what is missing.", err=True)
+        click.echo(
+            "A worker will not start on these. `milepost topics create` makes what is missing; what is there must be"
+            " changed with Kafka's own tools, or take another --prefix or --partitions.",
+            err=True,
+        )
     sys.exit(1)
 
 

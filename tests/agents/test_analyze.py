@@ -1,11 +1,14 @@
 """`milepost analyze` and `milepost demo` as a user runs them, on real files and a real Kafka."""
 
+import fcntl
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from click.testing import CliRunner, Result
+from kafka.admin import KafkaAdminClient
 
 from agents.main import cli
 from streams.broker import EmbeddedBroker
@@ -108,3 +111,15 @@ def test_the_demo_ends_with_equal_numbers(kafka: EmbeddedBroker, tmp_path: Path)
     )
     assert result.exit_code == 0, result.output
     assert result.output.count("equal") == 3
+    with closing(KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)) as admin:
+        assert [name for name in admin.list_topics() if name.startswith("demo")] == []
+
+
+def test_two_demos_never_share_a_folder(tmp_path: Path) -> None:
+    """The second is refused before it deletes anything of the first."""
+    (tmp_path / "demo").mkdir()
+    with (tmp_path / "demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = CliRunner().invoke(cli, ["demo", "--folder", str(tmp_path)])
+    assert "a demo is running already" in str(result.exception)
+    assert (tmp_path / "demo").exists()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agents.commands.schemas import SCHEMA_BY_FILE, schema_text
+from agents.commands.schemas import SCHEMA_BY_FILE, schema_text, settings_text
 from agents.defining import load_definitions
+from agents.settings import Settings
 from streams.mapping.model import load_mapping
 
 ROOT = Path(__file__).parents[2]
@@ -15,6 +16,12 @@ ROOT = Path(__file__).parents[2]
 def test_an_exported_schema_is_the_code_s(name: str) -> None:
     """`milepost schemas` was run after the last change."""
     assert (ROOT / "schemas" / name).read_text(encoding="utf-8") == schema_text(name)
+
+
+def test_the_list_of_settings_is_the_code_s() -> None:
+    """Every setting is described, and the page is up to date."""
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == settings_text()
+    assert all(field.description for field in Settings.model_fields.values())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples" / "definitions").glob("*.yaml")), ids=lambda p: p.name)
