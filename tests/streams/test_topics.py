@@ -41,8 +41,8 @@ def test_nothing_is_lost_by_time(topic: Topic) -> None:
 
 @each_topic
 def test_generation_stands_in_the_names_of_what_is_derived(topic: Topic) -> None:
-    """Sources, dead letters, definitions and touchpoints outlive a generation; the rest is built anew."""
-    derived = topic.name in {"accounts-changelog", "journeys", "partials", "snapshots"}
+    """Sources, dead letters and touchpoints outlive a generation; the rest belongs to it."""
+    derived = topic.name in {"definitions", "accounts-changelog", "journeys", "partials", "snapshots"}
     assert topic_name(topic.name, "acme", 3) == (f"acme.{topic.name}.3" if derived else f"acme.{topic.name}")
 
 
