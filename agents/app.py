@@ -5,7 +5,6 @@ not used; `streams.transport` says what is.
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ import faust
 import structlog
 import uvloop
 
+from agents.logs import configure_structlog, logging_config
 from agents.settings import Settings
 from agents.watchdog import Watchdog
 from streams.errors import MilepostError
@@ -69,9 +69,8 @@ def run_apps(apps: Sequence[Any], settings: Settings) -> None:
     Raises the MilepostError that ended one; any other failure ends the process with its traceback and a code of 1.
     """
     uvloop.install()
-    # At INFO it repeats each subscription of each restore.
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    worker = faust.Worker(*apps, loglevel="INFO", redirect_stdouts=False)
+    configure_structlog()
+    worker = faust.Worker(*apps, loglevel="INFO", logging_config=logging_config(), redirect_stdouts=False)
     # The spinner sets the root logger to DEBUG for itself: 12 % of the processor's time.
     worker.spinner = None
     ages = [partial(oldest_in_hand_s, app) for app in apps]

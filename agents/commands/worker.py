@@ -61,6 +61,8 @@ def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
     make_by_role = {"ingest": make_ingest, "accounts": make_accounts, "snapshots": make_snapshots}
     if settings.metrics_port is not None:
         serve_metrics(settings.metrics_port)
+    what = f"{', '.join(roles)}; Kafka at {bootstrap}, prefix {settings.prefix}"
+    click.echo(f"milepost worker {settings.worker_id}: {what}")
     app_by_role = {role: make_by_role[role](settings, bootstrap) for role in roles}
     for role, app in app_by_role.items():
         READY.labels(role).set_function(partial(is_ready, app))
