@@ -13,6 +13,7 @@ from state.definition_set import Definition
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
 from streams.errors import UnavailableError, UsageError
+from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.snapshot import Snapshot, decode_snapshot
 from streams.topics import topic_name
 
@@ -26,7 +27,7 @@ def published_snapshots(bootstrap: str, settings: Settings) -> Iterator[dict[str
     caught_up = False
     for records in follow_topic(bootstrap, topic_name("snapshots", settings.prefix, settings.generation)):
         for record in records:
-            if not record.key.startswith(b"!"):
+            if not record.key.startswith(PROTOCOL_PREFIX):
                 _take(newest, record.key.decode(), record.value)
         caught_up = caught_up or not records
         if caught_up:

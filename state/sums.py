@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from state.definition_set import Definition, DefinitionSet
 from state.render.days import Days, Fold, fold_of
 from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, decode_covers, decode_partial
+from streams.protocol_rows import PROTOCOL_PREFIX
 
 Records = Iterable[tuple[bytes, bytes | None]]
 _NEVER = (Tag(-1, -1), 0)
@@ -44,7 +45,7 @@ class PartialSums:
                 self._settle(partition, waiting)
                 waiting.clear()
                 moved = self._cover(partition, decode_covers(value)) or moved
-            elif not key.startswith(b"!"):
+            elif not key.startswith(PROTOCOL_PREFIX):
                 waiting.append((key, value))
         return moved
 
