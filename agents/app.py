@@ -117,6 +117,10 @@ def is_ready(app: Any) -> bool:
 
 
 def _raise_why(apps: Sequence[Any]) -> None:
+    """Raises what failed first in one of the applications, if they know."""
     for app in apps:
-        if isinstance(app.crash_reason, MilepostError):
-            raise app.crash_reason
+        failure = None if app._consumer is None else app._consumer.failure
+        if failure is None and isinstance(app.crash_reason, MilepostError):
+            failure = app.crash_reason
+        if failure is not None:
+            raise failure

@@ -87,9 +87,11 @@ async def _in_hand(event: Any) -> AsyncIterator[None]:
     consumer.pick_up(message)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         # Not acknowledged, so it is read again; but nobody needs to wait for it.
         consumer.drop(message)
+        if not isinstance(error, LostError):
+            consumer.note_failure(error)
         raise
     else:
         event.ack()

@@ -124,11 +124,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._wake = asyncio.Event()
+        self._fetch_turn = asyncio.Lock()
+        self._starting_count = 0
         self._reading: set[TP] = set()
         self._opening: list[asyncio.Task[None]] = []
         self._in_hand: dict[int, float] = {}
         self._hands_free = asyncio.Event()
         self._hands_free.set()
+        self.failure: BaseException | None = None
         super().__init__(*args, **options)
         self.patience_s = self.app.conf.broker_session_timeout / 3
         self.ownership = Ownership(self.transport.factory_by_topic, lambda: self._thread.heard_at)
@@ -154,6 +157,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             # A message for the user; mode would log a traceback with anything that leaves a task.
             await self.crash(error)
 
+    async def crash(self, reason: BaseException) -> None:
+        self.note_failure(reason)
+        await super().crash(reason)
+
+    def note_failure(self, reason: BaseException) -> None:
+        """Keeps what failed first. What Faust keeps is often how another service or agent was stopped for it."""
+        if self.failure is None and not isinstance(reason, asyncio.CancelledError):
+            self.failure = reason
+
     async def _open(self, holding: Holding) -> None:
         if not await self.ownership.open(holding):
             if self.ownership.is_held(holding):
@@ -168,14 +180,32 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         await self.can_resume_flow.wait()
         if not self.ownership.is_held(holding):
             return
+        if offset is not None and not await self._start(holding, tp, offset):
+            return
         holding.move(Phase.READY)
-        if offset is not None:
-            await self._thread.call_thread(self._thread.start_at, tp, offset)
-            self._reading.add(tp)
-            super().resume_partitions({tp})
-            self._wake.set()
         if self.ownership.is_ready():
             _settle()
+
+    async def _start(self, holding: Holding, tp: TP, offset: int) -> bool:
+        """Lets a partition be read from `offset` on; False when it was given up meanwhile.
+
+        No fetch may be under way: one that began for the former assignment would take the first records from behind
+        the seek, and they would be dropped with it.
+        """
+        self._starting_count += 1
+        try:
+            async with self._fetch_turn:
+                if not self.ownership.is_held(holding):
+                    return False
+                await self._thread.call_thread(self._thread.start_at, tp, offset)
+                if not self.ownership.is_held(holding):
+                    return False
+                self._reading.add(tp)
+        finally:
+            self._starting_count -= 1
+        super().resume_partitions({tp})
+        self._wake.set()
+        return True
 
     def lose(self, holding: Holding, why: LostError) -> None:
         """Stops reading for an owner that may not write any more."""
@@ -290,7 +320,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         # A copy, and never empty: aiokafka reads an empty set as every partition. The call also tells the group that
         # we live, through a long restore.
         active = frozenset(self._get_active_partitions())
-        records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
+        async with self._fetch_turn:
+            records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
         if not active:
             await self.wait(self._wake, timeout=0.2)
         for place, batch in (records or {}).items():
@@ -300,10 +331,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
 
     def _fetch_patience_s(self, active: frozenset[TP]) -> float:
         """aiokafka fetches no next page from a node while another partition's page is unread, and a waiting call does
-        not notice that a partition became active again: so it does not wait long while one is held back."""
+        not notice that a partition became active again: so it does not wait long while one is held back, or waits to
+        be started."""
         if not active:
             return 0
-        return 0.5 if active == self._reading else 0.01
+        return 0.5 if active == self._reading and not self._starting_count else 0.01
 
     async def _deliver(self, tp: TP, records: Sequence[Any], generation: int) -> None:
         holding = self.ownership.holding((tp.topic, tp.partition))

@@ -1,0 +1,159 @@
+"""The brokers under test: one node, or three with every record on all of them; each can be killed, paused and lost.
+
+They are the embedded broker's version and settings with what a fault needs: several nodes, a log cleaner that starts
+within a second, and producers forgotten after seconds instead of a day.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from streams.broker import HOST, PROPERTIES, cluster_id_of
+from streams.jars import kafka_jars
+from streams.java import java_command
+
+START_S = 90.0
+STOP_S = 30.0
+PRODUCER_EXPIRATION_MS = 15_000
+_JVM = ("-Xms192m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+
+
+class Broker:
+    """One node on a folder of its own; it keeps its ports and its data over restarts."""
+
+    def __init__(self, number: int, folder: Path, config: Path, port: int, command: Sequence[str]) -> None:
+        self.number = number
+        self.port = port
+        self._folder = folder
+        self._config = config
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts the process; `await_ready` says when it answers."""
+        with (self._folder / "broker.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._command, "kafka.Kafka", str(self._config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def await_ready(self) -> None:
+        """Returns when it answers a request."""
+        deadline = time.monotonic() + START_S
+        while not _answers(self.port):
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"broker {self.number} did not come up; see {self._folder / 'broker.log'}")
+            time.sleep(0.1)
+
+    def send(self, number: int) -> None:
+        """A signal to the process."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """An orderly stop, which becomes a kill when it takes too long: a lone node may wait for a quorum."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._process.wait()
+
+    def kill(self) -> None:
+        """As a crash of the process; what the operating system has of its files stays."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+
+class Brokers:
+    """All nodes of the cluster."""
+
+    def __init__(self, folder: Path, jars: Path, count: int) -> None:
+        self.count = count
+        java = [java_command(), *_JVM, "-cp", os.pathsep.join(map(str, kafka_jars(jars)))]
+        ports = _free_ports(2 * count)
+        voters = ",".join(f"{node + 1}@{HOST}:{ports[2 * node + 1]}" for node in range(count))
+        cluster_id = cluster_id_of(secrets.token_bytes(16))
+        self.nodes = []
+        for node in range(count):
+            home = folder / f"broker-{node + 1}"
+            config = _configure(home, node + 1, count, ports[2 * node], ports[2 * node + 1], voters)
+            _format(home, java, cluster_id, config)
+            self.nodes.append(Broker(node + 1, home, config, ports[2 * node], java))
+
+    @property
+    def bootstrap(self) -> str:
+        """host:port of every node."""
+        return ",".join(f"{HOST}:{node.port}" for node in self.nodes)
+
+    def start(self) -> None:
+        """All nodes, up to where they answer."""
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes:
+            node.await_ready()
+
+    def stop(self) -> None:
+        """All nodes; for the end, so without waiting for a quorum that goes away."""
+        for node in self.nodes:
+            node.send(signal.SIGCONT)
+            node.kill()
+
+
+def _configure(home: Path, node: int, count: int, port: int, controller_port: int, voters: str) -> Path:
+    """Writes server.properties and returns its path."""
+    home.mkdir(parents=True)
+    plain = PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log=home / "log")
+    properties = dict(line.split("=", 1) for line in plain.splitlines())
+    insync = str(max(1, count - 1))
+    properties |= {
+        "node.id": str(node),
+        "controller.quorum.voters": voters,
+        "log.cleaner.backoff.ms": "1000",
+        "producer.id.expiration.ms": str(PRODUCER_EXPIRATION_MS),
+        "producer.id.expiration.check.interval.ms": "2000",
+    }
+    for name in ("default", "offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
+        properties[f"{name}.replication.factor"] = str(count)
+    for name in ("min.insync.replicas", "transaction.state.log.min.isr", "share.coordinator.state.topic.min.isr"):
+        properties[name] = insync
+    path = home / "server.properties"
+    path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+    return path
+
+
+def _format(home: Path, java: Sequence[str], cluster_id: str, config: Path) -> None:
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+    with (home / "broker.log").open("w") as log:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Different ports that no program listens on now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), 1.0) as connection:
+            request = b"\x00\x12\x00\x00\x00\x00\x00\x07\xff\xff"  # ApiVersions, version 0
+            connection.sendall(len(request).to_bytes(4, "big") + request)
+            return connection.recv(8)[4:8] == b"\x00\x00\x00\x07"
+    except OSError:
+        return False

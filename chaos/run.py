@@ -1,0 +1,138 @@
+"""One seed from beginning to verdict: faults drawn from the list, then quiet, then everything is compared."""
+
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from agents.checking import run_check
+from agents.completion import Completion, waiting_counts
+from agents.live_snapshots import published_snapshots
+from agents.reading import read_definitions
+from chaos.faults import FAULTS, Fault
+from chaos.invariants import disk_findings, findings
+from chaos.world import Shape, World
+from streams.admin import end_offsets
+from streams.topics import topic_name
+
+QUIET_S = 240.0
+RSS_BYTES_MAX = 2**30
+
+
+class Verdict(msgspec.Struct):
+    """What one seed showed. violations: in words; empty when all held. endings: how workers ended by themselves."""
+
+    seed: int
+    shape: str
+    faults: dict[str, int]
+    violations: list[str]
+    endings: list[str]
+    touchpoint_count: int = 0
+    cell_count: int = 0
+    quiet_s: float = 0.0
+    elapsed_s: float = 0.0
+    rss_mib_max: int = 0
+
+
+def run_seed(shape: Shape, allowed: Sequence[Fault], folder: Path, jars: Path, console: Console) -> Verdict:
+    """Runs one seed in `folder`, which must be empty; always ends what it started."""
+    began = time.monotonic()
+    world = World(shape, folder, jars, console)
+    verdict = Verdict(shape.seed, repr(shape), {}, [], [])
+    try:
+        world.build()
+        _wait_for_a_first_result(world)
+        _inject(world, allowed, verdict)
+        _settle(world, verdict)
+    finally:
+        verdict.endings = _endings(world)
+        verdict.rss_mib_max = max((worker.rss_max for worker in world.fleet.workers.values()), default=0) >> 20
+        world.end()
+    verdict.violations += [line for line in world.timeline if "VIOLATION" in line]
+    verdict.violations += [f"a worker ended by an exception: {text}" for text in verdict.endings if "Traceback" in text]
+    if verdict.rss_mib_max << 20 > RSS_BYTES_MAX:
+        verdict.violations.append(f"a worker used {verdict.rss_mib_max} MiB")
+    verdict.elapsed_s = time.monotonic() - began
+    return verdict
+
+
+def _wait_for_a_first_result(world: World) -> None:
+    for snapshots in published_snapshots(world.bootstrap, world.settings):
+        if snapshots:
+            return
+
+
+def _inject(world: World, allowed: Sequence[Fault], verdict: Verdict) -> None:
+    """Draws faults and lets some time pass between them."""
+    shape, rng = world.shape, world.rng
+    possible = [
+        fault
+        for fault in allowed
+        if shape.brokers >= fault.brokers_min and (shape.compacts or not fault.needs_compaction)
+    ]
+    # Every kind once before any comes again, in an order of the seed's own.
+    drawn: list[Fault] = []
+    while len(drawn) < shape.faults:
+        drawn += rng.sample(possible, len(possible))
+    for fault in drawn[: shape.faults]:
+        world.wait(rng.uniform(0.2, 4.0))
+        text = fault.act(world, random.Random(rng.random()))
+        world.note(f"{fault.name}: {text}")
+        verdict.faults[fault.name] = verdict.faults.get(fault.name, 0) + 1
+
+
+def _settle(world: World, verdict: Verdict) -> None:
+    """No more events and no more faults: all that came must be in, and right."""
+    world.wait(1.0)
+    world.feed.stop()
+    began = time.monotonic()
+    world.note(f"quiet; {world.feed.sent_count:,} records were sent")
+    if not _all_is_in(world):
+        unread, behind = waiting_counts(world.bootstrap, world.settings, {})
+        verdict.violations.append(
+            f"stuck: not complete after {QUIET_S:g} s; {unread} source records unread by ingest; {behind} touchpoints"
+        )
+        return
+    verdict.quiet_s = time.monotonic() - began
+    world.note(f"complete after {verdict.quiet_s:.1f} s")
+    report = run_check(world.bootstrap, world.settings)
+    verdict.touchpoint_count, verdict.cell_count = report.touchpoint_count, report.cell_count
+    for each in report.analyses:
+        verdict.violations += [f"check {each.analysis}: {difference}" for difference in each.differences[:5]]
+    verdict.endings = _endings(world)
+    world.fleet.stop()
+    verdict.violations += findings(world.bootstrap, world.settings)
+    group = f"{world.settings.prefix}-g0"
+    folders = [w.folder / "workers" / w.name / group / "accounts" for w in world.fleet.workers.values()]
+    verdict.violations += disk_findings(world.bootstrap, world.settings, folders, world.folder / "scratch")
+
+
+def _all_is_in(world: World) -> bool:
+    """Whether ingest, accounts and snapshots have come to the ends within the patience."""
+    settings, deadline = world.settings, time.monotonic() + QUIET_S
+    completion = Completion(world.bootstrap, settings, read_definitions(world.bootstrap, settings))
+    completion.expect(
+        {
+            (topic, partition): end
+            for topic in (topic_name(name, settings.prefix, 0) for name in ("crm-events", "web-events"))
+            for partition, end in end_offsets(world.bootstrap, topic).items()
+            if end
+        }
+    )
+    for snapshots in published_snapshots(world.bootstrap, settings):
+        if completion.is_reached(snapshots):
+            return True
+        if time.monotonic() > deadline:
+            return False
+    raise AssertionError("reading the snapshots never ends by itself")
+
+
+def _endings(world: World) -> list[str]:
+    return [
+        f"{ended.worker} ended with {ended.code}: {'Traceback; ' if ended.is_traceback else ''}{ended.said}"
+        for _, ended in world.fleet.endings
+        if ended.code not in (-9, 137)
+    ]
