@@ -21,7 +21,9 @@ def main() -> None:
         topics._COMPACTED["delete.retention.ms"] = retention
     if clock := os.environ.get("CHAOS_CLOCK"):
         _bend_the_clock(Path(clock))
-    import agents.logs; agents.logs._NEVER = "INFO"
+    import agents.logs
+
+    agents.logs._NEVER = "INFO"
     from agents.main import main as milepost
 
     milepost()

@@ -140,7 +140,7 @@ class RocksStore:
             self._rows = Rdict(str(self._folder), _options())
         except Exception as error:
             # rocksdict raises plain Exception for everything; the text is all there is to tell one from another.
-            if "lock" in str(error).lower():
+            if "/LOCK" in str(error):
                 raise UnavailableError(
                     f"{self._folder} is open in another process ({error}). Stop it, or give this worker another id"
                     " or folder."

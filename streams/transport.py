@@ -316,12 +316,19 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
     async def _deliver_next(self) -> None:
         # Cleared before the look, or a wake-up in between is lost. The generation as it was when the fetch began.
         self._wake.clear()
-        generation = self.app.consumer_generation_id
-        # A copy, and never empty: aiokafka reads an empty set as every partition. The call also tells the group that
-        # we live, through a long restore.
-        active = frozenset(self._get_active_partitions())
         async with self._fetch_turn:
-            records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
+            generation = self.app.consumer_generation_id
+            # A copy, and never empty: aiokafka reads an empty set as every partition. The call also tells the group
+            # that we live, through a long restore.
+            active = frozenset(self._get_active_partitions())
+            try:
+                records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
+            except KafkaError:
+                # That the group never committed is an error to aiokafka, and the one of the next assignment's
+                # partitions may come to a fetch of the former; they are not read before their seek clears it.
+                if self.flow_active and generation == self.app.consumer_generation_id:
+                    raise
+                return
         if not active:
             await self.wait(self._wake, timeout=0.2)
         for place, batch in (records or {}).items():

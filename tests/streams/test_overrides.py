@@ -302,6 +302,32 @@ def test_a_rebalance_closes_the_owners_and_opens_others(kafka: EmbeddedBroker, p
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_a_fetch_that_a_rebalance_overtakes_takes_nothing_along(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path
+) -> None:
+    """`_start`: a fetch that waits while partitions are assigned anew gets nothing from behind the seek, where it
+    would be dropped as the former assignment's."""
+
+    async def steps(world: Running) -> None:
+        getmany, waits = world.consumer._getmany, asyncio.Event()
+
+        async def patient(active: Any, _: float) -> Any:
+            waits.set()
+            return await getmany(active, 2.0)
+
+        await world.ready()
+        await until(lambda: all(p.batches and p.batches[-1][1] == COUNT - 1 for p in world.probes))
+        world.consumer._getmany = patient
+        waits.clear()
+        await asyncio.wait_for(waits.wait(), 5)
+        await world.rebalance()
+        later = lambda: world.probes[PARTITIONS:]  # noqa: E731
+        await until(lambda: len(later()) == PARTITIONS and all(p.batches for p in later()))
+        assert [probe.batches[0][0] for probe in later()] == [40, 40]
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_batch_that_never_ends_does_not_stop_a_rebalance(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
     """`_give_up`: the group waits for a third of the session, then the partitions go without the batch."""
 
