@@ -136,7 +136,7 @@ def test_a_restore_that_takes_too_long_is_refused(
     async def at_once(_: str, __: str) -> int:
         return 0
 
-    monkeypatch.setattr("streams.restore._delete_retention_ms", at_once)
+    monkeypatch.setattr("streams.restore.delete_retention_ms", at_once)
     with pytest.raises(MismatchError, match=r"delete\.retention\.ms"):
         restored(kafka, changelog, MemoryStore())
 
