@@ -23,11 +23,8 @@ class Progress:
         self._reported_s = now_s
         spent_s = now_s - self._begun_s
         done, left = next_offset - self._start, self._end - next_offset
-        of_all = done / (done + left)
-        return (
-            f"{self.row_count:,} rows, {of_all:.0%} of the way, {self.row_count / spent_s:,.0f} rows/s,"
-            f" about {spent_s * left / done:,.0f} s left"
-        )
+        line = f"{self.row_count:,} rows, {done / (done + left):.0%} of the way, {self.row_count / spent_s:,.0f} rows/s"
+        return f"{line}, about {spent_s * left / done:,.0f} s left" if done else line
 
     def summary(self, now_s: float) -> str | None:
         """The last line, for readings that gave one before."""

@@ -84,7 +84,7 @@ async def catch_up(
     reader.seek(begin)
     while next_offset(store) < bounds.end:
         for piece in _pieces(await reader.read(_PATIENCE_S), bounds.end):
-            row_count = _apply(store, piece, changelog, bounds.end)
+            row_count = apply_batches(store, piece, changelog, bounds.end)
             count_rows(row_count)
             if line := progress.note(row_count, next_offset(store), time.monotonic()):
                 log.info("restoring %s: %s", changelog, line)
@@ -142,7 +142,7 @@ def _pieces(batches: Sequence[RecordBatch], end: int) -> Iterator[list[RecordBat
         yield piece
 
 
-def _apply(store: Store, batches: Sequence[RecordBatch], changelog: Changelog, end: int) -> int:
+def apply_batches(store: Store, batches: Sequence[RecordBatch], changelog: Changelog, end: int) -> int:
     """Writes what was read, and how far, in one step; returns how many records that were."""
     before = store.position()
     tag, written_at = (_NO_COMMIT, 0) if before is None else (before.commit_offset, before.written_at)

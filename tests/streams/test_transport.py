@@ -186,18 +186,27 @@ def test_a_partition_that_is_given_up_is_followed(
 
 
 def test_a_standby_that_can_not_go_on_ends_the_worker(
-    kafka: EmbeddedBroker, prefix: str, names: Names, launch: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kafka: EmbeddedBroker,
+    prefix: str,
+    launch: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """A folder that another process has is told, as it is for an owner."""
+    """A worker that owns nothing follows all the same; a folder that another process has is told."""
     monkeypatch.setenv("MILEPOST_STANDBY", "1")
-    second = Settings(prefix=prefix, folder=tmp_path / "b", worker_id="w2")
+    monkeypatch.setenv("MILEPOST_PARTITIONS", "1")
+    names = make_topics(kafka.bootstrap_servers, prefix, 1)
+    produce(kafka.bootstrap_servers, names.source, keys(100))
     first = launch("w1", disk="a")
-    wait_for(first.is_working)
-    holders = [RocksStore(second.worker_folder("toy") / "rows" / str(partition)) for partition in range(PARTITIONS)]
-    worker = launch("w2", disk="b")
-    assert worker.process.wait(40) == 1
-    for holder in holders:
-        holder.close()
+    wait_for(lambda: first.applied_count() == 100)
+    settings = Settings(prefix=prefix, folder=tmp_path / "b", worker_id="w2")
+    holder = RocksStore(settings.worker_folder("toy") / "rows" / "0")
+    second = launch("w2", disk="b")
+    assert second.process.wait(40) == 1
+    holder.close()
+    assert "UnavailableError: " in capfd.readouterr().err
+    assert first.applied_count() == 100
     assert first.end(signal.SIGTERM) == 0
 
 
