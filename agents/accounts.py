@@ -1,9 +1,10 @@
 """The accounts agent: touchpoints in; journeys and partials out, by way of the commit protocol."""
 
+from functools import partial
 from typing import Any
 
 from agents.app import make_app
-from agents.metrics import note_commit
+from agents.metrics import RESTORED, note_commit
 from agents.reading import read_definitions
 from agents.settings import Settings
 from state.accounts_stage import AccountsStage
@@ -14,6 +15,7 @@ from streams.admin import topic_ids
 from streams.batch_event import batch_topic, owned
 from streams.errors import UsageError
 from streams.ownership import Heartbeat, Partition
+from streams.standby import Standby, Standbys
 from streams.store import Store
 from streams.topics import topic_name
 from streams.writer import Writer, WriterPlan
@@ -41,12 +43,23 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
     def stage(_: int, store: Store) -> AccountsStage:
         return AccountsStage(plan, journeys, partials, store)
 
+    def open_store(number: int) -> RocksStore:
+        return RocksStore(settings.worker_folder("accounts") / str(number))
+
     def writer(partition: Partition, heartbeat: Heartbeat) -> Writer:
         number = partition[1]
-        folder = settings.worker_folder("accounts") / str(number)
-        return Writer(writer_plan, number, lambda: RocksStore(folder), stage, heartbeat, note_commit)
+        count_rows = RESTORED.labels("owner").inc
+        return Writer(
+            writer_plan, number, partial(open_store, number), stage, heartbeat, note_commit, count_rows=count_rows
+        )
 
-    app = make_app(settings, "accounts", bootstrap, {touchpoints: writer})
+    def standby(partition: Partition) -> Standby:
+        number = partition[1]
+        count_rows = RESTORED.labels("standby").inc
+        return Standby(bootstrap, writer_plan.changelog_of(number), partial(open_store, number), count_rows)
+
+    followed = [(touchpoints, number) for number in range(settings.partitions)] if settings.standby else []
+    app = make_app(settings, "accounts", bootstrap, {touchpoints: writer}, Standbys(followed, standby))
 
     @app.agent(batch_topic(app, touchpoints), name="accounts")  # type: ignore[untyped-decorator]
     async def apply(stream: Any) -> None:

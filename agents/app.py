@@ -19,7 +19,7 @@ from agents.logs import configure_structlog, logging_config
 from agents.settings import Settings
 from agents.watchdog import Watchdog
 from streams.errors import MilepostError
-from streams.ownership import OwnerFactory
+from streams.ownership import Followers, OwnerFactory
 from streams.topics import MIB
 from streams.transport import BatchTransport
 
@@ -28,9 +28,15 @@ _M_ARENA_MAX = -8
 log = structlog.get_logger(__name__)
 
 
-def make_app(settings: Settings, role: str, bootstrap: str, owners: Mapping[str, OwnerFactory]) -> Any:
+def make_app(
+    settings: Settings,
+    role: str,
+    bootstrap: str,
+    owners: Mapping[str, OwnerFactory],
+    followers: Followers | None = None,
+) -> Any:
     """The application of one role. `owners`: what makes the owner of a partition, by topic; topics without one have
-    agents without state, which start where the group stands."""
+    agents without state, which start where the group stands. `followers`: for partitions that others own."""
     name = f"{settings.prefix}-{role}-{settings.generation}"
     folder = settings.worker_folder(role) / "faust"
     folder.mkdir(parents=True, exist_ok=True)  # Faust makes no parents
@@ -62,7 +68,7 @@ def make_app(settings: Settings, role: str, bootstrap: str, owners: Mapping[str,
         broker_commit_interval=1.0,
         stream_buffer_maxsize=4,  # batches
     )
-    app.transport = BatchTransport(app, owners)
+    app.transport = BatchTransport(app, owners, followers)
     return app
 
 

@@ -22,6 +22,12 @@ COMMIT_SECONDS = Histogram(
     ["step"],
     buckets=(0.001, 0.005, 0.02, 0.1, 0.5, 2, 10),
 )
+RESTORED = Counter(
+    "milepost_restored_rows_total",
+    "Changelog rows read into the store: by an owner before it is ready, by a standby all the time. An owner's rise by"
+    " more than what is new at each start: the disk does not last, or a standby would help (MILEPOST_STANDBY).",
+    ["by"],
+)
 READY = Gauge(
     "milepost_ready", "1 while every assigned partition is being worked on; 0 for long: a restore or a fault.", ["role"]
 )

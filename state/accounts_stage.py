@@ -8,8 +8,8 @@ import msgspec
 from state.account_batch import Outcome, Pending
 from state.accounts import Accounts
 from state.plan import Plan
-from streams.stage import Applied, Publication, Publish, Record, Work
-from streams.store import Store
+from streams.stage import Applied, Publication, Publish, Record, Slice, Work
+from streams.store import Row, Store
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
@@ -27,8 +27,16 @@ class AccountsStage:
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
         """What the records change."""
-        outcome = self._accounts.compute(records)
-        return Work(outcome.rows, _pack(outcome.pending), partial(self._publications, outcome))
+        return self._work(self._accounts.compute(records))
+
+    def slice(self, record: Record, clock_ms: int) -> Slice | None:
+        """The next piece of one record's work: chunks of the containers whose past it changes, then everything."""
+        piece = self._accounts.slice(record)
+        if piece is None:
+            return None
+        if isinstance(piece, Outcome):
+            return Slice(self._work(piece), is_last=True)
+        return Slice(self._unchanged(piece), is_last=False)
 
     def again(self, pending: bytes) -> Publish:
         """What the last commit published, from its rows."""
@@ -36,8 +44,18 @@ class AccountsStage:
 
     def idle(self, clock_ms: int) -> Work:
         """Nothing changes; what is covered is said again."""
+        return self._unchanged([])
+
+    def chore(self, clock_ms: int) -> Work | None:
+        """None: nothing here waits for a quiet moment."""
+
+    def _work(self, outcome: Outcome) -> Work:
+        return Work(outcome.rows, _pack(outcome.pending), partial(self._publications, outcome))
+
+    def _unchanged(self, rows: list[Row]) -> Work:
+        """Rows that change nothing that is published."""
         nothing = Pending([], [])
-        return Work([], _pack(nothing), partial(self._publications, self._accounts.again(nothing)))
+        return Work(rows, _pack(nothing), partial(self._publications, self._accounts.again(nothing)))
 
     def _publications(self, outcome: Outcome, applied: Applied) -> list[Publication]:
         journeys = self._accounts.journey_records(outcome, applied.tag)

@@ -1,41 +1,28 @@
 """One container behind a batch: what joins in order, what comes late, what is taken back."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from state.cell_changes import Sinks
-from state.plan import KindPlan
+from state.edges import Edges
+from state.groups import Added, Group
+from state.job import Part
 from state.rows import ContainerRow
-from state.series import Entry, Put, Series, note
+from state.series import Entry, Put, Revision, Series, note
 from streams.store import Store
-from streams.touchpoint import Touchpoint
-
-# A touchpoint that joins a container: its order key, what the plan reads, itself.
-Added = tuple[bytes, list[Any] | None, Touchpoint]
-
-
-class Group(msgspec.Struct):
-    """What a batch changes in one container: (order key, what the plan reads, touchpoint) that joins, and the first
-    two of what leaves."""
-
-    plan: KindPlan
-    account: bytes
-    id: str
-    key: bytes
-    added: list[Added]
-    removed: list[tuple[bytes, list[Any] | None]]
 
 
 class Stepper:
-    """Steps containers on top of a store. `history` gives all touchpoints of an account as they stand behind the
-    batch, each with its order key."""
+    """Steps containers on top of a store.
 
-    def __init__(self, store: Store, put: Put, history: Callable[[bytes], Iterable[tuple[bytes, Touchpoint]]]) -> None:
+    edges: of those that lose their oldest or newest touchpoint. revised: those whose past a job has changed already.
+    """
+
+    def __init__(self, store: Store, put: Put, edges: Mapping[bytes, Edges], revised: Mapping[bytes, Part]) -> None:
         self._store = store
         self._put = put
-        self._history = history
+        self._edges = edges
+        self._revised = revised
 
     def stepped(self, group: Group, row: ContainerRow, sinks: Sinks) -> ContainerRow | None:
         """The container's row behind the batch; None when it has no touchpoint left."""
@@ -43,10 +30,8 @@ class Stepper:
         if len(added) > 1:
             added.sort(key=_order_of)
         if group.removed or added[0][0] <= row.last:
-            fresh = self._change_the_past(group, row, sinks)
-            if fresh is None:
-                return self._rebuilt(group, row, sinks)
-            added = fresh
+            added = [each for each in added if each[0] > row.last]
+            row = self._revised_row(group, row, sinks)
         for order, projections, touchpoint in added:
             if projections is None and plan.needs_first and not row.first:
                 projections = plan.nothing
@@ -57,54 +42,57 @@ class Stepper:
             row.first = row.first or order
             row.last, row.last_type = order, touchpoint.type
         row.touchpoint_count += len(added)
-        return row
+        if row.touchpoint_count:
+            return row
+        self._series(group, row).clear()
+        return None
 
-    def _change_the_past(self, group: Group, row: ContainerRow, sinks: Sinks) -> list[Added] | None:
-        """Adds what came late and takes out what was taken back; gives what lies behind all that was known, or None
-        when the container's oldest or newest touchpoint went, so that only the touchpoint rows can tell."""
-        if any(order in (row.first, row.last) for order, _ in group.removed):
+    def revision(self, group: Group, row: ContainerRow) -> Revision | None:
+        """What a batch changes in a container's past, not begun yet; the row has its edges and its count already.
+        None when it only adds to its end."""
+        plan = group.plan
+        late = sorted((each for each in group.added if each[0] <= row.last), key=_order_of)
+        if not late and not group.removed:
             return None
-        late_count = sum(order <= row.last for order, _, _ in group.added)
-        late, fresh = group.added[:late_count], group.added[late_count:]
-        entries = _entries(group.plan, late, row.first)
-        removed = {order for order, projections in group.removed if projections is not None}
-        if entries or removed:
-            self._series(group, row).revise(entries, removed, sinks)
-        if late:
-            row.first = min(row.first, late[0][0])
+        entries: list[Entry] = [(order, projections) for order, projections, _ in late if projections is not None]
+        # Where the first counts, one that interested nobody may be in the series: it was the first for a while.
+        removed = {order for order, projections in group.removed if projections is not None or plan.needs_first}
+        first = self._move_edges(group, row, late)
         row.touchpoint_count += len(late) - len(group.removed)
-        return fresh
+        if not row.touchpoint_count:
+            row.first = row.last = b""  # the next one to join is the first again
+        elif plan.needs_first and first is not None and first[1] is None:
+            entries.append((first[0], plan.nothing))
+            removed.add(first[0])
+        return self._series(group, row).revision(entries, removed)
+
+    def _move_edges(self, group: Group, row: ContainerRow, late: list[Added]) -> Added | None:
+        """Sets the oldest and the newest of what the row knows and what came late; gives the oldest where it is
+        another one or another version. What lies behind the newest joins in order, afterwards."""
+        edges = self._edges.get(group.key)
+        if edges is not None:
+            (row.first, first), (row.last, last) = edges.first, edges.last
+            row.last_type = last.type
+            return row.first, group.plan.project(first), first
+        if late and late[-1][0] == row.last:
+            row.last_type = late[-1][2].type
+        if late and late[0][0] <= row.first:
+            row.first = late[0][0]
+            return late[0]
+        return None
+
+    def _revised_row(self, group: Group, row: ContainerRow, sinks: Sinks) -> ContainerRow:
+        part = self._revised.get(group.key)
+        if part is not None:
+            part.add_cells(sinks)
+            return part.revision.row
+        revision = self.revision(group, row)
+        assert revision is not None, "something came late or was taken back"
+        self._series(group, row).revise(revision, sinks)
+        return row
 
     def _series(self, group: Group, row: ContainerRow) -> Series:
         return Series(group.plan, group.key, row, self._store, self._put)
-
-    def _rebuilt(self, group: Group, row: ContainerRow, sinks: Sinks) -> ContainerRow | None:
-        """The container folded anew from its touchpoint rows: its oldest or newest one went."""
-        plan = group.plan
-        found: list[Added] = []
-        for order, touchpoint in self._history(group.account):
-            if plan.id_of(touchpoint) == group.id:
-                projections = plan.project(touchpoint)
-                if projections is not None or plan.counts_all:
-                    found.append((order, projections, touchpoint))
-        found.sort(key=_order_of)
-        self._series(group, row).rebuild(_entries(plan, found, b""), sinks)
-        if not found:
-            return None
-        row.first, row.last, row.last_type = found[0][0], found[-1][0], found[-1][2].type
-        row.touchpoint_count = len(found)
-        return row
-
-
-def _entries(plan: KindPlan, added: Sequence[tuple[bytes, list[Any] | None, Touchpoint]], first: bytes) -> list[Entry]:
-    """Those of `added`, sorted, that belong in the series: what interests an analysis, and the container's first."""
-    entries: list[Entry] = []
-    for order, projections, _ in added:
-        if projections is not None:
-            entries.append((order, projections))
-        elif plan.needs_first and not entries and (not first or order < first):
-            entries.append((order, plan.nothing))
-    return entries
 
 
 _order_of: Callable[[tuple[Any, ...]], bytes] = lambda entry: entry[0]  # noqa: E731  (a key for sort, not a function of ours)

@@ -1,13 +1,14 @@
 """The rows of the accounts table: their keys, in bytes that sort as they should, and their values.
 
-| row        | key                                        | value                                  |
-|------------|--------------------------------------------|----------------------------------------|
-| touchpoint | t account 0 event_id 0 source              | the record's bytes, as they came       |
-| container  | k account 0 kind id                        | ContainerRow                           |
-| chunk      | s account 0 kind id 0 order of its first   | ChunkRow; the first chunk has no order |
-| cell       | c version 0 cell                           | absolute contribution, decimal text    |
-| tally      | y account 0 kind id 0 version 0 cell       | how often the container contributes    |
-| event time | e                                          | greatest event time seen, decimal text |
+| row        | key                                        | value                                         |
+|------------|--------------------------------------------|-----------------------------------------------|
+| touchpoint | t account 0 event_id 0 source              | the record's bytes, as they came              |
+| container  | k account 0 kind id                        | ContainerRow                                  |
+| chunk      | s account 0 kind id 0 order of its first   | ChunkRow; the first chunk has no order        |
+| cell       | c version 0 cell                           | absolute contribution, decimal text           |
+| tally      | y account 0 kind id 0 version 0 cell       | how often the container contributes           |
+| event time | e                                          | greatest event time seen, decimal text        |
+| job        | j                                          | job.Job: the record that is applied in slices |
 
 Ids hold no control characters, so a zero byte ends them.
 """
@@ -20,6 +21,7 @@ import msgspec
 from streams.touchpoint import Touchpoint
 
 EVENT_TIME_KEY = b"e"
+JOB_KEY = b"j"
 _order = struct.Struct(">QQ").pack
 _event_time = struct.Struct(">Q").unpack_from
 
@@ -81,6 +83,12 @@ def touchpoints_prefix(account: bytes) -> bytes:
 def container_key(account: bytes, kind: bytes, id_: bytes) -> bytes:
     """The row of one container."""
     return b"k%b\0%b%b" % (account, kind, id_)
+
+
+def kind_of(container: bytes) -> bytes:
+    """The code of the kind of the container with this key."""
+    place = container.index(b"\0") + 1
+    return container[place : place + 1]
 
 
 def chunks_prefix(container: bytes) -> bytes:

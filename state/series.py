@@ -1,15 +1,18 @@
 """One container's series, kept in chunks, and its states: how it grows in order and how it changes late.
 
-Law: after any sequence of `append`, `revise` and `rebuild`, states and reported cells are those of one fold over the
-sorted series from the empty states. Only entries that matter are in the series: those that some analysis reads, and
-the container's first where that counts.
+Law: after any sequence of changes, states and reported cells are those of one fold over the sorted series from the
+empty states. Only entries that matter are in the series: those that some analysis reads, and the container's first
+where that counts.
 
 A sealed chunk holds the states before it. A late change refolds its chunk, old and new, and stops as soon as the
-states behind a chunk are what the next one starts from; what follows can not differ.
+states behind a chunk are what the next one starts from; what follows can not differ. A chunk that has lost all its
+entries goes, but for the first one, which lies before everything.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import msgspec
 
 from state.analyses.lens import Cells, Projection
 from state.plan import KindPlan
@@ -35,6 +38,28 @@ Put = Callable[[Row], None]
 Piece = tuple[bytes, list[Entry]]  # packed states before, entries
 
 
+class Change(msgspec.Struct, array_like=True):
+    """What joins one chunk, and the order keys of what leaves it. An entry that joins takes the place of one that
+    leaves under the same order key."""
+
+    added: list[Entry]
+    removed: set[bytes]
+
+
+class Revision(msgspec.Struct, array_like=True):
+    """A change of a container's past, and how far it has come.
+
+    row: the container behind it; its open chunk is changed last. changes: what is left, by the key of the chunk. at:
+    the key of the chunk that is next, None when it is done. carried: the packed states before that chunk, where they
+    are not those it was sealed with.
+    """
+
+    row: ContainerRow
+    changes: dict[bytes, Change]
+    at: bytes | None
+    carried: bytes | None = None
+
+
 def new_container(plan: KindPlan) -> ContainerRow:
     """A container before its first touchpoint."""
     packed = plan.empty_packed
@@ -48,6 +73,10 @@ def note(row: ContainerRow, order: bytes, projections: list[Projection | None]) 
     return row.entry_count >= CHUNK_ENTRIES
 
 
+def _never() -> bool:
+    return False
+
+
 class Series:
     """The series of one container: its row in memory, its sealed chunks in the store."""
 
@@ -58,18 +87,16 @@ class Series:
         self._put = put
         self._prefix = chunks_prefix(key)
 
-    def append(self, entries: Iterable[Entry], sinks: Sequence[Cells]) -> None:
-        """Adds entries that lie, in order, behind all others."""
-        for order, projections in entries:
-            self._plan.advance(self._row.states, event_time_of(order), projections, sinks)
-            if note(self._row, order, projections):
-                self.seal()
-
     def seal(self) -> None:
         """Ends the open chunk and begins another."""
         row = self._row
         self._put_chunk(row.base, row.entry_count, row.entries)
         row.base, row.entry_count, row.entries = pack(row.states), 0, b""
+
+    def clear(self) -> None:
+        """Forgets the chunk that a series without entries still has."""
+        if self._row.sealed_count:
+            self._put((self._prefix, None))
 
     def _put_chunk(self, base: bytes, entry_count: int, entries: bytes) -> None:
         """Writes the open chunk's content as the newest sealed one, under the order of its first entry."""
@@ -77,32 +104,35 @@ class Series:
         self._put((self._prefix + first, encode_row(ChunkRow(base, entry_count, entries))))
         self._row.sealed_count += 1
 
-    def revise(self, added: list[Entry], removed: set[bytes], sinks: Sequence[Cells]) -> None:
-        """Adds and removes entries anywhere; those removed are in the series, by their order keys."""
-        changes = self._by_chunk(added, removed)
-        minus: list[dict[Any, int]] = [{} for _ in sinks]
-        plus: list[dict[Any, int]] = [{} for _ in sinks]
-        carried: bytes | None = None  # the states before the next chunk, where they are not those it was sealed with
-        key = self._next_changed(changes)
-        while key is not None:
-            chunk = self._chunk_at(key)
-            ended, carried = self._refold(key, chunk, changes.pop(key, ([], set())), carried, minus, plus)
-            if ended == carried:
-                carried, key = None, self._next_changed(changes)
-            else:
-                key = self._chunk_behind(key)
-        _settle(sinks, minus, plus)
+    # --- the past
 
-    def _by_chunk(self, added: list[Entry], removed: set[bytes]) -> dict[bytes, tuple[list[Entry], set[bytes]]]:
-        """The changes by the key of their chunk; the open one's is `_OPEN`."""
-        changes: dict[bytes, tuple[list[Entry], set[bytes]]] = {}
+    def revision(self, added: Iterable[Entry], removed: Iterable[bytes]) -> Revision:
+        """The change that adds entries and takes out those with the order keys `removed`, where there are any."""
+        changes: dict[bytes, Change] = {}
         for entry in added:
-            changes.setdefault(self._home_of(entry[0]), ([], set()))[0].append(entry)
+            changes.setdefault(self._home_of(entry[0]), Change([], set())).added.append(entry)
         for order in removed:
-            changes.setdefault(self._home_of(order), ([], set()))[1].add(order)
-        return changes
+            changes.setdefault(self._home_of(order), Change([], set())).removed.add(order)
+        return Revision(self._row, changes, min(changes, default=None))
+
+    def revise(self, revision: Revision, sinks: Sequence[Cells], is_full: Callable[[], bool] = _never) -> None:
+        """Goes on with a revision, chunk by chunk in their order, until it is done or `is_full`.
+
+        A chunk is written in place and never looked at again, so what was put so far may be committed in between, as
+        long as nothing else reads the container's chunks until the revision is done.
+        """
+        while revision.at is not None and not is_full():
+            key, minus, plus = revision.at, [{} for _ in sinks], [{} for _ in sinks]  # type: ignore[var-annotated]
+            change = revision.changes.pop(key, None) or Change([], set())
+            ended, carried = self._refold(key, change, revision.carried, minus, plus)
+            _settle(sinks, minus, plus)
+            if ended == carried:
+                revision.carried, revision.at = None, min(revision.changes, default=None)
+            else:
+                revision.carried, revision.at = carried, self._chunk_behind(key)
 
     def _home_of(self, order: bytes) -> bytes:
+        """The key of the chunk where an entry is or belongs; the open one's is `_OPEN`."""
         row = self._row
         if row.sealed_count == 0:
             return _OPEN
@@ -111,9 +141,6 @@ class Series:
         found = self._store.floor(self._prefix, self._prefix + order)
         assert found is not None, "the first chunk lies before everything"
         return found[0]
-
-    def _next_changed(self, changes: dict[bytes, Any]) -> bytes | None:
-        return min(changes, default=None)
 
     def _chunk_at(self, key: bytes) -> ChunkRow:
         row = self._row
@@ -130,20 +157,19 @@ class Series:
         return _OPEN if found is None else found[0]
 
     def _refold(
-        self,
-        key: bytes,
-        chunk: ChunkRow,
-        change: tuple[list[Entry], set[bytes]],
-        carried: bytes | None,
-        minus: Sequence[Cells],
-        plus: Sequence[Cells],
+        self, key: bytes, change: Change, carried: bytes | None, minus: Sequence[Cells], plus: Sequence[Cells]
     ) -> tuple[bytes, bytes]:
         """Folds a chunk as it was and as it is now; gives the packed states behind it, old and new."""
-        old = [(order, projections) for order, projections in decode_entries(chunk.entry_count, chunk.entries)]
-        added, removed = change
-        new = sorted([entry for entry in old if entry[0] not in removed] + added, key=_order_of)
+        chunk = self._chunk_at(key)
+        old: list[Entry] = [
+            (order, projections) for order, projections in decode_entries(chunk.entry_count, chunk.entries)
+        ]
+        kept = [entry for entry in old if entry[0] not in change.removed]
+        if carried is None and len(kept) == len(old) and not change.added:
+            return chunk.base, chunk.base  # what was to leave was never in it
         before = unpack(chunk.base)
         self._fold(before, old, minus)
+        new = sorted(kept + change.added, key=_order_of)
         pieces, states = self._pieces(chunk.base if carried is None else carried, new, plus)
         if key == _OPEN:
             self._reopen(pieces, states)
@@ -179,25 +205,14 @@ class Series:
 
     def _replace(self, key: bytes, pieces: list[Piece]) -> None:
         """Writes a sealed chunk anew; what it grew by lies behind it under the order of its first entry."""
+        if not pieces[0][1] and key != self._prefix:
+            self._put((key, None))
+            self._row.sealed_count -= 1
+            return
         for number, (base, entries) in enumerate(pieces):
             place = key if number == 0 else self._prefix + entries[0][0]
             self._put((place, encode_row(ChunkRow(base, len(entries), _packed(entries)))))
         self._row.sealed_count += len(pieces) - 1
-
-    def rebuild(self, entries: list[Entry], sinks: Sequence[Cells]) -> None:
-        """Takes `entries`, sorted, as the whole series in place of what there was."""
-        minus: list[dict[Any, int]] = [{} for _ in sinks]
-        plus: list[dict[Any, int]] = [{} for _ in sinks]
-        row, states = self._row, self._plan.empty()
-        chunks = [(key, decode_chunk(value)) for key, value in self._store.scan(self._prefix)]
-        for chunk in [chunk for _, chunk in chunks] + [self._chunk_at(_OPEN)]:
-            self._fold(states, [(o, p) for o, p in decode_entries(chunk.entry_count, chunk.entries)], minus)
-        for key, _ in chunks:
-            self._put((key, None))
-        row.states = self._plan.empty()
-        row.base, row.sealed_count, row.entry_count, row.entries = pack(row.states), 0, 0, b""
-        self.append(entries, plus)
-        _settle(sinks, minus, plus)
 
 
 _OPEN = b"\xff"  # behind every key of a sealed chunk
@@ -212,8 +227,12 @@ def _packed(entries: list[Entry]) -> bytes:
 
 
 def _settle(sinks: Sequence[Cells], minus: Sequence[Cells], plus: Sequence[Cells]) -> None:
+    """Adds the difference; what cancels out is not kept, for most of a long revision does."""
     for cells, lost, gained in zip(sinks, minus, plus, strict=True):
-        for cell, count in gained.items():
-            cells[cell] = cells.get(cell, 0) + count
         for cell, count in lost.items():
-            cells[cell] = cells.get(cell, 0) - count
+            gained[cell] = gained.get(cell, 0) - count
+        for cell, change in gained.items():
+            if change:
+                cells[cell] = cells.get(cell, 0) + change
+                if not cells[cell]:
+                    del cells[cell]

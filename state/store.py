@@ -9,7 +9,8 @@ of 2 GiB per partition is why all partitions share one here.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -30,6 +31,7 @@ from streams.store import Position, Row
 
 MIB = 2**20
 CACHE_BYTES = 256 * MIB
+SCAN_ROWS = 1_000  # a page of a scan
 POSITION_KEY = b"!position"
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -89,12 +91,19 @@ class RocksStore:
         values: list[bytes | None] = self._rows.get(list(keys)) if keys else []
         return values
 
-    def scan(self, prefix: bytes) -> list[tuple[bytes, bytes]]:
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        start = prefix
+        while page := self._page(start, _end_of(prefix)):
+            yield from ((key, value) for key, value in page if key != POSITION_KEY)
+            start = page[-1][0] + b"\0"
+
+    def _page(self, start: bytes, end: bytes | None) -> list[tuple[bytes, bytes]]:
+        """The first rows from `start` on. Its iterator, which pins what was deleted meanwhile, ends here."""
         options = ReadOptions()
-        if end := _end_of(prefix):
+        if end is not None:
             options.set_iterate_upper_bound(end)
-        items = self._rows.items(from_key=prefix, read_opt=options) if prefix else self._rows.items()
-        return [(key, value) for key, value in items if key != POSITION_KEY]
+        items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
+        return list(islice(items, SCAN_ROWS))
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         # Keys that begin with the prefix and are at or before `key` lie at or before the lesser of the two bounds.
@@ -112,7 +121,7 @@ class RocksStore:
             rows.next()
         return row if row is not None and row[0].startswith(prefix) else None
 
-    def write(self, rows: Sequence[Row], position: Position, expected: Position | None) -> None:
+    def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         if self._position != expected:
             raise RuntimeError(f"{self._folder} stands at {self._position}, not at {expected}")
         batch = WriteBatch(raw_mode=True)

@@ -7,10 +7,11 @@ import os
 from typing import Literal, get_args
 
 CrashPoint = Literal[
-    "fence", "claim", "outputs", "restore", "ready", "again", "read", "changelog", "store", "publish", "ack"
+    "fence", "claim", "outputs", "restore", "ready", "again", "read", "changelog", "store", "publish", "slice", "ack"
 ]
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
-"""In the order in which an owner passes them; each stands behind the step that it is named for."""
+"""In the order in which an owner passes them; each stands behind the step that it is named for. `slice` is passed
+behind each commit of a record but its last."""
 
 _name, _, _count = os.environ.get("MILEPOST_CRASH_AT", "").partition(":")
 _passes_left = int(_count or 1)

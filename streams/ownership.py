@@ -1,7 +1,8 @@
 """Who owns which partition, from assignment to close. Knows nothing of Faust.
 
 The law: at most one owner per partition in this process, and the former one is closed before the next is made, also
-when the same worker gets the partition back. A batch belongs to the owner it was fetched for and to no later one.
+when the same worker gets the partition back. A batch belongs to the owner it was fetched for and to no later one. What
+is not owned may be followed: that ends before each assignment, like the owners.
 
     assigned → opening → ready → closed
                   └────────┴──→ lost → closed
@@ -10,7 +11,7 @@ when the same worker gets the partition back. A batch belongs to the owner it wa
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import Enum
 from typing import Protocol
 
@@ -36,6 +37,19 @@ class Owner(Protocol):
 
     async def close(self, patience_s: float) -> None:
         """Writes nothing any more when it returns, which it does soon after `patience_s`."""
+
+
+class Followers(Protocol):
+    """What is done for the partitions that this worker does not own. `streams.standby.Standbys` is one."""
+
+    def start(self, owned: Collection[Partition]) -> None:
+        """Begins with all partitions but these."""
+
+    def check(self) -> None:
+        """Raises what ended one of them."""
+
+    async def close(self) -> None:
+        """Has let go of every partition when it returns, so that an owner may have it."""
 
 
 OwnerFactory = Callable[[Partition, Heartbeat], Owner]
@@ -77,9 +91,15 @@ class Holding:
 class Ownership:
     """The partitions of one worker and role."""
 
-    def __init__(self, factory_by_topic: Mapping[str, OwnerFactory], heartbeat: Heartbeat) -> None:
+    def __init__(
+        self,
+        factory_by_topic: Mapping[str, OwnerFactory],
+        heartbeat: Heartbeat,
+        followers: Followers | None = None,
+    ) -> None:
         self._factory_by_topic = factory_by_topic
         self._heartbeat = heartbeat
+        self._followers = followers
         self._holdings: dict[Partition, Holding] = {}
 
     def assign(self, partitions: Iterable[Partition]) -> list[Holding]:
@@ -90,6 +110,8 @@ class Ownership:
             factory = self._factory_by_topic.get(partition[0])
             owner = None if factory is None else factory(partition, self._heartbeat)
             self._holdings[partition] = Holding(partition, owner)
+        if self._followers is not None:
+            self._followers.start(self._holdings.keys())
         return list(self._holdings.values())
 
     def holding(self, partition: Partition) -> Holding | None:
@@ -128,7 +150,9 @@ class Ownership:
         return True
 
     async def tend(self) -> list[tuple[Holding, LostError]]:
-        """Lets every ready owner do what is due; returns those that are lost."""
+        """Lets every ready owner do what is due; returns those that are lost. Raises what ended a follower."""
+        if self._followers is not None:
+            self._followers.check()
         lost = []
         for holding in list(self._holdings.values()):
             if holding.phase is Phase.READY and holding.owner is not None:
@@ -139,8 +163,11 @@ class Ownership:
         return lost
 
     async def give_up(self, patience_s: float) -> None:
-        """Closes all owners at once and holds nothing afterwards."""
+        """Closes all owners and followers at once and holds nothing afterwards."""
         holdings, self._holdings = self._holdings, {}
         for holding in holdings.values():
             holding.move(Phase.CLOSED)
-        await asyncio.gather(*(each.owner.close(patience_s) for each in holdings.values() if each.owner is not None))
+        closing = [each.owner.close(patience_s) for each in holdings.values() if each.owner is not None]
+        if self._followers is not None:
+            closing.append(self._followers.close())
+        await asyncio.gather(*closing)

@@ -1,26 +1,40 @@
 """Brings a store up to its owner's claim on the changelog (rules restore_to_claim and discard_stale_disk).
 
 The law: what lies before the claim was written by former owners, whole commits only; what lies behind it can only be
-ours. So the rows up to the claim, the last of each key, are the state.
+ours. So the rows up to the claim, the last of each key, are the state. Every piece moves rows and position together,
+so a store always holds a prefix of the log: a restore that is interrupted goes on, and `streams.standby` may stop
+anywhere.
+
+Budget: 3 µs a row of 200 bytes, of which 0.8 is reading and 2 are RocksDB's.
 """
 
+import asyncio
+import logging
 import time
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from streams.bulk_reader import Bounds, BulkReader, RecordBatch, StoredRecord
 from streams.errors import MismatchError
 from streams.fence import Appended
+from streams.progress import Progress
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, READY_KEY
-from streams.store import Position, Row, Store
+from streams.store import Position, Store
 from streams.topics import MESSAGE_BYTES_MAX
 
-_NOT_STATE = frozenset((CLAIM_KEY, READY_KEY))
+log = logging.getLogger(__name__)
+
+PIECE_RECORDS = 20_000
+"""Of one write, more or less: the loop stands still for it, 60 ms."""
 _NO_COMMIT = -1
+_PATIENCE_S = 1.0
+
+CountRows = Callable[[int], None]
 
 
 class Changelog(msgspec.Struct, frozen=True):
@@ -31,50 +45,53 @@ class Changelog(msgspec.Struct, frozen=True):
     topic_id: str
     generation: int
 
-
-class Bounds(msgspec.Struct, frozen=True):
-    """An input's first offset that is still there, and the offset that its next record will get."""
-
-    start: int
-    end: int
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
 
 
-class _Stored(Protocol):
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes: ...
-    @property
-    def value(self) -> bytes | None: ...
+def uncounted(_: int) -> None:
+    """For whoever does not count rows."""
 
 
-async def restore(store: Store, bootstrap: str, changelog: Changelog, claim: Appended) -> Position:
+async def restore(
+    store: Store, bootstrap: str, changelog: Changelog, claim: Appended, count_rows: CountRows = uncounted
+) -> Position:
     """Reads the changelog up to and including the claim; returns where the store stands then.
 
     The store is wiped before when it is not an earlier state of this log. Rows go in as they are read, so a restore
-    that is interrupted goes on where it was. Raises MismatchError when it took longer than deletions are kept.
+    that is interrupted goes on where it was; `count_rows` hears how many. Raises MismatchError when it took longer
+    than deletions are kept.
     """
-    tp, started = TopicPartition(changelog.topic, changelog.partition), time.monotonic()
-    retention_ms = await _delete_retention_ms(bootstrap, changelog.topic)
-    reader = reader_of(bootstrap)
-    await reader.start()
-    try:
-        start = (await reader.beginning_offsets([tp]))[tp]
-        if _is_stale(store.position(), changelog, claim, start, retention_ms):
+    started = time.monotonic()
+    retention_ms = await delete_retention_ms(bootstrap, changelog.topic)
+    async with BulkReader(reader_of(bootstrap), changelog.topic, changelog.partition) as reader:
+        bounds = Bounds((await reader.bounds()).start, claim.offset)
+        if is_stale(store.position(), changelog, bounds, claim.written_at, retention_ms):
             store.wipe()
-        reader.assign([tp])
-        reader.seek(tp, max(start, _next_offset(store)))
-        while _next_offset(store) <= claim.offset:
-            records = (await reader.getmany(tp, timeout_ms=1000)).get(tp, [])
-            _apply(store, records, changelog, claim)
-    finally:
-        await reader.stop()
-    _require_in_time(changelog, started, retention_ms)
+        await catch_up(reader, store, changelog, Bounds(bounds.start, claim.offset + 1), count_rows)
+    require_in_time(changelog, started, retention_ms)
     position = store.position()
     assert position is not None
     return position
+
+
+async def catch_up(
+    reader: BulkReader, store: Store, changelog: Changelog, bounds: Bounds, count_rows: CountRows = uncounted
+) -> None:
+    """Reads from where the store stands, or the start, up to the end. A long one is logged as it goes on."""
+    begin = max(bounds.start, next_offset(store))
+    progress = Progress(begin, bounds.end, time.monotonic())
+    reader.seek(begin)
+    while next_offset(store) < bounds.end:
+        for piece in _pieces(await reader.read(_PATIENCE_S), bounds.end):
+            row_count = apply_batches(store, piece, changelog, bounds.end)
+            count_rows(row_count)
+            if line := progress.note(row_count, next_offset(store), time.monotonic()):
+                log.info("restoring %s: %s", changelog, line)
+            # Others have their turn, a cancellation included.
+            await asyncio.sleep(0)
+    if line := progress.summary(time.monotonic()):
+        log.info("restored %s: %s", changelog, line)
 
 
 async def bounds_of(bootstrap: str, topics: Sequence[str], partition: int) -> dict[str, Bounds]:
@@ -101,54 +118,84 @@ def reader_of(bootstrap: str) -> AIOKafkaConsumer:
     )
 
 
-def _require_in_time(changelog: Changelog, started: float, retention_ms: int) -> None:
+def require_in_time(changelog: Changelog, started: float, patience_ms: int) -> None:
     """A deletion that is dropped while the restore runs may be missed by it, and the row would come back."""
-    if (time.monotonic() - started) * 1000 > retention_ms:
+    if (time.monotonic() - started) * 1000 > patience_ms:
         raise MismatchError(
-            f"{changelog.topic}/{changelog.partition}: the restore took longer than the {retention_ms} ms for which the"
-            " topic keeps deletions (delete.retention.ms), so deleted rows may have come back. Raise it and start anew."
+            f"{changelog}: the restore took longer than {patience_ms} ms, and the topic may have dropped deletions"
+            " meanwhile (delete.retention.ms), so deleted rows may have come back. Raise it and start anew."
         )
 
 
-def _apply(store: Store, records: Sequence[_Stored], changelog: Changelog, claim: Appended) -> None:
-    """Writes what was read, and how far, in one step."""
-    read = (
-        records if records and records[-1].offset <= claim.offset else [r for r in records if r.offset <= claim.offset]
-    )
-    if not read:
-        return
+def _pieces(batches: Sequence[RecordBatch], end: int) -> Iterator[list[RecordBatch]]:
+    """Neighbouring batches that begin before the end, about PIECE_RECORDS together."""
+    piece: list[RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if batch.base_offset < end:
+            piece.append(batch)
+            size += batch.next_offset - batch.base_offset
+            if size >= PIECE_RECORDS:
+                yield piece
+                piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def apply_batches(store: Store, batches: Sequence[RecordBatch], changelog: Changelog, end: int) -> int:
+    """Writes what was read, and how far, in one step; returns how many records that were."""
     before = store.position()
-    tag = _NO_COMMIT if before is None else before.commit_offset
-    rows: list[Row] = []
-    for record in read:
-        if record.key == COMMIT_KEY:
-            tag = record.offset
-        if record.key not in _NOT_STATE:
-            rows.append((record.key, record.value))
-    last = read[-1]
-    position = Position(last.offset + 1, tag, last.timestamp, changelog.topic_id, changelog.generation)
-    store.write(rows, position, before)
+    tag, written_at = (_NO_COMMIT, 0) if before is None else (before.commit_offset, before.written_at)
+    start = next_offset(store)
+    value_by_key: dict[bytes, bytes | None] = {}
+    record_count = 0
+    for batch in batches:
+        for record in _within(batch, start, end):
+            key = record.key
+            value_by_key[key] = record.value
+            written_at = record.timestamp
+            record_count += 1
+            if key == COMMIT_KEY:
+                tag = record.offset
+    # They are no state.
+    value_by_key.pop(CLAIM_KEY, None)
+    value_by_key.pop(READY_KEY, None)
+    position = Position(min(batches[-1].next_offset, end), tag, written_at, changelog.topic_id, changelog.generation)
+    # RocksDB takes rows in the order of their keys a quarter faster; a list of them would keep the collector busy.
+    store.write(((key, value_by_key[key]) for key in sorted(value_by_key)), position, before)
+    return record_count
 
 
-def _next_offset(store: Store) -> int:
+def _within(batch: RecordBatch, start: int, end: int) -> Iterable[StoredRecord]:
+    """The batch's records from start up to but not including end."""
+    if start <= batch.base_offset and batch.next_offset <= end:
+        return batch
+    return (record for record in batch if start <= record.offset < end)
+
+
+def next_offset(store: Store) -> int:
+    """The offset that a store reads next."""
     position = store.position()
     return 0 if position is None else position.next_offset
 
 
-def _is_stale(position: Position | None, changelog: Changelog, claim: Appended, start: int, retention_ms: int) -> bool:
-    """Whether the store is no earlier state of this log (rule discard_stale_disk)."""
+def is_stale(position: Position | None, changelog: Changelog, bounds: Bounds, now_ms: int, patience_ms: int) -> bool:
+    """Whether the store is no earlier state of this log (rule discard_stale_disk).
+
+    bounds.end: the last offset at which a store may stand. patience_ms: how old its newest row may be at `now_ms`.
+    """
     if position is None:
         return False
     return (
         position.topic_id != changelog.topic_id
         or position.generation != changelog.generation
-        or not start <= position.next_offset <= claim.offset
+        or not bounds.start <= position.next_offset <= bounds.end
         # Deletions from after its newest row may have been dropped by now: it would keep what the log no longer says.
-        or claim.written_at - position.written_at > retention_ms
+        or now_ms - position.written_at > patience_ms
     )
 
 
-async def _delete_retention_ms(bootstrap: str, topic: str) -> int:
+async def delete_retention_ms(bootstrap: str, topic: str) -> int:
     """How long the broker keeps deletions of the topic."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","))
     await admin.start()

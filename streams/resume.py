@@ -5,9 +5,9 @@ The law: a record is applied once, and one that can not be applied any more is a
 
 from collections.abc import Mapping, Sequence
 
+from streams.bulk_reader import Bounds
 from streams.errors import MismatchError
 from streams.protocol_rows import CommitRow, Input
-from streams.restore import Bounds
 from streams.stage import Record
 
 _ANEW = "compute anew under another --generation or --prefix."

@@ -63,6 +63,17 @@ class Work(NamedTuple):
     publish: Publish
 
 
+class Slice(NamedTuple):
+    """One of the pieces in which a record is applied whose work is too large for one commit.
+
+    is_last: whether the record is applied with it. Before that its rows must change nothing that is published, for
+    what readers see is said to contain the input without this record.
+    """
+
+    work: Work
+    is_last: bool
+
+
 class Stage(Protocol):
     """One partition of a stateful stage.
 
@@ -76,13 +87,23 @@ class Stage(Protocol):
     def definitions_hash(self) -> str: ...
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
-        """What `records`, in the order of their offsets, change. May be called again with fewer of them."""
+        """What `records`, in the order of their offsets, change. May be called again with fewer of them.
+
+        Raises BatchTooLargeError where it sees that a commit can not hold it, and while a record is half applied.
+        """
+
+    def slice(self, record: Record, clock_ms: int) -> Slice | None:
+        """The next piece of a record that is too large for one commit, from the rows as they are: the stage is made
+        anew between two of them when its owner dies. None when the record can not be cut."""
 
     def again(self, pending: bytes) -> Publish:
         """The publications of the last commit, from the rows as they are."""
 
     def idle(self, clock_ms: int) -> Work:
         """The work of a commit without input: its publications still say what is covered."""
+
+    def chore(self, clock_ms: int) -> Work | None:
+        """The next piece of work that needs no input and can wait for a quiet moment; None when there is none."""
 
 
 StageFactory = Callable[[int, Store], Stage]

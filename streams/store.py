@@ -34,7 +34,8 @@ class Store(Protocol):
         """The values of `keys`, in their order."""
 
     def scan(self, prefix: bytes) -> Iterable[tuple[bytes, bytes]]:
-        """The rows whose key begins with `prefix`, in the order of their keys."""
+        """The rows whose key begins with `prefix`, in the order of their keys; read page by page, so that any number
+        of them takes little memory. The store is not written while they are being read."""
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         """The last row at or before `key` among those that begin with `prefix`."""
@@ -42,7 +43,7 @@ class Store(Protocol):
     def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         """The first row behind `key` among those that begin with `prefix`."""
 
-    def write(self, rows: Sequence[Row], position: Position, expected: Position | None) -> None:
+    def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         """Writes rows and position together; of one key's rows the last counts.
 
         Raises RuntimeError when the store does not stand at `expected`.

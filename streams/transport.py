@@ -4,8 +4,9 @@ The law: a source is read only while its owner is ready, from where the owner sa
 was processed, never before; after a revocation nothing of the old assignment goes on.
 Stock Faust spends 80-100 µs per event on asyncio; this spends 1.5 µs, once per batch what stock does per event.
 
-This is the only file with private names of Faust and of aiokafka's consumer. Each override says why it is there, and
-`tests/streams/test_overrides.py` pins what it relies on. Agents use `streams.batch_event`.
+This is the only file with private names of Faust, and of aiokafka's consumer beside `streams.bulk_reader`. Each
+override says why it is there, and `tests/streams/test_overrides.py` pins what it relies on. Agents use
+`streams.batch_event`.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from mode.utils.futures import notify
 
 from streams.batch_event import BatchMessage
 from streams.errors import LostError, MilepostError, MismatchError
-from streams.ownership import Holding, OwnerFactory, Ownership, Phase
+from streams.ownership import Followers, Holding, OwnerFactory, Ownership, Phase
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +135,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         self.failure: BaseException | None = None
         super().__init__(*args, **options)
         self.patience_s = self.app.conf.broker_session_timeout / 3
-        self.ownership = Ownership(self.transport.factory_by_topic, lambda: self._thread.heard_at)
+        transport = self.transport
+        self.ownership = Ownership(transport.factory_by_topic, lambda: self._thread.heard_at, transport.followers)
 
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
@@ -379,8 +381,11 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust ships no 
 
     Consumer = BatchConsumer
 
-    def __init__(self, app: Any, factory_by_topic: Mapping[str, OwnerFactory]) -> None:
+    def __init__(
+        self, app: Any, factory_by_topic: Mapping[str, OwnerFactory], followers: Followers | None = None
+    ) -> None:
         self.factory_by_topic = factory_by_topic
+        self.followers = followers
         super().__init__(app.conf.broker_consumer, app)
 
 

@@ -33,7 +33,7 @@ from streams.protocol_rows import (
     Input,
     decode_commit,
 )
-from streams.restore import Changelog, bounds_of, restore
+from streams.restore import Changelog, CountRows, bounds_of, restore, uncounted
 from streams.resume import first_row, require_next, require_resumable
 from streams.stage import Record, Stage, StageFactory, Work
 from streams.store import Position, Store
@@ -55,6 +55,14 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     session_timeout_s: float = 10.0
     idle_commit_s: float = 3600.0
     fence_renewal_s: float = 86_400.0
+
+    def changelog_of(self, partition: int) -> Changelog:
+        """The partition's."""
+        return Changelog(self.changelog, partition, self.topic_id_by_name[self.changelog], self.generation)
+
+
+CHORES_S = 0.5
+"""For how long a batch may have to wait behind chores, and the tending of other partitions too."""
 
 
 class _State(Enum):
@@ -79,6 +87,7 @@ class Writer:
         make_stage: StageFactory,
         heartbeat: Callable[[], float],
         on_commit: Callable[[Committed], None] | None = None,
+        count_rows: CountRows = uncounted,
     ) -> None:
         """heartbeat: when (time.monotonic) the group was last heard to know us as a member."""
         self._plan = plan
@@ -87,6 +96,7 @@ class Writer:
         self._make_stage = make_stage
         self._heartbeat = heartbeat
         self._on_commit = on_commit
+        self._count_rows = count_rows
         self._state = _State.NEW
         self._turn = asyncio.Lock()
         self._fence: FencedProducer | None = None
@@ -160,7 +170,7 @@ class Writer:
                 await self._confirm(claim)
 
     async def tend(self) -> None:
-        """Does what is due; to be called about every second."""
+        """Does what is due, and chores for a moment; to be called about every second."""
         if self._state is not _State.READY or self._fence is None:
             return
         now = time.monotonic()
@@ -169,6 +179,7 @@ class Writer:
         if now - self._committed_at > self._plan.idle_commit_s:
             await self.idle()
         await self._keep_fences(now)
+        await self._do_chores(now + CHORES_S)
 
     async def close(self, patience_s: float) -> None:
         """Lets the step in flight end within `patience_s`; afterwards nothing of this epoch is written.
@@ -189,7 +200,8 @@ class Writer:
     async def _take_over(self) -> None:
         claim = await self._claim()
         self._store = self._open_store()
-        self._position = await restore(self._store, self._plan.bootstrap, self._changelog(), claim)
+        changelog = self._plan.changelog_of(self._partition)
+        self._position = await restore(self._store, self._plan.bootstrap, changelog, claim, self._count_rows)
         crash_point("restore")
         self._stage = self._make_stage(self._partition, self._store)
         is_first = await self._resume()
@@ -251,6 +263,9 @@ class Writer:
         if commit is not None:
             await self._commit(commit, len(records), time.perf_counter() - begun)
             return
+        if len(records) == 1:
+            await self._apply_in_slices(records[0])
+            return
         middle = len(records) // 2
         await self._apply(records[:middle])
         await self._apply(records[middle:])
@@ -262,10 +277,34 @@ class Writer:
         self._check()
         try:
             return self._prepare(records)
+        except BatchTooLargeError:
+            return None
+
+    async def _apply_in_slices(self, record: Record) -> None:
+        """One record that is too large alone: slice after slice, each a commit. Only the last one moves the input
+        position and what readers see, so whoever comes after a crash reads the record again and goes on from the
+        rows."""
+        is_last = False
+        while not is_last:
+            begun = time.perf_counter()
+            self._check()
+            commit, is_last = self._prepare_slice(record)
+            await self._commit(commit, int(is_last), time.perf_counter() - begun)
+            if not is_last:
+                crash_point("slice")
+
+    def _prepare_slice(self, record: Record) -> tuple[Prepared, bool]:
+        clock_ms = max(self._row.clock_ms, record.timestamp)
+        try:
+            cut = self._stage.slice(record, clock_ms)
+            if cut is None:
+                raise BatchTooLargeError("it can not be applied in slices")
+            if cut.is_last:
+                return self._prepared(cut.work, self._inputs_behind(record), clock_ms), True
+            # As if nothing had happened yet: nor does the clock go on.
+            return self._prepared(cut.work, self._row.input_by_topic, self._row.clock_ms), False
         except BatchTooLargeError as error:
-            if len(records) > 1:
-                return None
-            place = f"{records[0].topic}/{self._partition} offset {records[0].offset}"
+            place = f"{record.topic}/{self._partition} offset {record.offset}"
             raise UsageError(
                 f"The record at {place} changes more than one commit can hold ({error}). Simplify the definitions that"
                 " it matches, or correct it at its source."
@@ -274,14 +313,24 @@ class Writer:
     def _prepare(self, records: Sequence[Record]) -> Prepared:
         clock_ms = max(self._row.clock_ms, max(map(_timestamp, records)))
         work = self._stage.compute(records, clock_ms)
-        was = self._row.input_by_topic
-        topic = records[0].topic
-        return self._prepared(work, was | {topic: Input(records[-1].offset, was[topic].topic_id)}, clock_ms)
+        return self._prepared(work, self._inputs_behind(records[-1]), clock_ms)
+
+    def _inputs_behind(self, record: Record) -> dict[str, Input]:
+        was, topic = self._row.input_by_topic, record.topic
+        return was | {topic: Input(record.offset, was[topic].topic_id)}
 
     def _prepare_idle(self) -> Prepared:
-        # Without input the clock learns the time from the broker's word on the previous append.
-        clock_ms = max(self._row.clock_ms, self._acknowledged_ms)
+        clock_ms = self._clock_without_input()
         return self._prepared(self._stage.idle(clock_ms), self._row.input_by_topic, clock_ms)
+
+    def _prepare_chore(self) -> Prepared | None:
+        clock_ms = self._clock_without_input()
+        work = self._stage.chore(clock_ms)
+        return None if work is None else self._prepared(work, self._row.input_by_topic, clock_ms)
+
+    def _clock_without_input(self) -> int:
+        """Without input the clock learns the time from the broker's word on the previous append."""
+        return max(self._row.clock_ms, self._acknowledged_ms)
 
     def _prepared(self, work: Work, inputs: dict[str, Input], clock_ms: int) -> Prepared:
         row = CommitRow(self._epoch, inputs, clock_ms, self._stage.definitions_hash, work.pending)
@@ -311,7 +360,7 @@ class Writer:
         """Rows and position in one step, on top of the position that this writer left."""
         assert self._store is not None
         next_offset = appended.offset + len(commit.rows)
-        changelog = self._changelog()
+        changelog = self._plan.changelog_of(self._partition)
         position = Position(next_offset, appended.offset, appended.written_at, changelog.topic_id, changelog.generation)
         self._store.write(commit.rows, position, self._position)
         self._position, self._row, self._expected = position, commit.row, next_offset
@@ -330,6 +379,20 @@ class Writer:
                 async with self._turn:
                     with self._step(_State.READY):
                         await self._append_fence(topic)
+
+    async def _do_chores(self, until: float) -> None:
+        """Chore after chore until there is none; a batch that comes meanwhile has its turn between two of them."""
+        while await self._do_chore() and time.monotonic() < until:
+            pass
+
+    async def _do_chore(self) -> bool:
+        """Whether there was one."""
+        async with self._turn:
+            with self._step(_State.READY):
+                commit = self._prepare_chore()
+                if commit is not None:
+                    await self._commit(commit)
+                return commit is not None
 
     async def _append_fence(self, topic: str) -> None:
         await self._append(topic, one_batch([(FENCE_KEY, b"%d" % self._epoch)]))
@@ -365,10 +428,6 @@ class Writer:
 
     def _tag(self, offset: int) -> Tag:
         return Tag(self._plan.generation, offset)
-
-    def _changelog(self) -> Changelog:
-        name = self._plan.changelog
-        return Changelog(name, self._partition, self._plan.topic_id_by_name[name], self._plan.generation)
 
     def __str__(self) -> str:
         return f"The owner of partition {self._partition} of {self._plan.name}"

@@ -1,6 +1,6 @@
 """A store in memory: the second implementation of the contract, for tests of what lies above it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from streams.store import Position, Row
 
@@ -27,7 +27,7 @@ class MemoryStore:
     def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         return min(((k, v) for k, v in self.scan(prefix) if k > key), default=None)
 
-    def write(self, rows: Sequence[Row], position: Position, expected: Position | None) -> None:
+    def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         if self._position != expected:
             raise RuntimeError(f"the store stands at {self._position}, not at {expected}")
         self.apply(rows)

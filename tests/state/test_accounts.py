@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import series
+from state import job, series
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet
 from state.definitions import Canvas, Cohort, Flow
@@ -21,6 +21,7 @@ from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import canvas_cells, cohort_cells, containers_of, flow_cells
 from tests.state.memory_store import MemoryStore
+from tests.state.slicing import SlicingOwner
 from tests.state.worlds import Record, definition_sets, touchpoints
 
 
@@ -99,3 +100,28 @@ def test_oracle_any_order_and_batching_equals_brute_force(
     random_.shuffle(shuffled)
     run(definitions, split(shuffled, cuts), store)
     assert cells_of(store) == brute(definitions, arrived)
+
+
+def take_sliced(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoint]], store: MemoryStore) -> list[int]:
+    """Processes the batches with commits and slices as small as can be; how many slices each cut record took."""
+    owner = SlicingOwner(Plan(definitions), store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "SLICE_BYTES", 1)
+        for batch in batches:
+            owner.take(batch)
+    return owner.slice_counts
+
+
+@settings(max_examples=400)
+@given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+def test_oracle_slices_equal_brute_force(
+    definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+) -> None:
+    """Where every change of the past is cut into slices of one chunk, with a crash between any two, every row but the
+    cut of the chunks is the same as without, and every cell is brute force's."""
+    store = MemoryStore()
+    shuffled = list(arrived)
+    random_.shuffle(shuffled)
+    take_sliced(definitions, split(shuffled, cuts), store)
+    assert cells_of(store) == brute(definitions, arrived)
+    assert not list(store.scan(b"j"))

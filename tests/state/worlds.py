@@ -165,8 +165,9 @@ def definition_set(analyses: list[dict[str, Any]], zone: str = "UTC", week_start
 class Record:
     """A record of the touchpoints topic."""
 
-    __slots__ = ("key", "value")
+    __slots__ = ("key", "offset", "value")
 
-    def __init__(self, touchpoint: Touchpoint) -> None:
+    def __init__(self, touchpoint: Touchpoint, offset: int = 0) -> None:
+        self.offset = offset
         self.key = touchpoint.account.encode()
         self.value = encode_touchpoint(touchpoint)

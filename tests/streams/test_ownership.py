@@ -1,7 +1,7 @@
 """Who owns which partition: the table of phases, and owners that open, fail and close."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any
 
 import pytest
@@ -35,6 +35,24 @@ class Diary:
 
     async def close(self, patience_s: float) -> None:
         self._entries.append(f"close {self._name} {patience_s:g}")
+
+
+class Shadow:
+    """Followers that write down what happens to them."""
+
+    def __init__(self, entries: list[str]) -> None:
+        self._entries = entries
+        self.failure: Exception | None = None
+
+    def start(self, owned: Collection[Partition]) -> None:
+        self._entries.append(f"follow all but {sorted(owned)}")
+
+    def check(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    async def close(self) -> None:
+        self._entries.append("follow none")
 
 
 def ownership_of(entries: list[str], fails: type[Exception] | None = None) -> Ownership:
@@ -152,3 +170,22 @@ def test_an_owner_given_up_while_opening_does_not_become_ready() -> None:
         assert not ownership.is_held(holding)
 
     run(steps())
+
+
+def test_what_is_not_owned_is_followed_between_assignments() -> None:
+    """Followers begin with the assignment and have let go when it is given up; what ends one is raised."""
+    entries: list[str] = []
+    shadow = Shadow(entries)
+    ownership = Ownership({}, lambda: 0.0, shadow)
+
+    async def steps() -> None:
+        for partitions in (PLACES[:1], []):
+            ownership.assign(partitions)
+            assert await ownership.tend() == []
+            await ownership.give_up(2)
+        shadow.failure = MismatchError("no")
+        with pytest.raises(MismatchError):
+            await ownership.tend()
+
+    run(steps())
+    assert entries == ["follow all but [('accounts', 0)]", "follow none", "follow all but []", "follow none"]

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from agents.settings import Settings
+from state.store import RocksStore
 from streams.admin import end_offsets
 from streams.broker import EmbeddedBroker
 from streams.topics import topic_name
@@ -35,10 +37,15 @@ class Worker:
         with contextlib.suppress(FileNotFoundError):
             state: dict[str, Any] = json.loads(self._progress.read_text())
             return state
-        return {"ready": False, "applied": {}}
+        return {"ready": False, "applied": {}, "restored": {}}
 
     def applied_count(self) -> int:
         return sum(offset + 1 for offset in self.state()["applied"].values())
+
+    def restored_count(self, who: str) -> int:
+        """Changelog records read by `owner` or `standby`, of all partitions."""
+        restored: dict[str, int] = self.state()["restored"]
+        return sum(count for place, count in restored.items() if place.startswith(who))
 
     def is_working(self) -> bool:
         state = self.state()
@@ -122,6 +129,89 @@ def test_a_worker_joins_and_leaves(kafka: EmbeddedBroker, prefix: str, names: Na
     wait_for(lambda: first.applied_count() == count)
     assert first.end(signal.SIGTERM) == 0
     assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_a_standby_takes_over_with_the_tail(
+    kafka: EmbeddedBroker, prefix: str, names: Names, launch: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that follows the other's partitions reads a few records after its kill -9, and the counts are exact."""
+    monkeypatch.setenv("MILEPOST_STANDBY", "1")
+    count = 8000
+    produce(kafka.bootstrap_servers, names.source, keys(count), PARTITIONS)
+    first = launch("w1", disk="a", step=250)
+    wait_for(lambda: first.applied_count() == count)
+    second = launch("w2", disk="b", step=250)
+    wait_for(lambda: second.is_working() and len(first.state()["applied"]) == 2)
+    logged = changelog_ends(kafka, names)
+    theirs = [int(partition) for partition in first.state()["applied"]]
+    wait_for(lambda: second.restored_count("standby") >= sum(logged[each] for each in theirs))
+    produce(kafka.bootstrap_servers, names.source, keys(count), PARTITIONS)
+    wait_for(lambda: first.applied_count() + second.applied_count() == 2 * count)
+    time.sleep(2)  # it looks every second
+    first.end(signal.SIGKILL)
+    logged = changelog_ends(kafka, names)
+    wait_for(lambda: second.applied_count() == 2 * count)
+    read_by = second.state()["restored"]
+    for partition in range(PARTITIONS):
+        # Of what was there, only what its owner appends before it is ready.
+        assert read_by[f"owner/{partition}"] < 10 < logged[partition]
+    assert second.end(signal.SIGTERM) == 0
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_a_partition_that_is_given_up_is_followed(
+    kafka: EmbeddedBroker, prefix: str, names: Names, launch: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one worker owned and another took is followed on the same disk, and comes back with its tail only."""
+    monkeypatch.setenv("MILEPOST_STANDBY", "1")
+    count = 8000
+    produce(kafka.bootstrap_servers, names.source, keys(count), PARTITIONS)
+    first = launch("w1", disk="a", step=250)
+    wait_for(lambda: first.applied_count() == count)
+    assert first.restored_count("standby") == 0
+    second = launch("w2", disk="b", step=250)
+    wait_for(lambda: second.is_working() and len(first.state()["applied"]) == 2)
+    produce(kafka.bootstrap_servers, names.source, keys(count), PARTITIONS)
+    wait_for(lambda: first.applied_count() + second.applied_count() == 2 * count)
+    wait_for(lambda: first.restored_count("standby") > 0)
+    time.sleep(2)
+    logged = changelog_ends(kafka, names)
+    # It followed from where it had owned.
+    assert first.restored_count("standby") < sum(logged.values()) / 3
+    assert second.end(signal.SIGTERM) == 0
+    wait_for(lambda: first.applied_count() == 2 * count)
+    assert all(first.state()["restored"][f"owner/{partition}"] < 10 for partition in range(PARTITIONS))
+    assert first.end(signal.SIGTERM) == 0
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_a_standby_that_can_not_go_on_ends_the_worker(
+    kafka: EmbeddedBroker,
+    prefix: str,
+    launch: Start,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A worker that owns nothing follows all the same; a folder that another process has is told."""
+    monkeypatch.setenv("MILEPOST_STANDBY", "1")
+    monkeypatch.setenv("MILEPOST_PARTITIONS", "1")
+    names = make_topics(kafka.bootstrap_servers, prefix, 1)
+    produce(kafka.bootstrap_servers, names.source, keys(100))
+    first = launch("w1", disk="a")
+    wait_for(lambda: first.applied_count() == 100)
+    settings = Settings(prefix=prefix, folder=tmp_path / "b", worker_id="w2")
+    holder = RocksStore(settings.worker_folder("toy") / "rows" / "0")
+    second = launch("w2", disk="b")
+    assert second.process.wait(40) == 1
+    holder.close()
+    assert "UnavailableError: " in capfd.readouterr().err
+    assert first.applied_count() == 100
+    assert first.end(signal.SIGTERM) == 0
+
+
+def changelog_ends(kafka: EmbeddedBroker, names: Names) -> dict[int, int]:
+    return end_offsets(kafka.bootstrap_servers, names.changelog)
 
 
 def test_a_crash_before_the_acknowledgement_is_reported(

@@ -22,6 +22,8 @@ from streams.store import Store
 from streams.writer import Writer
 from tests.state.memory_store import MemoryStore
 from tests.streams.toy import (
+    BIG,
+    PIECE_COUNT,
     Names,
     Stored,
     assert_exact,
@@ -280,6 +282,78 @@ def test_one_record_that_is_too_large_alone_is_named(kafka: EmbeddedBroker, pref
     run(steps())
 
 
+def test_one_record_too_large_alone_is_applied_in_slices(kafka: EmbeddedBroker, prefix: str) -> None:
+    """Each slice is a commit; only the last one moves the input position, the clock and what readers see."""
+    names = make_topics(kafka.bootstrap_servers, prefix)
+    produce(kafka.bootstrap_servers, names.source, [b"1", BIG, b"2"])
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    seen: list[Committed] = []
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, MemoryStore, on_commit=seen.append)
+        await writer.open()
+        await writer.process(await source_of(kafka, names))
+        await writer.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+    assert [each.record_count for each in seen] == [0, 1, *[0] * PIECE_COUNT, 1, 1]
+    log = read(kafka.bootstrap_servers, names.changelog)
+    rows = [decode_commit(record.value or b"") for record in log if record.key == COMMIT_KEY]
+    before, *slices, last = rows[1:-1]
+    assert {(row.input_by_topic[names.source].applied, row.clock_ms) for row in slices} == {(0, before.clock_ms)}
+    assert last.input_by_topic[names.source].applied == 1
+    covers = [decode_covers(r.value or b"") for r in read(kafka.bootstrap_servers, names.counts) if r.key == COVERS_KEY]
+    assert [applied[names.source] for _, applied, _ in covers] == [-1, 0, *[0] * PIECE_COUNT, 1, 2]
+
+
+def test_chores_are_done_when_it_is_tended(kafka: EmbeddedBroker, prefix: str) -> None:
+    """What needs no input follows piece by piece, each a commit that moves no input position."""
+    names = make_topics(kafka.bootstrap_servers, prefix)
+    produce(kafka.bootstrap_servers, names.source, [BIG])
+    plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        await writer.tend()
+        await writer.process(await source_of(kafka, names))
+        assert len(list(store.scan(b"n"))) == PIECE_COUNT
+        while list(store.scan(b"w")):
+            await writer.tend()
+        assert writer.applied == {names.source: 0}
+        await writer.close(1)
+
+    run(steps())
+    assert list(store.scan(b"n")) == []
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+@pytest.mark.parametrize("slices_done", [1, PIECE_COUNT])
+@pytest.mark.parametrize("keeps_disk", [True, False])
+def test_a_crash_between_slices_goes_on_from_the_job_s_row(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path, slices_done: int, keeps_disk: bool
+) -> None:
+    """The next owner, also on an empty disk, reads the record again and writes what is left, nothing twice."""
+    names = make_topics(kafka.bootstrap_servers, prefix)
+    produce(kafka.bootstrap_servers, names.source, [b"1", b"2", BIG, b"1", b"3"])
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    process = start("plain", kafka.bootstrap_servers, prefix, tmp_path, 5, 5, crash_at=f"slice:{slices_done}")
+    assert process.wait(60) == 137
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, lambda: RocksStore(tmp_path / "0") if keeps_disk else MemoryStore())
+        await writer.open()
+        assert writer.start_offset(names.source) == 2
+        await writer.process((await source_of(kafka, names))[2:])
+        await writer.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+    pieces = [record.key for record in read(kafka.bootstrap_servers, names.changelog) if record.key.startswith(b"n")]
+    assert pieces == [b"n%b%d" % (BIG, number) for number in range(PIECE_COUNT)]
+
+
 def test_a_gap_in_the_input_is_loud(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
     """read_from_applied: records are applied once, in order and without a gap, or not at all."""
     plan = plan_of(kafka.bootstrap_servers, prefix)
@@ -484,7 +558,7 @@ def test_a_cancelled_step_leaves_no_second_chance(kafka: EmbeddedBroker, prefix:
 IN_A_BATCH = ("read", "changelog", "store", "publish")
 
 
-@pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point != "ack"])
+@pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point not in ("slice", "ack")])
 def test_a_crash_at_any_point_loses_and_repeats_nothing(
     kafka: EmbeddedBroker, prefix: str, names: Names, tmp_path: Path, point: str
 ) -> None:

@@ -1,6 +1,7 @@
 """A stage that counts records per key, and the means to run it, kill it and see whether its counts are exact.
 
 It publishes to two outputs: absolute counts with covers in one batch, and the same counts in batches that may be split.
+A key that begins with `big` has more rows than a commit holds: they are written in slices, and taken away by chores.
 As a program: `python -m tests.streams.toy plain|worker ...` (see `main`).
 """
 
@@ -18,18 +19,21 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.store import RocksStore
 from streams.admin import create_topics, topic_ids
-from streams.batch import some_batches
+from streams.batch import BatchTooLargeError, some_batches
 from streams.commit import Committed
 from streams.fence import FencedProducer
 from streams.partials import COVERS_KEY, Tag
 from streams.protocol_rows import PROTOCOL_PREFIX
-from streams.restore import reader_of
-from streams.stage import Applied, Publication, Publish, Record, Work
+from streams.restore import CountRows, reader_of, uncounted
+from streams.stage import Applied, Publication, Publish, Record, Slice, Work
 from streams.store import Row, Store
 from streams.topics import topic_name
 from streams.writer import Writer, WriterPlan
 
 GENERATION = 0
+BIG = b"big"
+PIECE_BYTES, PIECE_COUNT = 3 << 20, 4
+JOB_KEY, SWEEP_KEY = b"j", b"w"
 pack, unpack = msgspec.msgpack.encode, msgspec.msgpack.decode
 decode_count = msgspec.msgpack.Decoder(tuple[Tag, int]).decode
 decode_covers = msgspec.msgpack.Decoder(tuple[Tag, dict[str, int], int]).decode
@@ -63,6 +67,32 @@ class ToyStage:
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
         self.batch_sizes.append(len(records))
+        if self._store.get([JOB_KEY]) != [None]:
+            raise BatchTooLargeError("the record before these is half applied")
+        work = self._count(records)
+        big = [record.key for record in records if record.key.startswith(BIG)]
+        return work._replace(rows=work.rows + [_piece(key, number) for key in big for number in range(PIECE_COUNT)])
+
+    def slice(self, record: Record, clock_ms: int) -> Slice | None:
+        if not record.key.startswith(BIG):
+            return None
+        (stored,) = self._store.get([JOB_KEY])
+        offset, done_count = unpack(stored, type=tuple[int, int]) if stored else (record.offset, 0)
+        assert offset == record.offset
+        if done_count < PIECE_COUNT:
+            job = (JOB_KEY, pack((offset, done_count + 1)))
+            return Slice(Work([_piece(record.key, done_count), job], pack([]), self._publish({})), False)
+        work = self._count([record])
+        return Slice(work._replace(rows=[*work.rows, (JOB_KEY, None), (SWEEP_KEY, record.key)]), True)
+
+    def chore(self, clock_ms: int) -> Work | None:
+        (key,) = self._store.get([SWEEP_KEY])
+        if key is None:
+            return None
+        row = next(iter(self._store.scan(b"n" + key)), (SWEEP_KEY, b""))
+        return Work([(row[0], None)], pack([]), self._publish({}))
+
+    def _count(self, records: Sequence[Record]) -> Work:
         delta = Counter(record.key for record in records)
         keys = [b"k" + key for key in delta]
         before = self._store.get(keys)
@@ -96,6 +126,10 @@ class ToyStage:
         return os.urandom(self._ballast)
 
 
+def _piece(key: bytes, number: int) -> Row:
+    return b"n%b%d" % (key, number), os.urandom(PIECE_BYTES)
+
+
 def plan_of(bootstrap: str, prefix: str, **changes: float) -> WriterPlan:
     names = names_of(prefix)
     ids = topic_ids(bootstrap, [names.source, names.changelog])
@@ -120,13 +154,14 @@ def writer_of(
     definitions_hash: str = "toy",
     ballast: int = 0,
     on_commit: Callable[[Committed], None] | None = None,
+    count_rows: CountRows = uncounted,
 ) -> Writer:
     names = names_of(prefix)
 
     def stage(_: int, rows: Store) -> ToyStage:
         return ToyStage(names, rows, definitions_hash, ballast)
 
-    return Writer(plan, partition, store, stage, heartbeat, on_commit)
+    return Writer(plan, partition, store, stage, heartbeat, on_commit, count_rows)
 
 
 # --- a world: topics, input, what came out

@@ -3,6 +3,8 @@ that holds a partition and reads nothing."""
 
 import asyncio
 import json
+from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,14 @@ from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed, owned
 from streams.fence import FencedProducer
 from streams.ownership import Heartbeat, Partition
+from streams.restore import CountRows
+from streams.standby import Standby, Standbys
 from streams.topics import topic_name
 from streams.writer import Writer
 from tests.streams.toy import names_of, plan_of, writer_of
+
+RESTORED: Counter[str] = Counter()
+"""Changelog records read, by `owner/PARTITION` and `standby/PARTITION`."""
 
 
 def make_counts(settings: Settings, bootstrap: str, slow_s: float = 0.0) -> Any:
@@ -23,15 +30,30 @@ def make_counts(settings: Settings, bootstrap: str, slow_s: float = 0.0) -> Any:
     names, plan = names_of(settings.prefix), plan_of(bootstrap, settings.prefix)
     folder = settings.worker_folder("toy") / "rows"
 
+    def open_store(number: int) -> RocksStore:
+        return RocksStore(folder / str(number))
+
+    def counter(who: str, number: int) -> CountRows:
+        return lambda count: RESTORED.update({f"{who}/{number}": count})
+
     def own(partition: Partition, heartbeat: Heartbeat) -> Writer:
         number = partition[1]
+        RESTORED.pop(f"owner/{number}", None)
+        return writer_of(
+            plan,
+            settings.prefix,
+            partial(open_store, number),
+            partition=number,
+            heartbeat=heartbeat,
+            count_rows=counter("owner", number),
+        )
 
-        def open_store() -> RocksStore:
-            return RocksStore(folder / str(number))
+    def stand_by(partition: Partition) -> Standby:
+        number = partition[1]
+        return Standby(bootstrap, plan.changelog_of(number), partial(open_store, number), counter("standby", number))
 
-        return writer_of(plan, settings.prefix, open_store, partition=number, heartbeat=heartbeat)
-
-    app = make_app(settings, "toy", bootstrap, {names.source: own})
+    followed = [(names.source, number) for number in range(settings.partitions)] if settings.standby else []
+    app = make_app(settings, "toy", bootstrap, {names.source: own}, Standbys(followed, stand_by))
 
     @app.agent(batch_topic(app, names.source), name="counts")
     async def counts(stream: Any) -> None:
@@ -118,7 +140,8 @@ def run(bootstrap: str, prefix: str, folder: str, worker: str, role: str, step: 
     @apps[0].task
     async def report() -> None:
         while True:
-            draft.write_text(json.dumps({"ready": all(map(is_ready, apps)), "applied": applied_of(apps[0])}))
+            state = {"ready": all(map(is_ready, apps)), "applied": applied_of(apps[0]), "restored": RESTORED}
+            draft.write_text(json.dumps(state))
             draft.replace(progress)
             await asyncio.sleep(0.05)
 

@@ -1,0 +1,173 @@
+"""What a batch of touchpoints says, against what is known of them: per container what joins and what leaves.
+
+Of each event the version that counts is kept. The store is read and never written: one multi-get for the touchpoint
+rows and everything that they may change, and one more where earlier versions lay in other containers.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from state.plan import KindPlan, Plan
+from state.rows import EVENT_TIME_KEY, container_key, keys_of
+from streams.store import Store
+from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
+
+# A touchpoint that joins a container: its order key, what the plan reads, itself.
+Added = tuple[bytes, list[Any] | None, Touchpoint]
+# A container that a touchpoint can change: its row's key, its kind's plan, its id, and what the plan reads.
+Place = tuple[bytes, KindPlan, str, list[Any] | None]
+
+
+class TouchpointRecord(Protocol):
+    """What the stage reads of a record: the account as key, the touchpoint as value."""
+
+    @property
+    def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes: ...
+
+
+class Group(msgspec.Struct):
+    """What a batch changes in one container: (order key, what the plan reads, touchpoint) that joins, and the first
+    two of what leaves."""
+
+    plan: KindPlan
+    account: bytes
+    id: str
+    key: bytes
+    added: list[Added]
+    removed: list[tuple[bytes, list[Any] | None]]
+
+
+class Groups:
+    """The containers that one batch changes.
+
+    by_key: of each what joins and leaves. values: their rows as they are. touchpoints: the touchpoint rows to write.
+    newest_ms: the greatest event time in the batch; known_ms: before it. shrunk: the keys of those that may lose
+    something.
+    """
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self._plan = plan
+        self._account, self._others = plan.account, plan.others
+        self._store = store
+        self.by_key: dict[bytes, Group] = {}
+        self.values: dict[bytes, bytes | None] = {}
+        self.touchpoints: dict[bytes, bytes] = {}
+        self.shrunk: set[bytes] = set()
+        self.newest_ms = self.known_ms = 0
+
+    def read(self, records: Sequence[TouchpointRecord]) -> None:
+        """Takes `records`, in the order of their offsets; once."""
+        decode, touchpoints = self._plan.decode, self.touchpoints
+        keys = []
+        repeated: list[int] = []
+        newest = 0
+        for index, record in enumerate(records):
+            touchpoint = decode(record.value)
+            key, order = keys_of(record.key, touchpoint)
+            keys.append(key)
+            if key in touchpoints or touchpoint.withdrawn:
+                repeated.append(index)
+            else:
+                touchpoints[key] = record.value
+                self._add(record.key, order, touchpoint)
+            if touchpoint.event_time > newest:
+                newest = touchpoint.event_time
+        self.newest_ms = newest
+        self._settle_versions(records, keys, self._read_known(keys), repeated)
+        self._read_missing()
+
+    def _read_known(self, keys: list[bytes]) -> list[bytes | None]:
+        """One multi-get: the touchpoint rows, the containers that would change, and the greatest event time."""
+        wanted = sorted(self.by_key)
+        found = self._store.get([*keys, *wanted, EVENT_TIME_KEY])
+        self.values.update(zip(wanted, found[len(keys) : -1], strict=True))
+        self.known_ms = int(found[-1] or 0)
+        return found[: len(keys)]
+
+    def _add(self, account: bytes, order: bytes, touchpoint: Touchpoint) -> None:
+        groups = self.by_key
+        for key, plan, id_, projections in self._containers(account, touchpoint):
+            group = groups.get(key)
+            if group is None:
+                groups[key] = Group(plan, account, id_, key, [(order, projections, touchpoint)], [])
+            else:
+                group.added.append((order, projections, touchpoint))
+
+    def _remove(self, account: bytes, touchpoint: Touchpoint) -> None:
+        """Takes a touchpoint back: one that this batch added, or one of the store's."""
+        if touchpoint.withdrawn:
+            return
+        _, order = keys_of(account, touchpoint)
+        for key, plan, id_, projections in self._containers(account, touchpoint):
+            group = self.by_key.get(key)
+            if group is None:
+                group = self.by_key[key] = Group(plan, account, id_, key, [], [])
+            kept = [added for added in group.added if added[0] != order]
+            if len(kept) < len(group.added):
+                group.added = kept
+            else:
+                group.removed.append((order, projections))
+                self.shrunk.add(key)
+
+    def _containers(self, account: bytes, touchpoint: Touchpoint) -> list[Place]:
+        """Each container that a touchpoint can change."""
+        places: list[Place] = [(b"k%b\0a" % account, self._account, "", self._account.project(touchpoint))]
+        for plan in self._others:
+            id_ = plan.id_of(touchpoint)
+            if id_ is not None:
+                projections = plan.project(touchpoint)
+                if projections is not None or plan.needs_first:
+                    places.append((container_key(account, plan.code, id_.encode()), plan, id_, projections))
+        return places
+
+    def _settle_versions(
+        self, records: Sequence[TouchpointRecord], keys: list[bytes], known: list[bytes | None], repeated: list[int]
+    ) -> None:
+        """Keeps of each event the version that counts. Up to here the first of each key stands as added, as if no
+        row knew it and nothing took it back."""
+        touchpoints, decode = self.touchpoints, self._plan.decode
+        again = set(repeated)
+        for index, old in enumerate(known):
+            if old is not None and index not in again:
+                self._replace(records[index].key, keys[index], old, records[index].value)
+        for index in repeated:
+            key, value = keys[index], records[index].value
+            old = touchpoints.get(key, known[index])
+            if old is None:
+                touchpoints[key] = value  # a withdrawal of what was never here stays, so that nothing older counts
+            elif _supersedes(value, old):
+                self._remove(records[index].key, decode(old))
+                touchpoints[key] = value
+                touchpoint = decode(value)
+                if not touchpoint.withdrawn:
+                    self._add_again(records[index].key, touchpoint)
+
+    def _add_again(self, account: bytes, touchpoint: Touchpoint) -> None:
+        self._add(account, keys_of(account, touchpoint)[1], touchpoint)
+
+    def _replace(self, account: bytes, key: bytes, old: bytes, value: bytes) -> None:
+        """Puts right what was added although the store knows its event."""
+        if _supersedes(value, old):
+            # Removed before it is added: the two may stand at the same place.
+            touchpoint = self._plan.decode(value)
+            self._remove(account, touchpoint)
+            self._remove(account, self._plan.decode(old))
+            self._add_again(account, touchpoint)
+        else:
+            self._remove(account, self._plan.decode(value))
+            del self.touchpoints[key]
+
+    def _read_missing(self) -> None:
+        """Containers of earlier versions only, which the first read did not know of."""
+        missing = sorted(self.by_key.keys() - self.values.keys())
+        if missing:
+            self.values.update(zip(missing, self._store.get(missing), strict=True))
+
+
+def _supersedes(value: bytes, old: bytes) -> bool:
+    """Whether a touchpoint's payload counts instead of another one of the same event."""
+    return version_of(decode_touchpoint(value)) > version_of(decode_touchpoint(old))

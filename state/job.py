@@ -1,0 +1,80 @@
+"""One record that changes more than a commit holds, applied in slices: what a job row keeps between them.
+
+What is large are the chunks of containers whose past the record changes, so a job is their revisions. The law: a slice
+changes nothing but chunks and the job's own row, so no cell and no journey moves before the last one; and while there
+is a job, no other record is computed, so nobody reads chunks of which some are old and some new.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from state.cell_changes import Sinks
+from state.plan import Plan
+from state.row_list import RowList
+from state.rows import JOB_KEY, kind_of, pack
+from state.series import Revision, Series
+from streams.store import Row, Store
+
+SLICE_BYTES = 4 << 20
+"""Before compression: less than a commit may have behind it, so that every slice fits one."""
+
+
+class Part(msgspec.Struct, array_like=True):
+    """One container's share: its revision, and per analysis the (cell, change as decimal text) that it has made."""
+
+    revision: Revision
+    cells: list[list[tuple[Any, str]]]
+
+    def add_cells(self, sinks: Sinks) -> None:
+        """Adds what changes by this part."""
+        for cells, changes in zip(sinks, self.cells, strict=True):
+            for packed, change in changes:
+                cell = _frozen(packed)
+                cells[cell] = cells.get(cell, 0) + int(change)
+
+    def go_on(self, series: Series, is_full: Callable[[], bool]) -> None:
+        """Revises until it is done or `is_full`."""
+        sinks: Sinks = [{} for _ in self.cells]
+        self.add_cells(sinks)
+        series.revise(self.revision, sinks, is_full)
+        # Sums of values may be larger than msgpack's integers.
+        self.cells = [[(cell, str(change)) for cell, change in cells.items()] for cells in sinks]
+
+
+class Job(msgspec.Struct, array_like=True):
+    """offset: of the record that is being applied. parts: by the keys of the containers."""
+
+    offset: int
+    parts: dict[bytes, Part]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that is left is what an ordinary commit of the record does."""
+        return all(part.revision.at is None for part in self.parts.values())
+
+    def slice(self, plan: Plan, store: Store) -> list[Row]:
+        """The rows of the next slice; the job has moved behind it."""
+        rows = RowList()
+        for key, part in self.parts.items():
+            kind = next(kind for kind in plan.kinds if kind.code == kind_of(key))
+            series = Series(kind, key, part.revision.row, store, rows.put)
+            part.go_on(series, lambda: rows.byte_count() >= SLICE_BYTES)
+        rows.put((JOB_KEY, pack(self)))
+        return rows.rows
+
+
+decode_job = msgspec.msgpack.Decoder(Job).decode
+
+
+def new_job(plan: Plan, offset: int, revisions: dict[bytes, Revision]) -> Job:
+    """A job that has not begun."""
+    lens_count = {kind.code: len(kind.lenses) for kind in plan.kinds}
+    parts = {key: Part(revision, [[] for _ in range(lens_count[kind_of(key)])]) for key, revision in revisions.items()}
+    return Job(offset, parts)
+
+
+def _frozen(packed: Any) -> Any:
+    """A cell as it was before it was packed."""
+    return tuple(map(_frozen, packed)) if isinstance(packed, list | tuple) else packed
