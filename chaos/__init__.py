@@ -1,1 +1,1 @@
-"""Faults on a real Kafka, by seed: whatever happens, every number equals a batch computation. `python -m chaos --help`."""
+"""Faults on a real Kafka, by seed: whatever happens, every number equals a batch computation (`python -m chaos`)."""

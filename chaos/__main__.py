@@ -1,4 +1,4 @@
-"""`make chaos`: seeds one after the other; prints each seed's timeline of faults and verdict, and a table at the end."""
+"""`make chaos`: seeds one after the other; prints the timeline of faults and the verdict of each, and a table."""
 
 import argparse
 import shutil

@@ -12,7 +12,7 @@ from agents.checking import run_check
 from agents.completion import Completion, waiting_counts
 from agents.live_snapshots import published_snapshots
 from agents.reading import read_definitions
-from chaos.faults import FAULTS, Fault
+from chaos.faults import Fault
 from chaos.invariants import disk_findings, findings
 from chaos.world import Shape, World
 from streams.admin import end_offsets

@@ -23,7 +23,6 @@ def main() -> None:
         _bend_the_clock(Path(clock))
     import agents.logs
 
-    agents.logs._NEVER = "INFO"
     from agents.main import main as milepost
 
     milepost()

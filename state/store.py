@@ -10,6 +10,7 @@ of 2 GiB per partition is why all partitions share one here.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -33,6 +34,10 @@ MIB = 2**20
 CACHE_BYTES = 256 * MIB
 SCAN_ROWS = 1_000  # a page of a scan
 POSITION_KEY = b"!position"
+_DAMAGED = "DAMAGED"
+"""A file in a folder that must not be read any more."""
+_NO_ROOM = ("No space left", "Read-only file system", "Disk quota exceeded", "Permission denied")
+_DAMAGES = ("Corruption", "IO error", "Invalid argument", "Not implemented")
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_position = msgspec.msgpack.Decoder(Position).decode
@@ -70,11 +75,18 @@ def _options() -> Options:
     return options
 
 
+class _Damage(UnavailableError):
+    """A folder whose rows can not be read; the changelog has them."""
+
+
 class RocksStore:
     """A `streams.store.Store` in a folder. One process at a time; no iterator outlives a call."""
 
     def __init__(self, folder: Path) -> None:
-        """Opens or makes the folder. Raises UnavailableError when another process has it."""
+        """Opens or makes the folder. Raises UnavailableError when another process has it, or nothing can be written.
+
+        So does every call when the disk fails; a folder that turns out to be damaged is discarded at the next start.
+        """
         self._folder = folder
         self._position: Position | None = None
         self._trash = folder.with_name(folder.name + ".trash")
@@ -88,7 +100,12 @@ class RocksStore:
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         # An empty list is a key to rocksdict, not a question for none.
-        values: list[bytes | None] = self._rows.get(list(keys)) if keys else []
+        if not keys:
+            return []
+        try:
+            values: list[bytes | None] = self._rows.get(list(keys))
+        except Exception as error:
+            raise self._failed(error) from error
         return values
 
     def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -102,23 +119,38 @@ class RocksStore:
         options = ReadOptions()
         if end is not None:
             options.set_iterate_upper_bound(end)
-        items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
-        return list(islice(items, SCAN_ROWS))
+        try:
+            items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
+            page = list(islice(items, SCAN_ROWS))
+            if len(page) < SCAN_ROWS:
+                # An iterator ends at a block that it can not read as if nothing lay behind.
+                rows = self._rows.iter(options)
+                rows.seek(page[-1][0] + b"\0" if page else start)
+                _row_at(rows)
+            return page
+        except Exception as error:
+            raise self._failed(error) from error
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         # Keys that begin with the prefix and are at or before `key` lie at or before the lesser of the two bounds.
         end = _end_of(prefix)
-        rows = self._rows.iter()
-        rows.seek_for_prev(key if end is None or key < end else end)
-        while (row := _row_at(rows)) is not None and (row[0] == POSITION_KEY or row[0] == end):
-            rows.prev()
+        try:
+            rows = self._rows.iter()
+            rows.seek_for_prev(key if end is None or key < end else end)
+            while (row := _row_at(rows)) is not None and (row[0] == POSITION_KEY or row[0] == end):
+                rows.prev()
+        except Exception as error:
+            raise self._failed(error) from error
         return row if row is not None and row[0].startswith(prefix) else None
 
     def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        rows = self._rows.iter()
-        rows.seek(max(prefix, key + b"\0"))
-        while (row := _row_at(rows)) is not None and row[0] == POSITION_KEY:
-            rows.next()
+        try:
+            rows = self._rows.iter()
+            rows.seek(max(prefix, key + b"\0"))
+            while (row := _row_at(rows)) is not None and row[0] == POSITION_KEY:
+                rows.next()
+        except Exception as error:
+            raise self._failed(error) from error
         return row if row is not None and row[0].startswith(prefix) else None
 
     def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
@@ -132,33 +164,63 @@ class RocksStore:
             else:
                 put(key, value)
         put(POSITION_KEY, _encode(position))
-        self._rows.write(batch, self._write_options)
+        try:
+            self._rows.write(batch, self._write_options)
+        except Exception as error:
+            raise self._failed(error) from error
         self._position = position
 
     def wipe(self) -> None:
-        self._rows.close()
+        self.close()
         self._discard()
         self._open()
 
     def close(self) -> None:
-        self._rows.close()
+        try:
+            self._rows.close()
+        except Exception as error:
+            raise self._failed(error) from error
 
     def _open(self) -> None:
+        try:
+            if (self._folder / _DAMAGED).exists():
+                self._discard()
+            self._read_folder()
+        except _Damage:
+            self._discard()
+            self._read_folder()
+
+    def _read_folder(self) -> None:
+        """Opens what is there. Raises _Damage when it can not be read."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             self._rows = Rdict(str(self._folder), _options())
+            stored = self._rows.get(POSITION_KEY)
+            self._position = None if stored is None else _decode_position(stored)
         except Exception as error:
-            # rocksdict raises plain Exception for everything; the text is all there is to tell one from another.
-            if "/LOCK" in str(error):
-                raise UnavailableError(
-                    f"{self._folder} is open in another process ({error}). Stop it, or give this worker another id"
-                    " or folder."
-                ) from error
-            self._discard()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._rows = Rdict(str(self._folder), _options())
-        stored = self._rows.get(POSITION_KEY)
-        self._position = None if stored is None else _decode_position(stored)
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> Exception:
+        """What an error of rocksdict means. It raises plain Exception for everything, so the text is all there is to
+        tell one from another; what this does not know comes back as it is."""
+        text = str(error)
+        if "/LOCK" in text:
+            return UnavailableError(
+                f"{self._folder} is open in another process ({text}). Stop it, or give this worker another id or"
+                " folder."
+            )
+        if any(sign in text for sign in _NO_ROOM):
+            return UnavailableError(
+                f"{self._folder} can not be written to ({text}). Make room or let it be written, or give this worker"
+                " another folder; nothing is lost, for the changelog has all that it holds."
+            )
+        if isinstance(error, msgspec.DecodeError) or text.startswith(_DAMAGES):
+            with suppress(OSError):  # where it can not be marked, the next start finds the damage as this one did
+                (self._folder / _DAMAGED).touch()
+            return _Damage(
+                f"{self._folder} is damaged ({text}). The next start makes it anew from the changelog; nothing is lost."
+            )
+        return error
 
     def _discard(self) -> None:
         """Renamed first, so that a crash in between leaves either all rows or none."""
@@ -168,8 +230,11 @@ class RocksStore:
 
 
 def _row_at(rows: RdictIter) -> tuple[bytes, bytes] | None:
-    """The row under the iterator, or None behind either end."""
-    return (rows.key(), rows.value()) if rows.valid() else None
+    """The row under the iterator, or None behind either end. Raises what kept it from reading on."""
+    if rows.valid():
+        return rows.key(), rows.value()
+    rows.status()
+    return None
 
 
 def _end_of(prefix: bytes) -> bytes | None:

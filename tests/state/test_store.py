@@ -1,5 +1,6 @@
 """One contract for every store: the one on RocksDB and the one in memory do the same, whatever is written."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -161,3 +162,60 @@ def test_kill_9_leaves_a_whole_commit(tmp_path: Path) -> None:
     assert store.get([b"last"]) == [b"%d" % reached.next_offset]
     assert len(list(store.scan(b"k"))) == 100 * (reached.next_offset + 1)
     store.close()
+
+
+READS: dict[str, Callable[[RocksStore], object]] = {
+    "get": lambda store: [store.get([b"%06d" % n for n in range(0, 20_000, 7)])],
+    "scan": lambda store: list(store.scan(b"")),
+    "floor": lambda store: [store.floor(b"0", b"%06d" % n) for n in range(0, 20_000, 7)],
+    "after": lambda store: [store.after(b"0", b"%06d" % n) for n in range(0, 20_000, 7)],
+}
+
+
+@pytest.mark.parametrize("how", READS)
+def test_a_block_that_can_not_be_read_is_an_error_and_never_fewer_rows(tmp_path: Path, how: str) -> None:
+    """RocksDB's iterator ends at a damaged block as if nothing lay behind it; the next start makes the folder anew."""
+    folder = tmp_path / "rows"
+    filled = RocksStore(folder)
+    filled.write([(b"%06d" % n, os.urandom(100)) for n in range(20_000)], position(1), None)
+    filled.close()
+    (table,) = folder.glob("*.sst")
+    damaged = bytearray(table.read_bytes())
+    damaged[len(damaged) // 2 :: 40_000] = b"\xa5" * len(damaged[len(damaged) // 2 :: 40_000])
+    table.write_bytes(damaged)
+    store = RocksStore(folder)
+    assert store.position() == position(1)
+    with pytest.raises(UnavailableError, match="damaged"):
+        READS[how](store)
+    store.close()
+    again = RocksStore(folder)
+    assert (again.position(), list(again.scan(b""))) == (None, [])
+    again.close()
+
+
+def test_a_folder_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the disk refuses is the operator's to mend, and nothing is thrown away for it."""
+    store = RocksStore(tmp_path / "rows")
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_rows", _Full())
+        with pytest.raises(UnavailableError, match="Make room"):
+            store.write([(b"a", b"1")], position(1), None)
+        with pytest.raises(UnavailableError, match="Make room"):
+            store.close()
+        with pytest.raises(ValueError, match="a defect"):
+            store.get([b"a"])
+    store.write([(b"a", b"1")], position(1), None)
+    store.close()
+    assert RocksStore(tmp_path / "rows").position() == position(1)
+
+
+class _Full:
+    """Answers as RocksDB does on a full disk, and in a way that nobody knows."""
+
+    def write(self, *_: object) -> None:
+        raise Exception("IO error: No space left on device: While appending to file: /rows/000009.sst")
+
+    close = write
+
+    def get(self, _: object) -> None:
+        raise ValueError("a defect")
