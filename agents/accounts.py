@@ -59,7 +59,8 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
         return Standby(bootstrap, writer_plan.changelog_of(number), partial(open_store, number), count_rows)
 
     followed = [(touchpoints, number) for number in range(settings.partitions)] if settings.standby else []
-    app = make_app(settings, "accounts", bootstrap, {touchpoints: writer}, Standbys(followed, standby))
+    standbys = Standbys(followed, standby)
+    app = make_app(settings, "accounts", bootstrap, {touchpoints: writer}, standbys, writer_plan.topic_id_by_name)
 
     @app.agent(batch_topic(app, touchpoints), name="accounts")  # type: ignore[untyped-decorator]
     async def apply(stream: Any) -> None:

@@ -34,9 +34,11 @@ def make_app(
     bootstrap: str,
     owners: Mapping[str, OwnerFactory],
     followers: Followers | None = None,
+    id_by_topic: Mapping[str, str] | None = None,
 ) -> Any:
     """The application of one role. `owners`: what makes the owner of a partition, by topic; topics without one have
-    agents without state, which start where the group stands. `followers`: for partitions that others own."""
+    agents without state, which start where the group stands. `followers`: for partitions that others own.
+    `id_by_topic`: what the topics that are read must stay."""
     name = f"{settings.prefix}-{role}-{settings.generation}"
     folder = settings.worker_folder(role) / "faust"
     folder.mkdir(parents=True, exist_ok=True)  # Faust makes no parents
@@ -68,7 +70,7 @@ def make_app(
         broker_commit_interval=1.0,
         stream_buffer_maxsize=4,  # batches
     )
-    app.transport = BatchTransport(app, owners, followers)
+    app.transport = BatchTransport(app, owners, followers, id_by_topic)
     return app
 
 

@@ -34,7 +34,7 @@ class Ingest:
         self._touchpoints = self._name("touchpoints")
         self._dead_letters = self._name("dead-letters")
         self.topics = [self._name(topic) for topic in STREAM_BY_TOPIC]
-        ids = topic_ids(bootstrap, self.topics)
+        self.id_by_topic = ids = topic_ids(bootstrap, self.topics)
         self._ingestion_by_topic = {
             name: Ingestion(name, ids[name], stream, settings.partitions, settings.future_tolerance_s * 1000)
             for name, stream in zip(self.topics, STREAM_BY_TOPIC.values(), strict=True)
@@ -99,8 +99,8 @@ class Ingest:
 
 def make_ingest(settings: Settings, bootstrap: str) -> Any:
     """The application of the role ingest."""
-    app = make_app(settings, "ingest", bootstrap, {})
     ingest = Ingest(settings, bootstrap)
+    app = make_app(settings, "ingest", bootstrap, {}, id_by_topic=ingest.id_by_topic)
 
     @app.agent(batch_topic(app, *ingest.topics), name="ingest")  # type: ignore[untyped-decorator]
     async def route(stream: Any) -> None:

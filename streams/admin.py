@@ -229,12 +229,23 @@ def _describe(admin: KafkaAdminClient, names: Sequence[str] | dict[str, Topic]) 
 def _configs(admin: KafkaAdminClient, topics: Sequence[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
     """All settings of the topics, and how long each broker remembers fences; one that does not tell is not listed."""
     brokers = [str(each["broker_id"]) for each in admin.describe_cluster()["brokers"]]
-    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics]
-    asked += [ConfigResource(ConfigResourceType.BROKER, broker, [EXPIRATION]) for broker in brokers]
-    told = admin.describe_configs(asked, config_filter="all")
+    told = admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in topics], config_filter="all"
+    )
     by_topic = {name: _values(config) for name, config in told.get("topic", {}).items()}
-    by_broker = {name: _values(config) for name, config in told.get("broker", {}).items()}
-    return by_topic, {name: config[EXPIRATION] for name, config in by_broker.items() if EXPIRATION in config}
+    expirations = {broker: _expiration(admin, broker) for broker in brokers}
+    return by_topic, {broker: found for broker, found in expirations.items() if found is not None}
+
+
+def _expiration(admin: KafkaAdminClient, broker: str) -> str | None:
+    """How long a broker remembers fences; None when it does not tell, as one that is down."""
+    try:
+        told = admin.describe_configs(
+            [ConfigResource(ConfigResourceType.BROKER, broker, [EXPIRATION])], config_filter="all"
+        )
+    except KafkaError:
+        return None
+    return _values(told.get("broker", {}).get(broker, {})).get(EXPIRATION)
 
 
 def _values(config: dict[str, dict[str, Any]]) -> dict[str, str]:

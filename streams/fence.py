@@ -84,6 +84,9 @@ class FencedProducer:
         producer._sender._maybe_wait_for_pid = fenced._take_place
         try:
             await producer.start()
+        except KafkaError as error:
+            await fenced.close()
+            raise UnavailableError(f"Kafka at {bootstrap} does not answer ({error!r})") from error
         except BaseException:
             await fenced.close()
             raise

@@ -13,25 +13,29 @@ import asyncio
 import gc
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 from mode.utils.futures import notify
 
 from streams.batch_event import BatchMessage
-from streams.errors import LostError, MilepostError, MismatchError
+from streams.errors import LostError, MilepostError, MismatchError, UnavailableError
 from streams.ownership import Followers, Holding, OwnerFactory, Ownership, Phase
+from streams.topic_identity import topic_ids_at
 
 log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 250
 TEND_S = 1.0
+LOOK_S = 3.0
+LOOKS_MAX = 4
 _NOBODY = frozenset((TP("nobody", 0),))
 
 
@@ -88,28 +92,64 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust shi
         self._consumer.seek(place, offset)
         self._consumer.resume(place)
 
-    async def committed_offset(self, tp: TP) -> int:
+    async def committed_offset(self, tp: TP, topic_id: str | None) -> int:
         """Where the group goes on, for topics without an owner; the first record when it never was here.
 
-        Raises MismatchError when the offset is not in the topic.
+        Raises MismatchError when the offset is not in the topic, or was committed for another one of that name.
         """
         place = TopicPartition(tp.topic, tp.partition)
-        committed = await self._consumer.committed(place)
+        committed = (await self._consumer._coordinator.fetch_committed_offsets([place])).get(place)
         start = (await self._consumer.beginning_offsets([place]))[place]
         end = (await self._consumer.end_offsets([place]))[place]
-        if committed is None:
+        if committed is None or committed.offset < 0:
             return int(start)
-        if not start <= committed <= end:
+        if committed.metadata and topic_id and committed.metadata != topic_id:
+            raise _made_again(tp.topic, committed.metadata, topic_id)
+        if not start <= committed.offset <= end:
             raise MismatchError(
-                f"{tp.topic}/{tp.partition}: the group stands at offset {committed}, but the topic holds {start} to"
-                f" {end - 1}: records expired before they were read, or the topic was made again. When that is meant,"
-                " set the group's offset with Kafka's own tools."
+                f"{tp.topic}/{tp.partition}: the group stands at offset {committed.offset}, but the topic holds {start}"
+                f" to {end - 1}: records expired before they were read, or the topic was made again. When that is"
+                " meant, set the group's offset with Kafka's own tools."
             )
-        return int(committed)
+        return int(committed.offset)
+
+    async def require_same(self, places: Iterable[TopicPartition], id_by_topic: Mapping[str, str]) -> bool:
+        """Whether the brokers that serve `places` say that their topics are still those that were opened; False when
+        they do not know them.
+
+        Raises MismatchError for a topic that was made again, KafkaError when a broker does not answer.
+        """
+        client, ids_by_node = self._consumer._client, defaultdict[int | None, dict[str, str]](dict)
+        for place in places:
+            if place.topic in id_by_topic:
+                node = client.cluster.leader_for_partition(place)
+                ids_by_node[node][place.topic] = id_by_topic[place.topic]
+        missing = [await self._missing_at(node, ids) for node, ids in ids_by_node.items()]
+        return not any(missing)
+
+    async def missing_topics(self, id_by_topic: Mapping[str, str]) -> list[str]:
+        """Those that some broker does not know. Raises as `require_same`."""
+        return await self._missing_at(self._consumer._client.get_random_node(), id_by_topic) if id_by_topic else []
+
+    async def _missing_at(self, node: int | None, id_by_topic: Mapping[str, str]) -> list[str]:
+        client = self._consumer._client
+        found = {} if node in (None, -1) else await topic_ids_at(client, node, sorted(id_by_topic))
+        for topic, id_ in found.items():
+            if id_ != id_by_topic[topic]:
+                raise _made_again(topic, id_by_topic[topic], id_)
+        missing = sorted(id_by_topic.keys() - found.keys())
+        if missing:
+            client.force_metadata_update()  # not waited for: with a topic that is gone it does not end
+        return missing
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Stock ends the worker. Owners do not need the committed offset, and without one it costs duplicates only.
-        held = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        ids = self.consumer.transport.id_by_topic
+        held = {
+            TopicPartition(*tp): (offset, ids.get(tp.topic, ""))
+            for tp, offset in offsets.items()
+            if tp in self.assignment()
+        }
         try:
             await self._consumer.commit(held)
         except KafkaError as error:
@@ -158,6 +198,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         except MilepostError as error:
             # A message for the user; mode would log a traceback with anything that leaves a task.
             await self.crash(error)
+        except KafkaError as error:
+            topic, number = holding.partition
+            why = f"Kafka did not do what is needed to take over {topic}/{number} ({error!r})"
+            await self.crash(UnavailableError(why))
 
     async def crash(self, reason: BaseException) -> None:
         self.note_failure(reason)
@@ -175,7 +219,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             return
         tp = TP(*holding.partition)
         if holding.owner is None:
-            offset = await self._thread.call_thread(self._thread.committed_offset, tp)
+            known_as = self.transport.id_by_topic.get(tp.topic)
+            offset = await self._thread.call_thread(self._thread.committed_offset, tp, known_as)
         else:
             offset = holding.owner.start_offset(tp.topic)
         # Faust's resume empties the queues: only behind it may a record be fetched.
@@ -270,6 +315,26 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             for holding, why in await self.ownership.tend():
                 self.lose(holding, why)
 
+    @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
+    async def _look_after_topics(self) -> None:
+        """A topic that is gone sends nothing, and the group takes its partitions away without a word."""
+        missing_count = 0
+        while not self.should_stop:
+            await self.sleep(LOOK_S)
+            try:
+                missing = await self._thread.call_thread(self._thread.missing_topics, self.transport.id_by_topic)
+            except KafkaError as error:
+                log.info("could not ask for the topics: %r", error)
+                continue
+            except MismatchError as error:
+                await self.crash(error)
+                return
+            # A young broker, or one that leads nothing yet, may not know it either.
+            missing_count = missing_count + 1 if missing else 0
+            if missing_count >= LOOKS_MAX:
+                await self.crash(MismatchError(f"the topic {missing[0]} is not on the brokers any more"))
+                return
+
     # --- what agents hold
 
     def pick_up(self, message: BatchMessage) -> None:
@@ -314,6 +379,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         except self.consumer_stopped_errors:
             if not self.app.should_stop:
                 raise
+        except MilepostError as error:
+            self.note_failure(error)
+            raise
 
     async def _deliver_next(self) -> None:
         # Cleared before the look, or a wake-up in between is lost. The generation as it was when the fetch began.
@@ -325,18 +393,34 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             active = frozenset(self._get_active_partitions())
             try:
                 records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
-            except KafkaError:
+            except KafkaError as error:
                 # That the group never committed is an error to aiokafka, and the one of the next assignment's
                 # partitions may come to a fetch of the former; they are not read before their seek clears it.
-                if self.flow_active and generation == self.app.consumer_generation_id:
-                    raise
-                return
+                if not self.flow_active or generation != self.app.consumer_generation_id:
+                    return
+                if isinstance(error, OffsetOutOfRangeError):
+                    raise _out_of_range(error) from error
+                raise
         if not active:
             await self.wait(self._wake, timeout=0.2)
-        for place, batch in (records or {}).items():
+        if not records or not await self._are_of_the_same_topics(records, generation):
+            return
+        for place, batch in records.items():
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
             await self._deliver(TP(place.topic, place.partition), batch, generation)
+
+    async def _are_of_the_same_topics(self, places: Iterable[TopicPartition], generation: int) -> bool:
+        """Asked behind each fetch, for a topic that is made again goes on under the same name and offsets. False when
+        a rebalance came first."""
+        while self.flow_active and generation == self.app.consumer_generation_id:
+            try:
+                if await self._thread.call_thread(self._thread.require_same, places, self.transport.id_by_topic):
+                    return True
+            except KafkaError as error:
+                log.info("could not ask which topics were read: %r", error)
+            await self.sleep(0.2)
+        return False
 
     def _fetch_patience_s(self, active: frozenset[TP]) -> float:
         """aiokafka fetches no next page from a node while another partition's page is unread, and a waiting call does
@@ -382,11 +466,34 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust ships no 
     Consumer = BatchConsumer
 
     def __init__(
-        self, app: Any, factory_by_topic: Mapping[str, OwnerFactory], followers: Followers | None = None
+        self,
+        app: Any,
+        factory_by_topic: Mapping[str, OwnerFactory],
+        followers: Followers | None = None,
+        id_by_topic: Mapping[str, str] | None = None,
     ) -> None:
+        """id_by_topic: what the topics that are read must be; without an id one is not looked after."""
         self.factory_by_topic = factory_by_topic
         self.followers = followers
+        self.id_by_topic = id_by_topic or {}
         super().__init__(app.conf.broker_consumer, app)
+
+
+def _made_again(topic: str, was: str, is_now: str) -> MismatchError:
+    return MismatchError(
+        f"the topic {topic} had the id {was}, and has {is_now} now: it was deleted and made again, and its records are"
+        " others. Nothing of them was taken. Restore the topic; or, when that is meant, set the group's offset with"
+        " Kafka's own tools and compute anew under another --generation or --prefix."
+    )
+
+
+def _out_of_range(error: OffsetOutOfRangeError) -> MismatchError:
+    places = ", ".join(f"{tp.topic}/{tp.partition} offset {offset}" for tp, offset in error.args[0].items())
+    return MismatchError(
+        f"{places}: not in the topic any more. Records expired or were deleted before they were read, or the topic was"
+        " made again; the numbers would be wrong. Restore the topic; or, when that is meant, compute anew under another"
+        " --generation or --prefix."
+    )
 
 
 def _settle() -> None:
