@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types bench lock clean
+.PHONY: demo test lint types bench bench-restore lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -32,6 +32,9 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+bench-restore: $(READY)
+	$(BIN)/python -m bench.restore
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o constraints.txt

@@ -3,8 +3,11 @@
 import asyncio
 import os
 import random
+import re
 import signal
+import socket
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,6 +120,52 @@ def test_killing_workers_at_random_changes_no_number(settings: Settings) -> None
     with workers(settings) as running:
         wait(completion, settings, running)
     require_no_difference(settings)
+
+
+def test_a_standby_takes_over_and_changes_no_number(settings: Settings) -> None:
+    """Two workers of the accounts follow each other; the one that was not killed has every number right."""
+    assert settings.bootstrap_servers is not None
+    completion = generate(settings)
+    pair = [
+        settings.model_copy(
+            update={"folder": settings.folder / name, "worker_id": name, "standby": True, "metrics_port": free_port()}
+        )
+        for name in ("a", "b")
+    ]
+    killed, left = (Workers(each, settings.bootstrap_servers, [["accounts"]]) for each in pair)
+    others = Workers(settings, settings.bootstrap_servers, [["ingest", "snapshots"]])
+    try:
+        for each in (killed, left, others):
+            each.start()
+        deadline = time.monotonic() + PATIENCE_S
+        while followed_rows(pair[1]) == 0:
+            assert time.monotonic() < deadline, "nothing was followed"
+            left.require_running()
+            time.sleep(0.2)
+        os.kill(killed.pids[0], signal.SIGKILL)
+        wait(completion, settings, left)
+    finally:
+        for each in (killed, left, others):
+            each.stop()
+    require_no_difference(settings)
+
+
+def followed_rows(settings: Settings) -> float:
+    """How many changelog rows a worker's standbys have read."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return 0.0
+    found = re.search(r'^milepost_restored_rows_total\{by="standby"\} (.*)$', text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def test_a_restart_on_an_empty_disk_gives_the_same(settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """Explores every configuration and prints how large it is, then what goes wrong without each rule.
 
-python -m tests.model [--large] [--traces]; --large adds three minutes, --traces how each violation comes about.
+python -m tests.model [--large] [--traces]; --large adds five minutes, --traces how each violation comes about.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""What happens to the workers: moves, crashes, compaction, delayed batches, and days that pass."""
+"""What happens to the workers: moves, crashes, compaction, delayed batches, days that pass, and what standbys do."""
 
 from collections.abc import Iterator
 
 from tests.model.appends import may_append, would_commit
-from tests.model.kafka import Known, accepts
+from tests.model.kafka import Known, accepts, restored
 from tests.model.readers import published
 from tests.model.world import EXPIRATION_DAYS, RENEWAL_DAYS, Sent, Setting, State, Step, Worker
 
@@ -22,6 +22,8 @@ def mishaps(setting: Setting, state: State) -> Iterator[Step]:
     for i, worker in enumerate(state.workers):
         if worker.step != "idle":
             yield from _losses(setting, state, i, worker)
+        elif state.owner != i and state.left.follows:
+            yield from _follows(setting, state, i, worker)
 
 
 def _compactions(state: State) -> Iterator[Step]:
@@ -72,6 +74,13 @@ def _losses(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[
         for sent in _in_hand(worker):
             if sent.place in setting.bounds.wire:
                 yield f"W{i} crashes, its batch to {sent.place} is on the way", crashed._replace(wire=sent)
+
+
+def _follows(setting: Setting, state: State, i: int, worker: Worker) -> Iterator[Step]:
+    """A standby reads on, and stops anywhere."""
+    for upto in range(worker.disk.position + 1, state.log.end + 1):
+        disk = restored(worker.disk, state.log, upto, setting.rules.discard_stale_standby)
+        yield f"W{i} follows up to {upto}", state.with_worker(i, disk=disk).spend("follows")
 
 
 def _in_hand(worker: Worker) -> Iterator[Sent]:

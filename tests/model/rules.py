@@ -52,6 +52,8 @@ class Rules:
     """Off: readers of messages take the last word."""
     discard_stale_disk: bool = True
     """Off: a disk is restored however old it is."""
+    discard_stale_standby: bool = True
+    """Off: a standby reads on with however old a disk, and its next owner takes it for a fresh one."""
     renew_fence: bool = True
     """Off: an owner fences itself once, and the coordinator forgets it while it lives."""
     fresh_heartbeat: bool = True

@@ -21,6 +21,7 @@ class Left(NamedTuple):
     tombstones: int = 0
     days: int = 0
     answers: int = 0
+    follows: int = 0
 
     def spend(self, *names: str) -> "Left":
         return self._replace(**{name: getattr(self, name) - 1 for name in names})

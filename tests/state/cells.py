@@ -5,12 +5,13 @@ from typing import Any
 from state.accounts import Accounts
 from state.plan import Plan
 from streams.partials import decode_cell
+from streams.store import Store
 from streams.touchpoint import Touchpoint
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set
 
 
-def cells_of(store: MemoryStore) -> dict[tuple[Any, ...], int]:
+def cells_of(store: Store) -> dict[tuple[Any, ...], int]:
     """Cell → contribution, of a store with one analysis; lists inside cells as tuples."""
     return {_frozen(decode_cell(key[1:])[1]): int(value) for key, value in store.scan(b"c")}
 

@@ -17,12 +17,16 @@ from state.accounts import Accounts
 from state.definition_set import DefinitionSet
 from state.definitions import Canvas, Cohort, Flow
 from state.plan import Plan
+from state.rows import chunks_prefix, decode_chunk, decode_container, decode_entries
 from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import canvas_cells, cohort_cells, containers_of, flow_cells
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
-from tests.state.worlds import Record, definition_sets, touchpoints
+from tests.state.worlds import Record, definition_sets, restless_touchpoints, touchpoints
+
+WORLDS = st.one_of(touchpoints(), restless_touchpoints())
+CUTS = st.lists(st.integers(0, 60), max_size=8)
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +58,7 @@ def split(items: list[Any], cuts: list[int]) -> list[list[Any]]:
 
 
 @settings(max_examples=100)
-@given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+@given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_differential_any_order_and_batching_gives_the_same_cells(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
@@ -90,7 +94,7 @@ def _local_day(zone: ZoneInfo, ms: int) -> int:
 
 
 @settings(max_examples=400)
-@given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+@given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_any_order_and_batching_equals_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
@@ -112,16 +116,34 @@ def take_sliced(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoin
     return owner.slice_counts
 
 
-@settings(max_examples=400)
-@given(definition_sets(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+@settings(max_examples=200)
+@given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_slices_equal_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
-    """Where every change of the past is cut into slices of one chunk, with a crash between any two, every row but the
-    cut of the chunks is the same as without, and every cell is brute force's."""
+    """Where every change of the past is cut into slices of one chunk, with a crash between any two, every cell is brute
+    force's, and the chunks are whole."""
     store = MemoryStore()
     shuffled = list(arrived)
     random_.shuffle(shuffled)
     take_sliced(definitions, split(shuffled, cuts), store)
     assert cells_of(store) == brute(definitions, arrived)
     assert not list(store.scan(b"j"))
+    assert_chunks_are_whole(store)
+
+
+def assert_chunks_are_whole(store: MemoryStore) -> None:
+    """Each container's entries are in order and within its edges; only its first sealed chunk may be empty; no chunk
+    lies outside of a container."""
+    chunk_keys = set()
+    for key, value in store.scan(b"k"):
+        row = decode_container(value)
+        chunks = [(place, decode_chunk(chunk)) for place, chunk in store.scan(chunks_prefix(key))]
+        chunk_keys |= {place for place, _ in chunks}
+        assert len(chunks) == row.sealed_count
+        assert all(chunk.entry_count for _, chunk in chunks[1:])
+        stretches = [*((chunk.entry_count, chunk.entries) for _, chunk in chunks), (row.entry_count, row.entries)]
+        orders = [order for stretch in stretches for order, _ in decode_entries(*stretch)]
+        assert [row.first, *orders, row.last] == sorted([row.first, *orders, row.last])
+        assert len(set(orders)) == len(orders)
+    assert chunk_keys == {key for key, _ in store.scan(b"s")}

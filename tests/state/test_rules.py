@@ -184,6 +184,15 @@ def test_rule_canvas_withdrawing_the_first_touchpoint_moves_the_start() -> None:
     assert cells(canvas("A"), events, [gone]) == {("t", DAY0 + 1): 1, ("n", 0, DAY0 + 1): 1}
 
 
+def test_rule_canvas_withdrawing_what_was_the_first_for_a_while_leaves_nothing_of_it() -> None:
+    """An event that interests no node counts while it is the first, and later is in nobody's way when it goes."""
+    events = [touchpoint("0", START, "X"), touchpoint("1", START + DAY, "Y"), touchpoint("2", START + 3 * DAY, "A")]
+    gone = [touchpoint(str(n), START + n * DAY, t, withdrawn=True, revision=1) for n, t in enumerate("XY")]
+    expected = {("t", DAY0 + 3): 1, ("n", 0, DAY0 + 3): 1}
+    assert cells(canvas("A"), events[1:], events[:1], gone[1:], gone[:1]) == expected
+    assert cells(canvas("A"), events[1:], events[:1], gone[:1], gone[1:]) == expected
+
+
 # --------------------------------------------------------------------------------------------------------- cohort
 
 

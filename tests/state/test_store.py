@@ -68,6 +68,14 @@ def test_the_position_is_no_row(store: Store) -> None:
     assert store.floor(b"!", b"!position~") == (b"!commit", b"c")
 
 
+def test_a_scan_goes_on_from_page_to_page(store: Store) -> None:
+    """More rows than a page holds come whole and in order, of a prefix and of everything."""
+    rows: list[Row] = [(b"k%05d" % number, b"v") for number in range(2_500)]
+    store.write([(b"a", b"1"), *rows, (b"z", b"1")], position(1), None)
+    assert list(store.scan(b"k")) == rows
+    assert len(list(store.scan(b""))) == 2_502
+
+
 def test_wiping_forgets_everything(store: Store) -> None:
     """After a wipe the store is as new and takes a first write."""
     store.write([(b"a", b"1")], position(1), None)

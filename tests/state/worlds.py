@@ -56,6 +56,26 @@ def touchpoints(draw: st.DrawFn, count_max: int = 40) -> list[Touchpoint]:
     return found + again
 
 
+def restless_touchpoints(count_max: int = 50) -> st.SearchStrategy[list[Touchpoint]]:
+    """Few events of one account that come, change and go again and again: containers lose their edges, their chunks
+    and all they have."""
+    made = st.builds(
+        touchpoint,
+        event_id=st.integers(0, 8).map(str),
+        event_time=st.one_of(
+            st.integers(0, 6).map(lambda n: START + n * 600_000),
+            st.integers(0, 9).map(lambda n: START + n * DAY),
+        ),
+        withdrawn=st.sampled_from([False, False, True]),
+        type=st.sampled_from([*TYPES, "X"]),
+        opportunity=st.sampled_from([None, "o1", "o2"]),
+        content_type=st.sampled_from([None, *VALUES]),
+        session=st.sampled_from([None, "s1"]),
+        revision=st.integers(0, 4),
+    )
+    return st.lists(made, max_size=count_max)
+
+
 def _matches() -> st.SearchStrategy[dict[str, Any]]:
     leaf = st.one_of(
         st.sampled_from(TYPES).map(lambda t: {"field": "type", "op": "=", "value": t}),
