@@ -21,7 +21,6 @@ def main() -> None:
         topics._COMPACTED["delete.retention.ms"] = retention
     if clock := os.environ.get("CHAOS_CLOCK"):
         _bend_the_clock(Path(clock))
-    import agents.logs
 
     from agents.main import main as milepost
 
