@@ -35,6 +35,8 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
         inputs=(touchpoints,),
         topic_id_by_name=topic_ids(bootstrap, [touchpoints, changelog]),
         generation=settings.generation,
+        set_aside=topic_name("set-aside", settings.prefix, settings.generation),
+        poison_restarts_max=settings.poison_restarts_max,
         session_timeout_s=settings.session_timeout_s,
         idle_commit_s=settings.idle_commit_s,
         fence_renewal_s=settings.fence_renewal_s,

@@ -124,6 +124,13 @@ def is_ready(app: Any) -> bool:
     return consumer is not None and bool(app.consumer_generation_id > 0) and bool(consumer.ownership.is_ready())
 
 
+def standing_count(app: Any) -> int:
+    """How many of the application's partitions stand at a record on which the computation fails."""
+    consumer = app._consumer
+    owners = [] if consumer is None else consumer.ownership.ready_owners()
+    return sum(getattr(owner, "standstill", None) is not None for owner in owners)
+
+
 def _raise_why(apps: Sequence[Any]) -> None:
     """Raises what failed first in one of the applications, if they know."""
     for app in apps:

@@ -5,7 +5,7 @@ Workers may go on meanwhile: what they add is behind these points.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 
 import duckdb
 import msgspec
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.dead_letters import set_aside_offsets
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from check.batch import batch_cells
@@ -81,7 +82,8 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
     with open_database() as connection:
         progress("reading the touchpoints")
         ends = _latest([applied, *(_applied_of(snapshot) for snapshot in snapshots.values())])
-        count = load(connection, _arrivals(bootstrap, touchpoints, ends), columns)
+        left_out = set_aside_offsets(bootstrap, settings, touchpoints)
+        count = load(connection, _arrivals(bootstrap, touchpoints, ends, left_out), columns)
         batch = _Batch(connection, columns, progress)
         reports = [
             _check(definition, cells.cells(definition.version), applied, batch, snapshots.get(definition.analysis.name))
@@ -185,10 +187,11 @@ def _latest(applied: list[Applied]) -> dict[int, int]:
     return {partition: max(each.get(partition, -1) for each in applied) for partition in partitions}
 
 
-def _arrivals(bootstrap: str, topic: str, ends: Applied) -> Iterator[Arrival]:
-    """The touchpoints of these partitions up to these offsets, the last included."""
+def _arrivals(bootstrap: str, topic: str, ends: Applied, left_out: Container[tuple[int, int]]) -> Iterator[Arrival]:
+    """The touchpoints of these partitions up to these offsets, the last included, but for those set aside by hand."""
     for record in read_topic(bootstrap, topic, ends):
-        if record.offset <= ends[record.partition] and record.value is not None:
+        place = record.partition, record.offset
+        if record.offset <= ends[record.partition] and record.value is not None and place not in left_out:
             yield record.partition, record.offset, record.value
 
 

@@ -14,6 +14,7 @@ MODULE_BY_COMMAND = {
     "worker": "agents.commands.worker",
     "import": "agents.commands.import_file",
     "generate": "agents.commands.generate",
+    "dead-letters": "agents.commands.dead_letters",
     "analyze": "agents.commands.analyze",
     "snapshot": "agents.commands.snapshot",
     "check": "agents.commands.check",

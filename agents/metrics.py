@@ -28,6 +28,11 @@ RESTORED = Counter(
     " more than what is new at each start: the disk does not last, or a standby would help (MILEPOST_STANDBY).",
     ["by"],
 )
+STANDING = Gauge(
+    "milepost_standing_partitions",
+    "Partitions that stand at a record on which the computation fails. Above 0: the log names it and what to do.",
+    ["role"],
+)
 READY = Gauge(
     "milepost_ready", "1 while every assigned partition is being worked on; 0 for long: a restore or a fault.", ["role"]
 )

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     )
     reject_run_max: int = Field(1_000, ge=1, description="Rejects one after the other that stop the worker.")
     reject_window: int = Field(10_000, ge=100, description="Records over which reject_ratio_max is judged.")
+    poison_restarts_max: int = Field(
+        3, ge=0, description="A record that ended a worker more often than this stops its partition, and only that."
+    )
     reject_counts_no_account: bool = Field(
         False, description="Whether an event without an account counts towards these limits."
     )

@@ -11,6 +11,7 @@ from state.plan import Plan
 from state.rows import EVENT_TIME_KEY, JOB_KEY, cell_row_key, container_key, decode_container
 from streams.batch import BatchTooLargeError
 from streams.partials import COVERS_KEY, Covers, Tag, encode_covers, encode_partial
+from streams.stage import Applied
 from streams.store import Row, Store
 
 
@@ -78,9 +79,11 @@ class Accounts:
             for account, row in outcome.journeys
         ]
 
-    def partial_records(self, outcome: Outcome, tag: Tag, applied: dict[str, int], clock_ms: int) -> list[Row]:
+    def partial_records(self, outcome: Outcome, applied: Applied) -> list[Row]:
         """The records of `partials`: the changed cells, then what they cover."""
+        tag = applied.tag
         records: list[Row] = [(key, encode_partial(tag, value)) for key, value in outcome.cells]
-        covers = Covers(tag, applied, clock_ms, outcome.event_time_max_ms, self._plan.hash)
+        times = applied.clock_ms, outcome.event_time_max_ms
+        covers = Covers(tag, applied.applied, *times, self._plan.hash, applied.failing)
         records.append((COVERS_KEY, encode_covers(covers)))
         return records

@@ -59,6 +59,6 @@ class AccountsStage:
 
     def _publications(self, outcome: Outcome, applied: Applied) -> list[Publication]:
         journeys = self._accounts.journey_records(outcome, applied.tag)
-        partials = self._accounts.partial_records(outcome, applied.tag, applied.applied, applied.clock_ms)
+        partials = self._accounts.partial_records(outcome, applied)
         found = [Publication(self._partials_topic, partials, whole=True)]
         return [Publication(self._journeys_topic, journeys, whole=False), *found] if journeys else found

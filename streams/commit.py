@@ -44,7 +44,8 @@ def prepared(stage: Stage, work: Work, row: CommitRow, tag: Tag) -> Prepared:
 def outputs_of(stage: Stage, publish: Publish, row: CommitRow, tag: Tag) -> Outputs:
     """The batches of a commit's publications. Raises BatchTooLargeError."""
     outputs: Outputs = []
-    for topic, records, whole in publish(Applied(tag, applied_of(row), row.clock_ms)):
+    failing = {} if row.poison is None else {row.poison.topic: row.poison.offset}
+    for topic, records, whole in publish(Applied(tag, applied_of(row), row.clock_ms, failing)):
         if topic not in stage.outputs:
             raise RuntimeError(f"{topic} is no output of the stage, so a former owner may write to it")
         outputs += [(topic, batch) for batch in batches_of(records, whole=whole)]

@@ -30,7 +30,7 @@ class Owner(Protocol):
         """Takes the partition over. Raises LostError when another one did."""
 
     def start_offset(self, topic: str) -> int | None:
-        """Where its source is to be read from; None when it reads nothing and only holds the partition."""
+        """Where its source is to be read from; None while it reads nothing and only holds the partition."""
 
     async def tend(self) -> None:
         """Does what time makes due; called about every second while it is ready."""
@@ -149,17 +149,29 @@ class Ownership:
         holding.move(Phase.LOST)
         return True
 
+    def ready_owners(self) -> list[Owner]:
+        """The owners that are at work."""
+        return [owner for _, owner in self._ready()]
+
+    def readable(self) -> list[tuple[Holding, int]]:
+        """The ready partitions whose owners read a source, and where they go on."""
+        found = [(holding, owner.start_offset(holding.partition[0])) for holding, owner in self._ready()]
+        return [(holding, offset) for holding, offset in found if offset is not None]
+
+    def _ready(self) -> list[tuple[Holding, Owner]]:
+        holdings = list(self._holdings.values())
+        return [(each, each.owner) for each in holdings if each.phase is Phase.READY and each.owner is not None]
+
     async def tend(self) -> list[tuple[Holding, LostError]]:
         """Lets every ready owner do what is due; returns those that are lost. Raises what ended a follower."""
         if self._followers is not None:
             self._followers.check()
         lost = []
-        for holding in list(self._holdings.values()):
-            if holding.phase is Phase.READY and holding.owner is not None:
-                try:
-                    await holding.owner.tend()
-                except LostError as why:
-                    lost.append((holding, why))
+        for holding, owner in self._ready():
+            try:
+                await owner.tend()
+            except LostError as why:
+                lost.append((holding, why))
         return lost
 
     async def give_up(self, patience_s: float) -> None:

@@ -24,13 +24,15 @@ class Tag(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 class Covers(msgspec.Struct, frozen=True, array_like=True):
     """What a partition's cells contain: input offsets applied (the last one, per topic), the committed clock and the
-    greatest event time seen, both in milliseconds, and the hash of the definition set."""
+    greatest event time seen, both in milliseconds, and the hash of the definition set. failing: the offset of the
+    record behind the applied ones on which the computation fails, by its topic; most often nothing."""
 
     tag: Tag
     applied: dict[str, int]
     clock_ms: int
     event_time_max_ms: int
     definitions_hash: str
+    failing: dict[str, int] = {}
 
 
 _pack = msgspec.msgpack.Encoder().encode

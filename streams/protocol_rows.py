@@ -28,15 +28,25 @@ class Input(msgspec.Struct, frozen=True, array_like=True):
     topic_id: str
 
 
+class Poison(msgspec.Struct, frozen=True, array_like=True):
+    """The record behind the applied ones, on which the computation fails: how often it ended a worker, and how."""
+
+    topic: str
+    offset: int
+    count: int
+    why: str
+
+
 class CommitRow(msgspec.Struct, frozen=True, array_like=True):
     """What each commit says of itself. clock_ms: the greatest broker append time seen. pending: the stage's, for
-    publishing again."""
+    publishing again. poison: the next record, where it is known to fail."""
 
     epoch: int
     input_by_topic: dict[str, Input]
     clock_ms: int
     definitions_hash: str
     pending: bytes
+    poison: Poison | None = None
 
 
 encode_commit = msgspec.msgpack.Encoder().encode

@@ -29,11 +29,15 @@ class Record(Protocol):
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What the state contains after a commit: its tag, the last offset per input topic, and the committed clock."""
+    """What the state contains after a commit: its tag, the last offset per input topic, and the committed clock.
+
+    failing: the offset of the record on which the computation fails, by its topic; most often nothing.
+    """
 
     tag: Tag
     applied: dict[str, int]
     clock_ms: int
+    failing: dict[str, int] = {}
 
 
 class Publication(NamedTuple):

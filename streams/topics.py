@@ -95,6 +95,14 @@ TOPICS = (
         why="What the events mean, duplicates included: the record that every derived number can be rebuilt from.",
     ),
     Topic(
+        name="set-aside",
+        key="topic id, partition, offset",
+        partitions=1,
+        cleanup="compact",
+        generational=True,
+        why="Records on which a computation fails, passed over by hand: by whose word a partition goes on without one.",
+    ),
+    Topic(
         name="accounts-changelog",
         key="row",
         partitions="all",

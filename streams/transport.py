@@ -314,6 +314,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             await self.sleep(TEND_S)
             for holding, why in await self.ownership.tend():
                 self.lose(holding, why)
+            for holding, offset in self.ownership.readable():
+                tp = TP(*holding.partition)
+                if tp not in self._reading:
+                    await self._start(holding, tp, offset)
 
     @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
     async def _look_after_topics(self) -> None:

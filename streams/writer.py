@@ -10,6 +10,7 @@ A writer that failed once, in whatever step, writes nothing more; its successor 
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,9 +22,19 @@ import msgspec
 from streams.batch import Batch, BatchTooLargeError, one_batch
 from streams.commit import Committed, Outputs, Prepared, applied_of, outputs_of, prepared
 from streams.crash import crash_point
-from streams.errors import LostError, UsageError
+from streams.errors import LostError, MilepostError, UsageError
 from streams.fence import Appended, FencedProducer
 from streams.partials import Tag
+from streams.poison import (
+    ComputationError,
+    PoisonError,
+    blamed,
+    counted,
+    fetch_one,
+    is_set_aside,
+    poison_error,
+    record_id,
+)
 from streams.protocol_rows import (
     CLAIM_KEY,
     COMMIT_KEY,
@@ -31,12 +42,15 @@ from streams.protocol_rows import (
     READY_KEY,
     CommitRow,
     Input,
+    Poison,
     decode_commit,
 )
-from streams.restore import Changelog, CountRows, bounds_of, restore, uncounted
+from streams.restore import Changelog, CountRows, bounds_of, reader_of, restore, uncounted
 from streams.resume import first_row, require_next, require_resumable
 from streams.stage import Record, Stage, StageFactory, Work
 from streams.store import Position, Store
+
+log = logging.getLogger(__name__)
 
 
 class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +66,8 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     topic_id_by_name: dict[str, str]
     generation: int
+    set_aside: str | None = None
+    poison_restarts_max: int = 3
     session_timeout_s: float = 10.0
     idle_commit_s: float = 3600.0
     fence_renewal_s: float = 86_400.0
@@ -61,6 +77,8 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
         return Changelog(self.changelog, partition, self.topic_id_by_name[self.changelog], self.generation)
 
 
+LOOK_S = 5.0
+"""How often a partition that stands still asks whether its record was set aside."""
 CHORES_S = 0.5
 """For how long a batch may have to wait behind chores, and the tending of other partitions too."""
 
@@ -108,6 +126,7 @@ class Writer:
         self._acknowledged_ms = 0
         self._committed_at = 0.0
         self._appended_at_by_output: dict[str, float] = {}
+        self._looked_at = 0.0
 
     # --- what others may know
 
@@ -121,8 +140,20 @@ class Writer:
         """The stage of the partition; for reading."""
         return self._stage
 
-    def start_offset(self, topic: str) -> int:
-        """Where the input is to be read from (rule read_from_applied), whatever its consumer group committed."""
+    @property
+    def standstill(self) -> PoisonError | None:
+        """Why the partition is held and not read; None when all is well."""
+        poison, restarts_max = self._row.poison, self._plan.poison_restarts_max
+        if poison is None or poison.count <= restarts_max:
+            return None
+        return poison_error(self._partition, poison, restarts_max)
+
+    def start_offset(self, topic: str) -> int | None:
+        """Where the input is to be read from (rule read_from_applied), whatever its consumer group committed; None
+        while the partition stands still."""
+        return None if self.standstill else self._next_offset(topic)
+
+    def _next_offset(self, topic: str) -> int:
         return self._row.input_by_topic[topic].applied + 1
 
     # --- the steps
@@ -147,8 +178,11 @@ class Writer:
         async with self._turn:
             with self._step(_State.READY):
                 crash_point("read")
-                require_next(self, records, self.start_offset(records[0].topic))
-                await self._apply(records)
+                require_next(self, records, self._next_offset(records[0].topic))
+                try:
+                    await self._apply(records)
+                except ComputationError as failed:
+                    await self._blame(records, failed)
 
     async def idle(self) -> None:
         """A commit without input, so that readers get covers and the clock goes on."""
@@ -180,6 +214,10 @@ class Writer:
             await self.idle()
         await self._keep_fences(now)
         await self._do_chores(now + CHORES_S)
+        if self.standstill is not None and now - self._looked_at > LOOK_S:
+            log.error("%s", self.standstill)
+            await self._try_to_go_on(is_first=self._looked_at == 0.0)
+            self._looked_at = now
 
     async def close(self, patience_s: float) -> None:
         """Lets the step in flight end within `patience_s`; afterwards nothing of this epoch is written.
@@ -279,6 +317,10 @@ class Writer:
             return self._prepare(records)
         except BatchTooLargeError:
             return None
+        except MilepostError:
+            raise
+        except Exception as error:
+            raise ComputationError(blamed(records, error, self._prepare), error) from error
 
     async def _apply_in_slices(self, record: Record) -> None:
         """One record that is too large alone: slice after slice, each a commit. Only the last one moves the input
@@ -304,11 +346,15 @@ class Writer:
             # As if nothing had happened yet: nor does the clock go on.
             return self._prepared(cut.work, self._row.input_by_topic, self._row.clock_ms), False
         except BatchTooLargeError as error:
-            place = f"{record.topic}/{self._partition} offset {record.offset}"
-            raise UsageError(
-                f"The record at {place} changes more than one commit can hold ({error}). Simplify the definitions that"
-                " it matches, or correct it at its source."
-            ) from error
+            too_large = UsageError(
+                f"it changes more than one commit can hold ({error}). Simplify the definitions that it matches, or"
+                " correct it at its source."
+            )
+            raise ComputationError(record, too_large) from error
+        except MilepostError:
+            raise
+        except Exception as error:
+            raise ComputationError(record, error) from error
 
     def _prepare(self, records: Sequence[Record]) -> Prepared:
         clock_ms = max(self._row.clock_ms, max(map(_timestamp, records)))
@@ -319,9 +365,9 @@ class Writer:
         was, topic = self._row.input_by_topic, record.topic
         return was | {topic: Input(record.offset, was[topic].topic_id)}
 
-    def _prepare_idle(self) -> Prepared:
+    def _prepare_idle(self, inputs: dict[str, Input] | None = None, poison: Poison | None = None) -> Prepared:
         clock_ms = self._clock_without_input()
-        return self._prepared(self._stage.idle(clock_ms), self._row.input_by_topic, clock_ms)
+        return self._prepared(self._stage.idle(clock_ms), inputs or self._row.input_by_topic, clock_ms, poison)
 
     def _prepare_chore(self) -> Prepared | None:
         clock_ms = self._clock_without_input()
@@ -332,8 +378,11 @@ class Writer:
         """Without input the clock learns the time from the broker's word on the previous append."""
         return max(self._row.clock_ms, self._acknowledged_ms)
 
-    def _prepared(self, work: Work, inputs: dict[str, Input], clock_ms: int) -> Prepared:
-        row = CommitRow(self._epoch, inputs, clock_ms, self._stage.definitions_hash, work.pending)
+    def _prepared(self, work: Work, inputs: dict[str, Input], clock_ms: int, poison: Poison | None = None) -> Prepared:
+        known = self._row.poison
+        if poison is None and known is not None and inputs[known.topic].applied < known.offset:
+            poison = known
+        row = CommitRow(self._epoch, inputs, clock_ms, self._stage.definitions_hash, work.pending, poison)
         return prepared(self._stage, work, row, self._tag(self._expected))
 
     async def _commit(self, commit: Prepared, record_count: int = 0, compute_s: float = 0.0) -> None:
@@ -371,6 +420,42 @@ class Writer:
         await asyncio.gather(*(self._append(topic, batch) for topic, batch in outputs))
         now = time.monotonic()
         self._appended_at_by_output.update((topic, now) for topic, _ in outputs)
+
+    # --- a record on which the computation fails
+
+    async def _blame(self, records: Sequence[Record], failed: ComputationError) -> None:
+        """Applies what lies before the record, says in a commit which one it is, and ends the worker."""
+        topic, last = failed.record.topic, failed.record.offset - 1
+        before = [record for record in records if self._next_offset(topic) <= record.offset <= last]
+        if before:
+            await self._apply(before)
+        poison = counted(self._row.poison, failed)
+        await self._commit(self._prepare_idle(poison=poison))
+        raise poison_error(self._partition, poison, self._plan.poison_restarts_max) from failed.cause
+
+    async def _try_to_go_on(self, *, is_first: bool) -> None:
+        """Passes over the record that the partition stands at when it was set aside; the first time it also looks
+        whether it computes now."""
+        poison = self._row.poison
+        assert poison is not None
+        known_as = self._row.input_by_topic[poison.topic].topic_id
+        reader = reader_of(self._plan.bootstrap)
+        await reader.start()
+        try:
+            id_ = record_id(known_as, self._partition, poison.offset)
+            passes = self._plan.set_aside is not None and await is_set_aside(reader, self._plan.set_aside, id_)
+            tries = is_first and not passes
+            record = await fetch_one(reader, poison.topic, self._partition, poison.offset) if tries else None
+        finally:
+            await reader.stop()
+        async with self._turn:
+            with self._step(_State.READY):
+                if passes:
+                    inputs = self._row.input_by_topic | {poison.topic: Input(poison.offset, known_as)}
+                    await self._commit(self._prepare_idle(inputs))
+                elif record is not None:
+                    with suppress(ComputationError):
+                        await self._apply([record])
 
     async def _keep_fences(self, now: float) -> None:
         """An output that is seldom published to gets a fence record, for the broker forgets idle producers."""

@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from agents.connection import connect, with_settings
-from agents.metrics import READY, serve_metrics
+from agents.metrics import READY, STANDING, serve_metrics
 from agents.settings import Settings
 from streams.admin import require_topics
 from streams.errors import UsageError
@@ -54,7 +54,7 @@ def _stop_with_parent() -> None:
 def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
     # Faust is imported here, so that a mistake in the options is told at once.
     from agents.accounts import make_accounts
-    from agents.app import is_ready, run_apps
+    from agents.app import is_ready, run_apps, standing_count
     from agents.ingest import make_ingest
     from agents.snapshots_owner import make_snapshots
 
@@ -66,4 +66,5 @@ def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
     app_by_role = {role: make_by_role[role](settings, bootstrap) for role in roles}
     for role, app in app_by_role.items():
         READY.labels(role).set_function(partial(is_ready, app))
+        STANDING.labels(role).set_function(partial(standing_count, app))
     run_apps(list(app_by_role.values()), settings)

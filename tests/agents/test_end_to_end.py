@@ -6,6 +6,8 @@ import random
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -13,10 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from kafka import KafkaProducer
 
 from agents.checking import run_check
 from agents.commands.demo import everyday_definitions
 from agents.completion import Completion
+from agents.dead_letters import letters, set_aside
 from agents.defining import apply_definitions, load_definitions
 from agents.generating import generate_to_kafka
 from agents.live_snapshots import published_snapshots
@@ -24,8 +28,9 @@ from agents.pipeline import WorkerError, Workers
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from generator.plan import GeneratorPlan
-from streams.admin import create_topics
+from streams.admin import create_topics, end_offsets
 from streams.broker import EmbeddedBroker
+from streams.errors import UsageError
 from streams.topics import topic_name
 
 DAY_MS = 86_400_000
@@ -205,3 +210,82 @@ def require_running_for(running: Workers, seconds: float) -> None:
     while time.monotonic() < deadline:
         running.require_running()
         time.sleep(0.2)
+
+
+def append_to_touchpoints(settings: Settings, partition: int, value: bytes) -> int:
+    """What somebody else's producer might leave there; returns its offset."""
+    assert settings.bootstrap_servers is not None
+    topic = topic_name("touchpoints", settings.prefix, settings.generation)
+    producer = KafkaProducer(bootstrap_servers=settings.bootstrap_servers)
+    try:
+        return int(producer.send(topic, value, b"an account", partition=partition).get(30).offset)
+    finally:
+        producer.close()
+
+
+def test_a_record_that_can_not_be_computed_stops_its_partition_until_it_is_set_aside(settings: Settings) -> None:
+    """Named by the workers that it ends; then the others go on, and the command line passes over it, on record."""
+    settings = settings.model_copy(update={"poison_restarts_max": 1})
+    assert settings.bootstrap_servers is not None
+    bootstrap, partition = settings.bootstrap_servers, 2
+    offset = append_to_touchpoints(settings, partition, b"no touchpoint")
+    touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
+    completion = generate(settings)
+    for _ in range(2):
+        with (
+            workers(settings) as running,
+            pytest.raises(WorkerError, match=f"{touchpoints}/{partition} offset {offset}"),
+        ):
+            require_running_for(running, 60)
+    with workers(settings) as running:
+        wait_for_the_others(settings, running, partition)
+        with pytest.raises(UsageError, match="no computation fails on"):
+            set_aside(bootstrap, settings, touchpoints, partition, offset + 1, "not this one", END_MS)
+        place = ["--topic", touchpoints, "--partition", str(partition), "--offset", str(offset)]
+        cli(settings, "dead-letters", "set-aside", *place, "--why", "a foreign record")
+        wait(completion, settings, running)
+    require_no_difference(settings)
+    (letter,) = letters(bootstrap, settings, "set-aside")
+    assert (letter.topic, letter.partition, letter.offset) == (touchpoints, partition, offset)
+    assert (letter.key, letter.value, letter.detail) == (b"an account", b"no touchpoint", "a foreign record")
+    assert "a foreign record" in cli(settings, "dead-letters", "list", "--reason", "set-aside")
+
+
+def cli(settings: Settings, *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    command = [sys.executable, "-m", "agents.main", *arguments]
+    return subprocess.run(command, env=settings.as_environment(), check=True, capture_output=True, text=True).stdout
+
+
+def wait_for_the_others(settings: Settings, running: Workers, standing: int) -> None:
+    """Until every other partition has applied all of its touchpoints."""
+    assert settings.bootstrap_servers is not None
+    bootstrap, deadline = settings.bootstrap_servers, time.monotonic() + PATIENCE_S
+    touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
+    for snapshots in published_snapshots(bootstrap, settings):
+        running.require_running()
+        ends = end_offsets(bootstrap, touchpoints)
+        applied = [snapshot.applied for snapshot in snapshots.values()]
+        if len(applied) == 3 and all(
+            each.get(str(p), -1) == end - 1 for each in applied for p, end in ends.items() if p != standing
+        ):
+            assert sum(ends.values()) > 1000
+            return
+        assert time.monotonic() < deadline, "the other partitions stand as well"
+
+
+def test_dead_letters_are_sent_again_and_counted_once(settings: Settings) -> None:
+    """What was rejected goes back as it came; what is still wrong is a dead letter again, and no number moves."""
+    completion = generate(settings)
+    assert settings.bootstrap_servers is not None
+    with workers(settings) as running:
+        wait(completion, settings, running)
+        before = list(letters(settings.bootstrap_servers, settings, "no-account"))
+        assert before
+        said = cli(settings, "dead-letters", "replay", "--reason", "no-account")
+        assert f"{len(before)} to" in said or "," in said
+        deadline = time.monotonic() + 30
+        while len(list(letters(settings.bootstrap_servers, settings, "no-account"))) < 2 * len(before):
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    require_no_difference(settings)

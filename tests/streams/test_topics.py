@@ -15,6 +15,7 @@ def test_topics_stand_in_the_order_of_the_flow() -> None:
         "dead-letters",
         "definitions",
         "touchpoints",
+        "set-aside",
         "accounts-changelog",
         "journeys",
         "partials",

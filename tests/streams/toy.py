@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -31,6 +32,8 @@ from streams.topics import topic_name
 from streams.writer import Writer, WriterPlan
 
 GENERATION = 0
+POISON = b"poison"
+"""The key of a record on which the computation fails."""
 BIG = b"big"
 PIECE_BYTES, PIECE_COUNT = 3 << 20, 4
 JOB_KEY, SWEEP_KEY = b"j", b"w"
@@ -67,6 +70,8 @@ class ToyStage:
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
         self.batch_sizes.append(len(records))
+        if any(record.key == POISON for record in records):
+            raise ValueError("it can not be counted")
         if self._store.get([JOB_KEY]) != [None]:
             raise BatchTooLargeError("the record before these is half applied")
         work = self._count(records)
@@ -130,7 +135,7 @@ def _piece(key: bytes, number: int) -> Row:
     return b"n%b%d" % (key, number), os.urandom(PIECE_BYTES)
 
 
-def plan_of(bootstrap: str, prefix: str, **changes: float) -> WriterPlan:
+def plan_of(bootstrap: str, prefix: str, **changes: Any) -> WriterPlan:
     names = names_of(prefix)
     ids = topic_ids(bootstrap, [names.source, names.changelog])
     plan = WriterPlan(

@@ -1,0 +1,180 @@
+"""What was not taken: reading dead letters, sending them again, and setting a record aside that stops a partition."""
+
+from collections.abc import Iterator
+
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+
+from agents.reading import read_topic
+from agents.settings import Settings
+from streams.admin import topic_ids
+from streams.errors import UnavailableError, UsageError
+from streams.partials import COVERS_KEY, Covers, decode_covers
+from streams.poison import SetAside, encode_set_aside, record_id
+from streams.topics import topic_name
+
+PATIENCE_MS = 10_000
+SET_ASIDE = "set-aside"
+"""The reason of dead letters that a person made."""
+_KEPT_TOPICS = ("crm-events", "web-events", "touchpoints")
+"""Where a dead letter may be sent again."""
+
+Header = tuple[str, bytes]
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """One dead letter: why, in a word and in full; where the record stood; its key and its bytes."""
+
+    id: bytes
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+def letters(bootstrap: str, settings: Settings, reason: str | None = None) -> Iterator[Letter]:
+    """The dead letters of a reason, or all; each once, however often it was written.
+
+    Raises UnavailableError when the topic is not there.
+    """
+    seen: set[bytes] = set()
+    topic = _name("dead-letters", settings)
+    for record in _with_headers(bootstrap, topic):
+        headers = dict(record.headers)
+        if record.key in seen or (reason is not None and headers.get("reason", b"").decode() != reason):
+            continue
+        seen.add(record.key)
+        yield Letter(
+            id=record.key,
+            reason=headers["reason"].decode(),
+            detail=headers["detail"].decode(errors="replace"),
+            topic=headers["topic"].decode(),
+            partition=int(headers["partition"]),
+            offset=int(headers["offset"]),
+            key=headers.get("key"),
+            value=record.value,
+        )
+
+
+def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> dict[str, int]:
+    """Sends letters to the topics that they came from; gives how many, by topic.
+
+    What was wrong with them must have been mended in milepost or its definitions, for they go as they came. Raises
+    UsageError for a letter of another prefix.
+    """
+    allowed = {_name(topic, settings) for topic in _KEPT_TOPICS}
+    counts: dict[str, int] = {}
+    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
+    try:
+        sent = []
+        for letter in found:
+            if letter.topic not in allowed:
+                raise UsageError(f"a dead letter came from {letter.topic!r}, which is no source of this prefix")
+            sent.append(producer.send(letter.topic, key=letter.key, value=letter.value))
+            counts[letter.topic] = counts.get(letter.topic, 0) + 1
+        producer.flush()
+        for each in sent:
+            each.get(timeout=30)
+    finally:
+        producer.close()
+    return counts
+
+
+def set_aside(
+    bootstrap: str, settings: Settings, topic: str, partition: int, offset: int, why: str, at_ms: int
+) -> None:
+    """Has a partition go on without the record that it stands at, which becomes a dead letter.
+
+    Raises UsageError when no computation fails on that record: what is counted can not be set aside.
+    """
+    failing = _failing_at(bootstrap, settings, partition)
+    if failing.get(topic) != offset:
+        stands = ", ".join(f"{name} offset {place}" for name, place in failing.items()) or "at no record"
+        raise UsageError(
+            f"no computation fails on {topic}/{partition} offset {offset}; partition {partition} stands {stands}. Only"
+            " a record on which one fails can be set aside"
+        )
+    id_ = record_id(topic_ids(bootstrap, [topic])[topic], partition, offset)
+    record = _fetch(bootstrap, topic, partition, offset)
+    headers: list[Header] = [
+        ("reason", SET_ASIDE.encode()), ("detail", why.encode()), ("topic", topic.encode()),
+        ("partition", b"%d" % partition), ("offset", b"%d" % offset),
+    ]  # fmt: skip
+    if record.key is not None:
+        headers.append(("key", record.key))
+    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
+    try:
+        # The letter first: nothing is passed over that is not kept.
+        letter = producer.send(_name("dead-letters", settings), record.value, id_, headers, partition)
+        letter.get(timeout=30)
+        word = encode_set_aside(SetAside(at_ms, why))
+        producer.send(_name("set-aside", settings), key=id_, value=word).get(timeout=30)
+    finally:
+        producer.close()
+
+
+def set_aside_offsets(bootstrap: str, settings: Settings, topic: str) -> set[tuple[int, int]]:
+    """(partition, offset) of the records of a topic that were set aside in this generation."""
+    prefix = topic_ids(bootstrap, [topic])[topic].encode() + b":"
+    found: dict[bytes, bool] = {}
+    for record in read_topic(bootstrap, _name("set-aside", settings)):
+        found[record.key] = record.value is not None
+    places = [key.removeprefix(prefix).split(b":") for key, holds in found.items() if holds and key.startswith(prefix)]
+    return {(int(partition), int(offset)) for partition, offset in places}
+
+
+def _failing_at(bootstrap: str, settings: Settings, partition: int) -> dict[str, int]:
+    newest: Covers | None = None
+    for record in read_topic(bootstrap, _name("partials", settings), [partition]):
+        if record.key == COVERS_KEY and record.value is not None:
+            covers = decode_covers(record.value)
+            newest = covers if newest is None or covers.tag >= newest.tag else newest
+    return {} if newest is None else newest.failing
+
+
+def _fetch(bootstrap: str, topic: str, partition: int, offset: int) -> "_Record":
+    for record in _with_headers(bootstrap, topic, (partition, offset)):
+        return record
+    raise UnavailableError(f"{topic}/{partition} offset {offset} can not be read any more")
+
+
+class _Record(msgspec.Struct, frozen=True):
+    key: bytes
+    value: bytes | None
+    headers: list[Header]
+
+
+def _with_headers(bootstrap: str, topic: str, one: tuple[int, int] | None = None) -> Iterator[_Record]:
+    """All records up to the ends seen at the start, or one."""
+    topic_ids(bootstrap, [topic])  # says what to do when it is not there
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), group_id=None, enable_auto_commit=False)
+    try:
+        numbers = sorted(consumer.partitions_for_topic(topic) or ()) if one is None else [one[0]]
+        places = [TopicPartition(topic, number) for number in numbers]
+        consumer.assign(places)
+        ends = consumer.end_offsets(places)
+        if one is None:
+            consumer.seek_to_beginning(*places)
+        else:
+            consumer.seek(places[0], one[1])
+            ends = {places[0]: min(ends[places[0]], one[1] + 1)}
+        behind = {place for place in places if consumer.position(place) < ends[place]}
+        while behind:
+            fetched = consumer.poll(PATIENCE_MS)
+            if not fetched:
+                raise UnavailableError(f"{topic} can not be read: nothing came within {PATIENCE_MS / 1000:g} s")
+            for place, records in fetched.items():
+                yield from (_Record(r.key, r.value, list(r.headers)) for r in records if r.offset < ends[place])
+            behind = {place for place in behind if consumer.position(place) < ends[place]}
+    except KafkaError as error:
+        raise UnavailableError(f"{topic} at {bootstrap} can not be read: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _name(topic: str, settings: Settings) -> str:
+    return topic_name(topic, settings.prefix, settings.generation)
