@@ -1,7 +1,7 @@
 """The worlds that are explored, and in which of them a missing rule shows.
 
 CONFIGURATIONS are small enough for every run of the tests. LARGE ones are explored by `python -m tests.model --large`
-only, before a rule is changed: 4.8 million states, about five minutes and 1.5 GB.
+only, before a rule is changed: 4.8 million states, about five minutes and 2 GB.
 """
 
 from typing import NamedTuple
