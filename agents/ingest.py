@@ -15,6 +15,7 @@ from agents.settings import Settings
 from streams.admin import topic_ids
 from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed
+from streams.crash import crash_point
 from streams.ingest import DeadLetter, Ingestion, RejectLimits, Routed
 from streams.topics import MIB, topic_name
 
@@ -50,6 +51,7 @@ class Ingest:
         routed = self._ingestion_by_topic[topic].route(partition, records)
         self._limits_of(topic, partition).judge(len(records), routed.rejects, routed.example)
         await self._write(partition, routed)
+        crash_point("routed")
         INGESTED.labels(topic).inc(len(records))
         for _, reason in routed.rejects:
             REJECTED.labels(topic, reason.value).inc()

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 
 EXIT_CODE = 70
 """EX_SOFTWARE: the process gave itself up, and should be started again."""
-STOP_S_MAX = 30.0
+STOP_S_MAX = 9.0
+"""`docker stop` waits for ten seconds."""
 _LOOK_S = 0.5
 
 

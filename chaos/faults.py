@@ -16,6 +16,7 @@ import msgspec
 from chaos.brokers import PRODUCER_EXPIRATION_MS, Broker
 from chaos.fleet import Worker, copy_folder
 from chaos.world import DELETE_RETENTION_MS, SESSION_S, World
+from streams.crash import CRASH_POINTS
 
 Act = Callable[[World, random.Random], str]
 REQUEST_TIMEOUT_S = 15.0
@@ -58,6 +59,23 @@ def kill_while_taking_over(world: World, rng: random.Random) -> str:
         world.wait(seconds)
     worker.kill()
     return f"kill -9 {worker.name} again and again, {waits} s into its start"
+
+
+def crash_at(world: World, rng: random.Random) -> str:
+    """A worker that ends at a point of its cycle, once or twice in a row."""
+    worker = _one(world, rng)
+    points = [f"{rng.choice(CRASH_POINTS)}:{rng.choice((1, 1, 2, 5, 20))}" for _ in range(rng.randint(1, 2))]
+    reached = []
+    for point in points:
+        with world.fleet.turn:
+            worker.kill()
+            worker.start(MILEPOST_CRASH_AT=point)
+            if world.wait_until(lambda: not worker.lives(), 12):
+                reached.append(point)
+    with world.fleet.turn:
+        worker.kill()
+        worker.start()
+    return f"{worker.name} was to end at {points} and did at {reached}"
 
 
 def burst(world: World, rng: random.Random) -> str:
@@ -297,6 +315,7 @@ def forget_producers(world: World, rng: random.Random) -> str:
 FAULTS = (
     Fault("kill", kill, cheap=True),
     Fault("kill-while-taking-over", kill_while_taking_over, cheap=True),
+    Fault("crash-at", crash_at, cheap=True),
     Fault("burst", burst, cheap=True),
     Fault("terminate", terminate, cheap=True),
     Fault("join-and-leave", join_and_leave, cheap=True),

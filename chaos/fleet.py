@@ -19,7 +19,8 @@ from chaos import worker as worker_program
 RESTART_S = 0.5
 # What a worker may say when it ends by itself: messages of ours, and the watchdog's. Anything else is a defect.
 _OURS = re.compile(r"^milepost: ", re.MULTILINE)
-_TRACEBACK = "Traceback (most recent call last)"
+CRASHED = 137
+"""The code of a process that ended at a crash point, or by kill -9 as a shell tells it."""
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -28,7 +29,7 @@ class Ended(msgspec.Struct, frozen=True):
     worker: str
     code: int
     said: str
-    is_traceback: bool
+    is_explained: bool
 
 
 class Worker:
@@ -47,14 +48,14 @@ class Worker:
         self.log = settings.folder.with_suffix(".log")
         self.clock = settings.folder.with_suffix(".clock")
 
-    def start(self) -> None:
-        """Starts a process unless one lives."""
+    def start(self, **more: str) -> None:
+        """Starts a process unless one lives; `more` goes into its environment."""
         self.is_wanted = True
         if self.lives():
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         self._began_at = self.log.stat().st_size if self.log.exists() else 0
-        environment = self._settings.as_environment() | self._environment | {"CHAOS_CLOCK": str(self.clock)}
+        environment = self._settings.as_environment() | self._environment | {"CHAOS_CLOCK": str(self.clock)} | more
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, worker_program.__file__, "worker"],
@@ -103,8 +104,8 @@ class Worker:
             text = log.read().decode(errors="replace")
         ours = [line for line in text.splitlines() if _OURS.match(line)]
         last = ours[-1] if ours and code != 0 else "\n".join(text.strip().splitlines()[-12:])
-        is_traceback = not ours and _TRACEBACK in text and code not in (-signal.SIGKILL, 137)
-        return Ended(self.name, code, last, is_traceback)
+        is_explained = bool(ours) or code in (0, -signal.SIGKILL, CRASHED)
+        return Ended(self.name, code, last, is_explained)
 
     def note_memory(self) -> None:
         """Keeps the greatest resident size seen, in bytes."""

@@ -1,6 +1,7 @@
 """One seed from beginning to verdict: faults drawn from the list, then quiet, then everything is compared."""
 
 import random
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from agents.completion import Completion, waiting_counts
 from agents.live_snapshots import published_snapshots
 from agents.reading import read_definitions
 from chaos.faults import Fault
+from chaos.fleet import CRASHED
 from chaos.invariants import disk_findings, findings
 from chaos.world import Shape, World
 from streams.admin import end_offsets
@@ -52,7 +54,8 @@ def run_seed(shape: Shape, allowed: Sequence[Fault], folder: Path, jars: Path, c
         verdict.rss_mib_max = max((worker.rss_max for worker in world.fleet.workers.values()), default=0) >> 20
         world.end()
     verdict.violations += [line for line in world.timeline if "VIOLATION" in line]
-    verdict.violations += [f"a worker ended by an exception: {text}" for text in verdict.endings if "Traceback" in text]
+    unexplained = [ended for _, ended in world.fleet.endings if not ended.is_explained]
+    verdict.violations += [f"{each.worker} ended with {each.code} and no message: {each.said}" for each in unexplained]
     if verdict.rss_mib_max << 20 > RSS_BYTES_MAX:
         verdict.violations.append(f"a worker used {verdict.rss_mib_max} MiB")
     verdict.elapsed_s = time.monotonic() - began
@@ -132,7 +135,7 @@ def _all_is_in(world: World) -> bool:
 
 def _endings(world: World) -> list[str]:
     return [
-        f"{ended.worker} ended with {ended.code}: {'Traceback; ' if ended.is_traceback else ''}{ended.said}"
+        f"{ended.worker} ended with {ended.code}: {ended.said}"
         for _, ended in world.fleet.endings
-        if ended.code not in (-9, 137)
+        if ended.code not in (-signal.SIGKILL, CRASHED)
     ]

@@ -30,6 +30,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from streams.batch import Batch
+from streams.crash import crash_on_the_way
 from streams.errors import LostError, MismatchError, UnavailableError
 
 REQUEST_TIMEOUT_S = 15.0
@@ -115,7 +116,9 @@ class FencedProducer:
         place = f"{topic}/{partition}"
         try:
             async with asyncio.timeout(self._request_timeout_s):
-                done = await (await self._producer.send_batch(batch, topic, partition=partition))
+                sent = await self._producer.send_batch(batch, topic, partition=partition)
+                await crash_on_the_way()
+                done = await sent
         except REFUSED as error:
             raise LostError(f"{place}: the broker refused the batch, another owner took over ({error!r})") from error
         except _TOO_LARGE as error:

@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from streams.bulk_reader import Bounds, BulkReader, RecordBatch, StoredRecord
+from streams.crash import crash_point
 from streams.errors import MismatchError
 from streams.fence import Appended
 from streams.progress import Progress
@@ -85,6 +86,7 @@ async def catch_up(
     while next_offset(store) < bounds.end:
         for piece in _pieces(await reader.read(_PATIENCE_S), bounds.end):
             row_count = apply_batches(store, piece, changelog, bounds.end)
+            crash_point("restoring")
             count_rows(row_count)
             if line := progress.note(row_count, next_offset(store), time.monotonic()):
                 log.info("restoring %s: %s", changelog, line)
