@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types bench bench-restore lock clean
+.PHONY: demo test lint types bench bench-restore fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -35,6 +35,12 @@ bench: $(READY)
 
 bench-restore: $(READY)
 	$(BIN)/python -m bench.restore
+
+FUZZ_SECONDS ?= 300
+fuzz: $(READY)
+	@# Per target; beside the environment, which stays as it is locked.
+	$(BIN)/pip install --quiet --no-deps --require-hashes --upgrade --target build/atheris -r tests/fuzz/requirements.txt
+	PYTHONPATH=build/atheris $(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o constraints.txt

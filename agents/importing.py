@@ -214,8 +214,7 @@ class _Rejects:
     def write(self, reject: Reject) -> None:
         """Adds a row."""
         if self._file is not None:
-            said = {"row": reject.row, "reason": reject.reason, "detail": reject.detail, "values": reject.values}
-            self._file.write(json.dumps(said, default=str).encode() + b"\n")
+            self._file.write(encode_reject(reject) + b"\n")
 
     def state(self) -> tuple[str, int]:
         """Path and length of what is surely in the file."""
@@ -223,6 +222,16 @@ class _Rejects:
             return "", 0
         self._file.flush()
         return str(self.path), self._file.tell()
+
+
+def encode_reject(reject: Reject) -> bytes:
+    """A rejected row as a line of the rejects' file: JSON in UTF-8, with `?` for what is no character."""
+    said = {"row": reject.row, "reason": reject.reason, "detail": reject.detail, "values": reject.values}
+    try:
+        text = json.dumps(said, default=str, ensure_ascii=False)
+    except RecursionError:
+        text = json.dumps({**said, "values": {"line": "nested too deeply to be shown"}}, ensure_ascii=False)
+    return text.encode(errors="replace")
 
 
 def _checkpoint_path(file: MappedFile, topic: str, bootstrap: str, settings: Settings) -> Path:

@@ -49,8 +49,8 @@ class Settings(BaseSettings):
     batch_deadline_s: float = Field(120.0, ge=1, description="A batch that takes longer ends the worker.")
     standby: bool = Field(
         False,
-        description="Follows the partitions of other workers as well, so that taking one over takes a moment. Costs disk"
-        " for all of them, and about 100 MiB of memory each.",
+        description="Follows the partitions of other workers as well, so that taking one over takes a moment."
+        " Costs disk for all of them, and about 100 MiB of memory each.",
     )
     snapshot_interval_s: float = Field(1.0, ge=0.05, description="An analysis is published at most so often.")
     idle_commit_s: float = Field(3600.0, ge=1, description="An idle owner commits at least this often.")

@@ -1,5 +1,4 @@
-"""Stock Faust recovering a table of one partition from its changelog. Prints rows a second and
-microseconds of the processor a row.
+"""Stock Faust recovering a table of one partition from its changelog. Prints rows/s and µs of the processor a row.
 
 usage: python -m bench.stock_restore BOOTSTRAP APP SOURCE ROWS FOLDER
 """

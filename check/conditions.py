@@ -2,7 +2,7 @@
 
 The law: a field that a touchpoint lacks equals nothing and differs from everything; only `exists` asks for it. Numbers
 equal numbers, text text and booleans booleans, so an attribute of another kind than the value is just different.
-`matches` is a search with RE2, whose classes are ASCII.
+`matches` is a search with RE2, whose classes are ASCII, in the beginning of the text.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ from state.definitions import (
     Threshold,
     Thresholds,
 )
-from state.matches import NUMBER_FIELDS, TEXT_FIELDS, All, Any_, Condition, Match, Not, Operator
+from state.matches import MATCHED_CHARACTERS_MAX, NUMBER_FIELDS, TEXT_FIELDS, All, Any_, Condition, Match, Not, Operator
 from streams.touchpoint import MILLIONTHS
 
 ATTRIBUTE_PREFIX = "attributes."
@@ -69,9 +69,12 @@ class ConditionWriter:
                 return self._is_one_of(match.field, wanted)
             case Operator.NOT_EQUAL | Operator.NOT_IN:
                 return f"NOT coalesce({self._is_one_of(match.field, wanted)}, FALSE)"
-            case Operator.CONTAINS | Operator.STARTS_WITH | Operator.MATCHES:
+            case Operator.CONTAINS | Operator.STARTS_WITH:
                 function = _FUNCTION_BY_OPERATOR[match.op]
                 return f"{function}({self._text_column(match.field)}, {self._literals.text(str(wanted[0]))})"
+            case Operator.MATCHES:
+                text = f"left({self._text_column(match.field)}, {MATCHED_CHARACTERS_MAX})"
+                return f"regexp_matches({text}, {self._literals.text(str(wanted[0]))})"
             case _:
                 return self._compared(match.field, str(match.op), wanted[0])
 
@@ -107,7 +110,6 @@ class ConditionWriter:
 _FUNCTION_BY_OPERATOR = {
     Operator.CONTAINS: "contains",
     Operator.STARTS_WITH: "starts_with",
-    Operator.MATCHES: "regexp_matches",
 }
 
 

@@ -5,11 +5,10 @@ each other. Since most conditions ask for the type, `given_type` decides what it
 """
 
 import operator
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, assert_never
 
-from state.matches import All, Any_, Condition, Match, Not, Operator
+from state.matches import MATCHED_CHARACTERS_MAX, All, Any_, Condition, Match, Not, Operator, regular_expression
 from streams.touchpoint import Scalar, Touchpoint
 
 Predicate = Callable[[Touchpoint], bool]
@@ -112,8 +111,8 @@ def _test_of(match_: Match) -> Callable[[Any], bool]:
         case Operator.STARTS_WITH:
             return lambda found: isinstance(found, str) and found.startswith(first)
         case Operator.MATCHES:
-            search = re.compile(str(first), re.ASCII).search
-            return lambda found: isinstance(found, str) and search(found) is not None
+            search, end = regular_expression(str(first)).search, MATCHED_CHARACTERS_MAX
+            return lambda found: isinstance(found, str) and search(found[:end].encode()) is not None
         case Operator.GREATER | Operator.AT_LEAST | Operator.LESS | Operator.AT_MOST:
             compare = _COMPARE[match_.op]
             return lambda found: _is_number(found) and compare(found, first)

@@ -13,6 +13,7 @@ import msgspec
 
 from state.definitions import Analysis, DefinitionFile
 from streams.errors import MismatchError
+from streams.shown import shown_lines
 
 
 class Publication(msgspec.Struct, frozen=True):
@@ -124,7 +125,8 @@ def _definition_of(name: str, value: bytes) -> Definition:
         analysis = _Holder.model_validate({**file, "analyses": [analyses]}).analyses[0]
     except ValueError as error:
         raise MismatchError(
-            f"the definition {name!r} on the topic can not be read: {error}. Use the milepost that published it, "
+            f"the definition {name!r} on the topic can not be read: {shown_lines(str(error), 2_000)}. Use the milepost "
+            f"that published it, "
             f"or publish it again with `milepost definitions apply`"
         ) from error
     return Definition(published.version, published.zone, published.week_start, published.tzdata, analysis)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
+import re2
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from streams.touchpoint import MILLIONTHS
@@ -167,8 +168,12 @@ def _millionths(value: Any) -> int:
     return int((Decimal(str(value)) * MILLIONTHS).to_integral_value())
 
 
+MATCHED_CHARACTERS_MAX = 2_048
+"""A longer text, which only an attribute may have, is matched as if it ended there."""
+_PATTERN_MEMORY_MAX = 2**20  # less than DuckDB allows, which computes the same for `milepost check`
+
 # Groups other than (?:...), references, named and coded characters, anchors of one dialect, {,n}, possessive repeats,
-# and repeats of repeats, which take Python for ever.
+# and repeats of repeats: what a reader of either dialect takes for something else.
 _BEYOND_RE2 = re.compile(r"\(\?[^:]|\\[0-9]|\\[ZzGKNuUxX]|\{,|[*+?}]\+|[*+}][^()]*\)[*+{]")
 
 
@@ -179,10 +184,22 @@ def _check_pattern(pattern: str) -> None:
             "only what Python and RE2 share is offered in a regular expression: no (?...) but (?:...), no back"
             " references, no coded characters, no {,n}, no possessive repeats, no repeats of repeats"
         )
+    regular_expression(pattern)
+
+
+def regular_expression(pattern: str) -> Any:
+    """Compiled by RE2, whose searches take time linear in the text: `search(bytes)`.
+
+    Raises ValueError for what is no expression, or one that would take too much memory.
+    """
+    options = re2.Options()
+    options.never_capture = True
+    options.log_errors = False
+    options.max_mem = _PATTERN_MEMORY_MAX
     try:
-        re.compile(pattern, re.ASCII)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return re2.compile(pattern, options)
+    except re2.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression: {error.args[0].decode()}") from error
 
 
 class All(Model):

@@ -13,12 +13,14 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic.types import StrictBool, StrictFloat, StrictInt, StrictStr
 
+from streams.shown import shown
 from streams.touchpoint import EVENT_TIME_MAX_MS, MILLIONTHS, Touchpoint
 
 ID_BYTES_MAX = 255
 CONTENT_BYTES_MAX = 2048
 EVENT_BYTES_MAX = 65_536
 ATTRIBUTE_COUNT_MAX = 100
+DETAIL_CHARACTERS_MAX = 1_000
 _NO_CONTROL = r"^[^\x00-\x1f\x7f-\x9f]+$"
 
 Id = Annotated[
@@ -84,7 +86,7 @@ class Reason(StrEnum):
 
 
 class Rejection(msgspec.Struct, frozen=True):
-    """A record that is no touchpoint: why, and what exactly was found and promised."""
+    """A record that is no touchpoint: why, and what exactly was found and promised; text that a terminal may show."""
 
     reason: Reason
     detail: str
@@ -113,12 +115,12 @@ def touchpoint_of(
     try:
         fields = _validate(payload).__dict__
     except ValidationError as error:
-        return Rejection(Reason.NOT_AN_EVENT, _said(error))
+        return _rejected(Reason.NOT_AN_EVENT, _said(error))
     if not payload.isascii() or b"\\u" in payload:
         try:
             fields = _normalised(fields)
         except ValueError as error:
-            return Rejection(Reason.NOT_AN_EVENT, str(error))
+            return _rejected(Reason.NOT_AN_EVENT, str(error))
     return _judged(fields, stream, ingest_time, origin, future_tolerance_ms)
 
 
@@ -138,7 +140,7 @@ def _judged(
     value = fields["value"]
     attributes = fields["attributes"]
     if attributes and (name := _too_large(attributes)) is not None:
-        return Rejection(Reason.NOT_AN_EVENT, f"attributes.{name}: an integer has at most 64 bits; send it as text")
+        return _rejected(Reason.NOT_AN_EVENT, f"attributes.{name}: an integer has at most 64 bits; send it as text")
     return Touchpoint(
         fields["event_id"],
         fields["source"],
@@ -164,6 +166,11 @@ def _judged(
         ingest_time,
         origin,
     )
+
+
+def _rejected(reason: Reason, detail: str) -> Rejection:
+    """With a detail that names what stood in the event: its names may be any text of any length."""
+    return Rejection(reason, shown(detail, DETAIL_CHARACTERS_MAX))
 
 
 def _too_large(attributes: dict[str, Any]) -> str | None:

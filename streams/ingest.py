@@ -15,7 +15,6 @@ from streams.errors import MilepostError
 from streams.event import Reason, Rejection, touchpoint_of
 from streams.touchpoint import Touchpoint, encode_touchpoint
 
-DETAIL_CHARACTERS_MAX = 1_000
 _CACHED_ACCOUNTS_MAX = 200_000
 
 Header = tuple[str, bytes]
@@ -87,7 +86,7 @@ class Ingestion:
     def _dead_letter(self, record: SourceRecord, partition: int, rejection: Rejection) -> DeadLetter:
         headers: list[Header] = [
             ("reason", rejection.reason.value.encode()),
-            ("detail", rejection.detail[:DETAIL_CHARACTERS_MAX].encode(errors="replace")),
+            ("detail", rejection.detail.encode()),
             ("topic", self._topic.encode()),
             ("partition", b"%d" % partition),
             ("offset", b"%d" % record.offset),

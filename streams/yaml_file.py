@@ -1,7 +1,8 @@
 """YAML files that users write: read safely, with the place of every value, so that an error can point at it.
 
 The law: the value is plain (dict, list, str, int, float, bool, None) and means what the file shows: a key stands once,
-no tag builds an object, a date stays the text it is, and aliases can not make much out of little.
+no tag builds an object, a date stays the text it is, and neither aliases nor depth can make much out of little. What is
+said of a file is bounded, and shows what stands there without a terminal obeying it.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -12,15 +13,20 @@ from typing import Any, get_args
 import msgspec
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from streams.errors import UnavailableError, UsageError
+from streams.shown import shown
 
 FILE_BYTES_MAX = 8 * 2**20
 VALUE_COUNT_MAX = 200_000
 DEPTH_MAX = 100
 PROBLEM_COUNT_MAX = 10
+PROBLEM_CHARACTERS_MAX = 1_000
+NUMBER_CHARACTERS_MAX = 400
+"""The largest float in plain digits has 309."""
 _CORE = "tag:yaml.org,2002:"
 
 Loc = Sequence[str | int]
@@ -44,13 +50,14 @@ def load_yaml(path: Path) -> tuple[Any, Position]:
     """
     text = _text(path)
     try:
-        node = YAML(typ="safe", pure=True).compose(text)
+        node = _composed(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise UsageError(f"{where}: this is no YAML: {error.problem or error.context}") from error
+        said = shown(str(error.problem or error.context), PROBLEM_CHARACTERS_MAX)
+        raise UsageError(f"{where}: this is no YAML: {said}") from error
     except YAMLError as error:
-        raise UsageError(f"{path}: this is no YAML: {error}") from error
+        raise UsageError(f"{path}: this is no YAML: {shown(str(error), PROBLEM_CHARACTERS_MAX)}") from error
     if node is None:
         raise UsageError(f"{path}: the file is empty")
     return _Reader(path).read(node, node, 0)
@@ -90,6 +97,31 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{path}:{line}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+
+
+class _BoundedComposer(Composer):
+    """Stops while a file is read and not when it fills the memory: a node takes some 800 bytes."""
+
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False  # the later one counts, as YAML has it
+        self._count = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._count += 1
+        if self._count > VALUE_COUNT_MAX:
+            mark = self.parser.peek_event().start_mark
+            raise MarkedYAMLError(problem=f"more than {VALUE_COUNT_MAX} values", problem_mark=mark)
+        return super().compose_node(parent, index)
+
+
+def _composed(text: str) -> Node | None:
+    """The file's node graph, in which an alias is the very node it names."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _BoundedComposer
+    yaml.max_depth = DEPTH_MAX
+    node: Node | None = yaml.compose(text)
+    return node
 
 
 class _Reader:
@@ -151,6 +183,8 @@ class _Reader:
         raise self._error(node, f"the tag {node.tag} is not read; write plain text, or quote it")
 
     def _number(self, node: Node) -> int | float | bool:
+        if len(node.value) > NUMBER_CHARACTERS_MAX:
+            raise self._error(node, f"a number has at most {NUMBER_CHARACTERS_MAX} characters; quote it if it is text")
         try:
             found = self._scalar(node)
         except (ValueError, KeyError, YAMLError) as error:
@@ -162,7 +196,8 @@ class _Reader:
 
     def _error(self, node: Node, what: str) -> UsageError:
         mark = node.start_mark
-        return UsageError(f"{self._path}:{mark.line + 1}:{mark.column + 1}: {what}")
+        said = shown(what, PROBLEM_CHARACTERS_MAX)
+        return UsageError(f"{self._path}:{mark.line + 1}:{mark.column + 1}: {said}")
 
 
 def _position(node: Node, key: Node) -> Position:
@@ -192,8 +227,8 @@ def _line(file: Path, positions: Position, problem: dict[str, Any], model: type[
     line, column = position.line, position.column
     if kind == "extra_forbidden":
         line, column = position.key_line, position.key_column
-    where = _path_text([*there, *rest[-1:]] if kind == "missing" else there)
-    return f"{file}:{line}:{column}: {where}: {_words(problem, model)}"
+    where = shown(_path_text([*there, *rest[-1:]] if kind == "missing" else there), PROBLEM_CHARACTERS_MAX)
+    return f"{file}:{line}:{column}: {where}: {shown(_words(problem, model), PROBLEM_CHARACTERS_MAX)}"
 
 
 def _path_text(path: Loc) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from streams.mapping.lookups import load_lookups, lookup_paths
+from streams.mapping.lookups import Lookups, load_lookups, lookup_paths
 from streams.mapping.model import CsvRows, MappingFile, NdjsonRows, XesRows, load_mapping
 from streams.mapping.rows import RowMapper
 from streams.sources import csv_rows, ndjson_rows, xes_rows
@@ -51,9 +51,13 @@ def open_mapped(path: Path, mapping_path: Path, *, now_ms: int, future_tolerance
     that the file does not have.
     """
     file = load_mapping(mapping_path)
-    mapper = RowMapper(
-        file, load_lookups(file), _columns(path, file), now_ms=now_ms, future_tolerance_ms=future_tolerance_ms
-    )
+    return open_rows(path, file, load_lookups(file), now_ms=now_ms, future_tolerance_ms=future_tolerance_ms)
+
+
+def open_rows(path: Path, file: MappingFile, lookups: Lookups, *, now_ms: int, future_tolerance_ms: int) -> MappedFile:
+    """The same with a mapping and lookups that were read already."""
+    columns = _columns(path, file)
+    mapper = RowMapper(file, lookups, columns, now_ms=now_ms, future_tolerance_ms=future_tolerance_ms)
     return MappedFile(path, file, mapper)
 
 

@@ -17,9 +17,11 @@ from streams.errors import UsageError
 from streams.event import Event
 from streams.mapping.paths import Path as JmesPath
 from streams.mapping.times import ClockChange, DateOnly, Timing
-from streams.yaml_file import Position, explain, load_yaml, locate
+from streams.shown import shown
+from streams.yaml_file import PROBLEM_CHARACTERS_MAX, Position, explain, load_yaml, locate
 
 ATTRIBUTE = "attributes."
+PATH_CHARACTERS_MAX = 1_000
 FIELDS = tuple(name for name in Event.model_fields if name not in ("version", "attributes"))
 REQUIRED_FIELDS = ("event_id", "event_time", "type")
 """What every event rule must say; `source` too, unless the file says it once for all."""
@@ -65,7 +67,9 @@ def _field(name: str) -> str:
 
 
 PathText = Annotated[
-    str, Field(min_length=1, description="JMESPath over the row; a column's name is one."), AfterValidator(_path)
+    str,
+    Field(min_length=1, max_length=PATH_CHARACTERS_MAX, description="JMESPath over the row; a column's name is one."),
+    AfterValidator(_path),
 ]
 Zone = Annotated[str, AfterValidator(_zone)]
 Format = Annotated[str, AfterValidator(_format)]
@@ -266,7 +270,8 @@ class MappingFile(msgspec.Struct, frozen=True):
         """A complaint about the value at `loc`."""
         line, column = locate(self.positions, loc)
         where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
-        return UsageError(f"{self.path}:{line}:{column}: {where}: {what}")
+        said = shown(f"{where}: {what}", PROBLEM_CHARACTERS_MAX)
+        return UsageError(f"{self.path}:{line}:{column}: {said}")
 
 
 def load_mapping(path: Path) -> MappingFile:

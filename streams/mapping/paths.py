@@ -27,13 +27,13 @@ class PathError(ValueError):
 class Path:
     """A compiled path: `get` gives its value in a row, `columns` the names that it reads at the top of a row.
 
-    `get` raises PathError where JMESPath's functions refuse their arguments.
+    `get` raises PathError where JMESPath's functions refuse their arguments, and where Python's do behind them.
     """
 
     def __init__(self, text: str) -> None:
         try:
             self._parsed = jmespath.compile(text)
-        except JMESPathError as error:
+        except (JMESPathError, RecursionError) as error:
             raise PathError(
                 f"{text!r} is no JMESPath. A name with a space or another sign is quoted twice, '\"Deal Stage\"';"
                 f" a fixed text is {{const: ...}}"
@@ -52,7 +52,8 @@ def _interpreted(parsed: ParsedResult, text: str) -> Getter:
     def get(values: Values) -> Any:
         try:
             return parsed.search(values)
-        except JMESPathError as error:
+        except (JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            # Python's come of a number compared with a text, a text searched for a number, infinity rounded.
             raise PathError(f"{text!r}: {error}") from error
 
     return get

@@ -10,16 +10,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.event import Reason, Rejection, touchpoint_of
+from streams.event import DETAIL_CHARACTERS_MAX, Reason, Rejection, touchpoint_of
 from streams.mapping.lookups import Lookups
 from streams.mapping.model import ATTRIBUTE, REQUIRED_FIELDS, Const, EventRule, MappingFile
 from streams.mapping.paths import Condition
 from streams.mapping.values import Compiler, Loc, Reader, attribute_of, text_of, whole_of
+from streams.shown import shown
 from streams.sources.row import Row
 
 _WHOLE_FIELDS = ("source_sequence", "revision")
 _NEEDED = (*REQUIRED_FIELDS, "source")
 _NOWHERE = ("", 0, 0)
+REASON_CHARACTERS_MAX = 200
 
 
 class MappedEvent(NamedTuple):
@@ -33,7 +35,10 @@ class MappedEvent(NamedTuple):
 
 
 class Reject(msgspec.Struct, frozen=True):
-    """A row that gave no events: `reason` is the same for rows with the same trouble, `detail` has the row's values."""
+    """A row that gave no events: `reason` is the same for rows with the same trouble, `detail` has the row's values.
+
+    Both are bounded, and text that a terminal may show.
+    """
 
     row: int
     reason: str
@@ -92,7 +97,7 @@ class RowMapper:
     def events_of(self, row: Row) -> list[MappedEvent] | Reject:
         """The events that a row is; none where no condition holds."""
         if row.fault is not None:
-            return Reject(row.number, "unreadable row", row.fault, row.values)
+            return _rejected(row, "unreadable row", row.fault)
         events = []
         has_account = True
         try:
@@ -102,9 +107,9 @@ class RowMapper:
                     has_account = has_account and "account" in event
                     events.append(self._checked(event))
         except _WrongError as error:
-            return Reject(row.number, error.reason, error.detail, row.values, has_account)
+            return _rejected(row, error.reason, error.detail, has_account)
         except ValueError as error:  # a condition that JMESPath can not answer for this row
-            return Reject(row.number, "when: no answer", str(error), row.values)
+            return _rejected(row, "when: no answer", str(error))
         return events
 
     def _event(self, rule: _Rule, row: Row) -> dict[str, Any]:
@@ -129,6 +134,11 @@ class RowMapper:
         if isinstance(said, Rejection) and said.reason is not Reason.NO_ACCOUNT:
             raise _WrongError(_reason(said), said.detail)
         return MappedEvent(event["type"], "account" in event, payload, (event["source"], event["event_id"]))
+
+
+def _rejected(row: Row, reason: str, detail: str, has_account: bool = True) -> Reject:
+    said = shown(detail, DETAIL_CHARACTERS_MAX)
+    return Reject(row.number, shown(reason, REASON_CHARACTERS_MAX), said, row.values, has_account)
 
 
 def _fill(target: dict[str, Any], fields: list[_Field], row: Row) -> None:

@@ -22,6 +22,8 @@ from streams.mapping.model import (
 )
 from streams.mapping.paths import Path, Values
 
+EXPONENT_MAX = 300
+
 Loc = tuple[str | int, ...]
 Reader = Callable[[Values, int], Any]
 
@@ -155,7 +157,7 @@ class Compiler:
             text = found if isinstance(found, str) else text_of(found)
             plain = text.replace(thousands, "") if thousands else text
             try:
-                return Decimal(plain.replace(decimal, "."))
+                return _bounded(Decimal(plain.replace(decimal, ".")))
             except InvalidOperation as error:
                 raise ValueError(f"{text!r} is no number with the decimal sign {decimal!r}") from error
 
@@ -186,8 +188,16 @@ def text_of(found: Any) -> str:
         case float():
             return format(Decimal(repr(found)), "f").removesuffix(".0")
         case Decimal():
-            return format(found, "f")
-    raise ValueError(f"{type(found).__name__} {str(found)[:60]!r} is no single value")
+            return format(_bounded(found), "f")
+    # Not what it holds: a path may have made a large list of a small one.
+    raise ValueError(f"a {type(found).__name__} is no single value")
+
+
+def _bounded(found: Decimal) -> Decimal:
+    """A number that can be written out: 1e999999999 would fill the memory with zeros."""
+    if not found.is_finite() or abs(found.adjusted()) > EXPONENT_MAX or len(found.as_tuple().digits) > EXPONENT_MAX:
+        raise ValueError(f"{str(found)[:60]} is no number of at most {EXPONENT_MAX} digits")
+    return found
 
 
 def whole_of(found: Any) -> int:
@@ -203,7 +213,7 @@ def whole_of(found: Any) -> int:
 def attribute_of(found: Any) -> str | bool | int | float:
     """A value as an attribute has it: text, boolean or number."""
     if isinstance(found, Decimal):
-        return int(found) if found == found.to_integral_value() else float(found)
+        return int(found) if _bounded(found) == found.to_integral_value() else float(found)
     return found if isinstance(found, str | bool | int | float) else text_of(found)
 
 

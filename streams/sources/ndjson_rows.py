@@ -34,7 +34,7 @@ def rows(path: Path) -> Generator[Row, None, None]:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             try:
                 found = decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            except (ValueError, ArithmeticError, RecursionError) as error:  # the second of a number beyond Decimal
                 yield Row(number, _shown(line), bytes_read, f"this is no JSON: {error}")
                 continue
             if isinstance(found, dict):

@@ -39,6 +39,11 @@ CASES: list[tuple[str, str, Any, Any, bool]] = [
     ("channel", "matches", "e", "web", True),
     ("channel", "matches", "^e", "web", False),
     ("channel", "matches", "e", None, False),
+    ("channel", "matches", "b$", "web\n", False),
+    ("channel", "matches", "^x{1000}$", "x" * 1000, True),
+    ("channel", "matches", "y", "x" * 2047 + "y", True),
+    ("channel", "matches", "y", "x" * 2048 + "y", False),
+    ("channel", "matches", "x$", "x" * 2048 + "y", True),
     ("channel", "exists", None, "web", True),
     ("channel", "exists", None, None, False),
     ("channel", "exists", False, None, True),
@@ -113,6 +118,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"field": "type", "op": "matches", "value": "a{,3}"}, "Python and RE2 share"),
     ({"field": "type", "op": "matches", "value": "(a+)+"}, "Python and RE2 share"),
     ({"field": "type", "op": "matches", "value": "("}, "is no regular expression"),
+    ({"field": "type", "op": "matches", "value": "a{1001}"}, "is no regular expression"),
+    ({"field": "type", "op": "matches", "value": "[a-z]{1000}" * 180}, "too large"),
     ({"field": "type", "value": "a", "within": 3}, "can not be defined in this version"),
     ({"all": []}, "at least 1"),
 ]
@@ -123,3 +130,12 @@ def test_a_wrong_condition_says_what_would_be_right(condition: dict[str, Any], s
     """Every mistake has words of its own."""
     with pytest.raises(ValidationError, match=said):
         _condition.validate_python(condition)
+
+
+@pytest.mark.parametrize("pattern", ["(?:a|a)*b", "(?:a|aa)*$b", "a*a*a*a*a*a*a*a*b", "(?:a?){0}a*$^"])
+@pytest.mark.timeout(20)
+def test_no_expression_hangs(pattern: str) -> None:
+    """Patterns that take a backtracking engine for ever on the longest text that is looked at, many times."""
+    found = predicate_of(_condition.validate_python({"field": "content", "op": "matches", "value": pattern}))
+    text = touchpoint(content="a" * 2_047 + "c")
+    assert [found(text) for _ in range(100)] == [found(text)] * 100

@@ -224,3 +224,13 @@ def test_the_version_of_a_touchpoint_leaves_out_when_and_where_it_came_in() -> N
     again = msgspec.structs.replace(whole, ingest_time=5, origin=("web", 1, 2))
     assert version_of(whole) == version_of(again)
     assert version_of(whole) != version_of(msgspec.structs.replace(whole, type="B"))
+
+
+def test_what_an_event_holds_is_shown_and_bounded() -> None:
+    """A name with an escape sequence reaches neither the dead letter's detail nor an error message as it is."""
+    routed = ingestion().route(0, [Record(event(**{"\x1b[2J" + "x" * 50_000: 1, "\u202eb": 2}))])
+    ((_, detail), *_) = [header for header in routed.dead_letters[0].headers if header[0] == "detail"]
+    assert detail.decode().startswith("\\x1b[2Jxxx")
+    assert len(detail) < 1_100
+    assert "\x1b" not in routed.example
+    assert len(routed.example) < 1_100

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 
+from streams import yaml_file
 from streams.errors import UnavailableError, UsageError
 from streams.yaml_file import explain, load_yaml, locate
 
@@ -51,8 +52,10 @@ def complaint(folder: Path, text: str) -> str:
     return explain(path, positions, caught.value, Drawing).replace(str(path), "F")
 
 
+# Without YAML 1.1's other line breaks, which ruamel writes as they are and reads as breaks.
+_CHARACTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(st.characters(codec="utf-8")),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(_CHARACTERS),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcxyz-_", min_size=1), inner, max_size=4),
     max_leaves=12,
 )
@@ -138,3 +141,33 @@ def test_missing_key_and_wrong_values_are_explained(tmp_path: Path) -> None:
 def test_root_that_is_no_mapping(tmp_path: Path) -> None:
     """A list where a mapping is promised says so."""
     assert complaint(tmp_path, "- 1\n") == "F:1:1: file: should be a mapping (key: value); found a list of 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 100_000, ":1:101: this is no YAML: maximum depth"),
+        ("? " * 100_000, "maximum depth"),
+        ("[" + "a," * 50_000 + "]", "more than 1000 values"),
+        ("%YAML 1.1\n---\na: 1" + ":59" * 100_000, ":3:4: a number has at most 400 characters"),
+        ("a: " + "9" * 100_000, ":1:4: a number has at most 400 characters"),
+    ],
+)
+@pytest.mark.timeout(60)
+def test_little_text_does_not_become_much(
+    tmp_path: Path, text: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Depth, values and numbers are bounded while the file is read."""
+    if "values" in said:
+        monkeypatch.setattr(yaml_file, "VALUE_COUNT_MAX", 1_000)
+    with pytest.raises(UsageError) as caught:
+        load_yaml(write(tmp_path, text))
+    assert said in str(caught.value)
+
+
+def test_what_a_file_holds_is_shown_and_bounded(tmp_path: Path) -> None:
+    """A terminal obeys nothing of a name or value that a complaint repeats."""
+    said = complaint(tmp_path, '"a\\e[2J": 1\n"' + "b" * 900 + '": 1\ntitle: "\\e[1m"\n')
+    assert "\x1b" not in said
+    assert "a\\x1b[2J: this key is not known" in said
+    assert len(said) < 5_000

@@ -66,3 +66,5 @@ def test_what_is_no_path_is_refused_with_advice() -> None:
     """A text with a space is told how names and fixed texts are written."""
     with pytest.raises(PathError, match="const"):
         Path("Opportunity Created")
+    with pytest.raises(PathError, match="is no JMESPath"):
+        Path("(" * 10_000 + "a")

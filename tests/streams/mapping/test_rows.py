@@ -321,3 +321,42 @@ def test_bpic_2012_gives_its_known_figures() -> None:
     assert {kind: reached[kind] for kind in known} == known
     edges = Counter((a[2], b[2]) for steps in cases.values() for a, b in pairwise(sorted(steps)))
     assert (len(edges), edges.total()) == (138, 151_419)
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "-1e-999999999", "NaN", "sNaN", "Infinity", "-inf", "9" * 301])
+@pytest.mark.parametrize("field", ["person", "attributes.k", "revision", "value"])
+def test_numbers_that_can_not_be_written_out_are_rejected(tmp_path: Path, text: str, field: str) -> None:
+    """1e999999999 in plain digits would fill the memory, and the others are no numbers of money."""
+    (reject,) = mapped(tmp_path, [{**ROW, "s": text}], {"fields": {field: {"number": "s"}}})
+    assert reject.reason == f"{field}: wrong value"
+    assert len(reject.detail) < 300
+
+
+@pytest.mark.parametrize(
+    "when",
+    ["n < x", "contains(x, n)", "ceil(huge) > `1`", "x.y[0] == sum(l)", "join('', l) == 'x'", "sort(mixed)[0] == 'x'"],
+)
+def test_conditions_that_a_row_can_not_answer(tmp_path: Path, when: str) -> None:
+    """JMESPath compares and searches what Python does not: such a row is rejected, and the next one is read."""
+    row = {**ROW, "huge": "1e400", "mixed": [1, "a"]}
+    found = mapped(tmp_path, [row, ROW], {"when": when.replace("huge", "to_number(huge)")})
+    assert isinstance(found[0], Reject | list)
+    assert len(found) == 2
+
+
+def test_what_a_row_holds_is_shown_and_bounded(tmp_path: Path) -> None:
+    """A terminal obeys nothing of a rejected row, and nobody has to read all of it; the rejects' file has it."""
+    hostile = "\x1b[2J" + "x" * 100_000
+    (reject,) = mapped(tmp_path, [{**ROW, "x": hostile}], {"fields": {"event_time": "x"}})
+    assert reject.detail.startswith("event_time: '\\x1b[2Jx")
+    assert len(reject.detail) == 1_000
+    assert reject.values["x"] == hostile
+
+
+def test_deep_rows_are_rows(tmp_path: Path) -> None:
+    """As deep as JSON may be: a value among them is no text, and saying so does not write it out."""
+    deep: Any = []
+    for _ in range(400):
+        deep = [deep]
+    (reject,) = mapped(tmp_path, [{**ROW, "x": deep}], {"fields": {"person": "x"}})
+    assert reject.detail == "person: a list is no single value"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.errors import UnavailableError, UsageError
+from streams.sources import csv_rows
 from streams.sources.csv_rows import CsvFormat, columns, rows
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8)
@@ -103,3 +104,32 @@ def test_memory_is_flat_and_progress_reaches_the_end(tmp_path: Path) -> None:
     assert seen == sorted(seen)
     assert seen[-1] > 0.99 * path.stat().st_size  # asked for every few hundred rows
     assert peak < 2_500_000
+
+
+@pytest.mark.parametrize("unit", [b"x", b",", b'"\n",'])
+def test_rows_that_never_end_are_refused(tmp_path: Path, unit: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small packed file may hold a line, or a row of quoted lines, that is larger than the memory."""
+    monkeypatch.setattr(csv_rows, "ROW_CHARACTERS_MAX", 100_000)
+    path = tmp_path / "f.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n" + unit * 1_000_000))
+    tracemalloc.start()
+    with pytest.raises(UsageError, match="a row has 100000 characters or more"):
+        list(rows(path, CsvFormat()))
+    assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    tracemalloc.stop()
+
+
+def test_bytes_that_are_of_no_encoding(tmp_path: Path) -> None:
+    """Half of a character at the end of the file is an error that names the encoding."""
+    path = tmp_path / "f.csv"
+    path.write_bytes("a\nb\n".encode("utf-16-le") + b"\x00")
+    with pytest.raises(UsageError, match="is not written in utf-16-le"):
+        list(rows(path, CsvFormat(encoding="utf-16-le")))
+
+
+def test_a_quote_that_never_closes_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    """Also in the last row, behind which nothing is left to read."""
+    path = tmp_path / "f.csv"
+    path.write_text('a;b\n"1;2\n')
+    (found,) = rows(path, CsvFormat(delimiter=";"))
+    assert "unexpected end of data" in str(found.fault)

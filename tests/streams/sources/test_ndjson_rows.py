@@ -56,3 +56,12 @@ def test_file_without_lines_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"[" + b" " * (LINE_BYTES_MAX + 10))
     with pytest.raises(UsageError, match="one object a line"):
         list(rows(path))
+
+
+def test_numbers_beyond_any_are_faults(tmp_path: Path) -> None:
+    """A number that no decimal holds ends its row and not the file; one that can not be written out is read."""
+    path = tmp_path / "f.ndjson"
+    path.write_text('{"a": 1e99999999999999999999}\n{"a": 1e999999999}\n{"a": 1}\n')
+    found = list(rows(path))
+    assert "this is no JSON" in str(found[0].fault)
+    assert [row.values.get("a") for row in found[1:]] == [Decimal("1e999999999"), 1]
