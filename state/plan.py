@@ -11,6 +11,7 @@ from state.calendar import Calendar
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
 from state.rows import pack
+from streams.partials import encode_cell
 from streams.touchpoint import Touchpoint, prefix_decoder
 
 SESSION_GAP_MS = 1_800_000
@@ -84,9 +85,17 @@ class KindPlan:
 class VisitsPlan(KindPlan):
     """Sessions derived within the web touchpoints of (account, person) that bring no session id.
 
-    Such a session has no stable id, so the person's series is one container that starts afresh at a gap.
-    States: [time of the last touchpoint, states of the running session].
+    Such a session has no stable id, so the person's series is one container that starts afresh at a gap. What counts
+    distinct containers is told apart here, for a session has no rows of its own: an analysis' cells change when the
+    running session comes to contribute to them, or no longer does.
+    States: [time of the last touchpoint, states of the running session, per analysis how often it contributes].
     """
+
+    def __init__(self, code: bytes, lenses: Sequence[Lens], id_of: Callable[[Touchpoint], str | None]) -> None:
+        super().__init__(code, lenses, id_of)
+        self._counts_here = [lens.distinct for lens in lenses]
+        self.distinct = False
+        self.empty_packed = pack(self.empty())
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
         """Every touchpoint counts: it keeps the session alive."""
@@ -94,7 +103,7 @@ class VisitsPlan(KindPlan):
 
     def empty(self) -> list[Any]:
         """Before the first session."""
-        return [None, super().empty()]
+        return [None, super().empty(), [{} for _ in self.lenses]]
 
     def advance(
         self, states: list[Any], event_time: int, projections: list[Projection | None], sinks: Sequence[Cells]
@@ -102,9 +111,28 @@ class VisitsPlan(KindPlan):
         """Ends the session when the gap was too long, then goes on in it."""
         last = states[0]
         if last is not None and event_time - last > SESSION_GAP_MS:
-            states[1] = super().empty()
+            _, *states[1:] = self.empty()
         states[0] = event_time
-        super().advance(states[1], event_time, projections, sinks)
+        if not any(self._counts_here):
+            super().advance(states[1], event_time, projections, sinks)
+            return
+        own: list[Cells] = [{} if here else sink for here, sink in zip(self._counts_here, sinks, strict=True)]
+        super().advance(states[1], event_time, projections, own)
+        for here, tally, cells, sink in zip(self._counts_here, states[2], own, sinks, strict=True):
+            if here:
+                _count_once(tally, cells, sink)
+
+
+def _count_once(tally: dict[bytes, int], changes: Cells, sink: Cells) -> None:
+    """Notes how often one session contributes to each cell; the cell changes when that leaves zero or comes to it."""
+    for cell, change in changes.items():
+        if change:
+            key = encode_cell("", cell)
+            before = tally.pop(key, 0)
+            if after := before + change:
+                tally[key] = after
+            if step := (after > 0) - (before > 0):
+                sink[cell] = sink.get(cell, 0) + step
 
 
 class Plan:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from state import job, series
 from state.accounts import Accounts
@@ -23,7 +24,15 @@ from streams.touchpoint import Touchpoint
 from tests.oracles.brute import canvas_cells, cohort_cells, containers_of, flow_cells
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
-from tests.state.worlds import Record, definition_sets, restless_touchpoints, touchpoints
+from tests.state.worlds import (
+    Record,
+    canvases,
+    definition_set,
+    definition_sets,
+    flows,
+    restless_touchpoints,
+    touchpoints,
+)
 
 WORLDS = st.one_of(touchpoints(), restless_touchpoints())
 CUTS = st.lists(st.integers(0, 60), max_size=8)
@@ -91,6 +100,22 @@ def brute(definitions: DefinitionSet, touchpoints_: list[Touchpoint]) -> dict[tu
 
 def _local_day(zone: ZoneInfo, ms: int) -> int:
     return (datetime.fromtimestamp(ms / 1000, tz=zone).date() - date(1970, 1, 1)).days
+
+
+@settings(max_examples=100)
+@given(flows(), canvases(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+def test_oracle_distinct_sessions_equal_brute_force(
+    flow: dict[str, Any], canvas: dict[str, Any], arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+) -> None:
+    """Sessions that are derived have no rows of their own, so what counts them once is apart from other containers."""
+    distinct = {"name": "it", **flow, "container": "session", "count": "containers"}
+    sessions = definition_set([distinct, {"name": "other", **canvas, "container": "session"}])
+    browsed = [replace(each, stream="web", session=None, person=each.person or "p1") for each in arrived]
+    store = MemoryStore()
+    shuffled = list(browsed)
+    random_.shuffle(shuffled)
+    run(sessions, split(shuffled, cuts), store)
+    assert cells_of(store) == brute(sessions, browsed)
 
 
 @settings(max_examples=400)

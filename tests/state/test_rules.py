@@ -375,6 +375,17 @@ def test_rule_session_a_gap_of_more_than_thirty_minutes_ends_it() -> None:
     assert cells(sessions, apart, [touchpoint("8", START + 60_000, "A", person="p")])["t", DAY0] == 1
 
 
+def test_rule_session_counts_once_and_a_person_s_next_one_again() -> None:
+    """Distinct sessions, not persons: a value twice in a session is one, in two sessions two; joined they are one."""
+    first = [touchpoint(str(i), START + i * 60_000, t, person="p") for i, t in enumerate("ABAC")]
+    second = [touchpoint(str(i + 9), START + 5_400_000 + i * 60_000, t, person="p") for i, t in enumerate("AB")]
+    sessions = flow(container="session", count="containers", starts_with="A", columns=3)
+    found = cells(sessions, first, second)
+    assert (found["n", 0, "A"], found["n", 1, "B"], found["n", 1, "C"]) == (2, 2, 1)
+    between = [touchpoint(str(i + 20), START + i * 1_500_000, "X", person="p") for i in range(1, 4)]
+    assert cells(sessions, first, second, between)["n", 0, "A"] == 1
+
+
 def test_rule_session_is_derived_for_web_touchpoints_of_a_person_without_session_id() -> None:
     """CRM touchpoints, nobody's touchpoints and those with a session id make no derived session."""
     events = [

@@ -11,6 +11,7 @@ from state.plan import Plan
 from state.render.days import fold_of, total
 from state.sums import PartialSums
 from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, encode_cell, encode_covers, encode_partial
+from streams.stage import Applied
 from streams.touchpoint import Touchpoint
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set, definition_sets, touchpoints
@@ -162,7 +163,7 @@ def test_sums_are_the_cells_of_the_accounts(
         accounts = Accounts(Plan(definitions), store)
         outcome = accounts.compute([Record(touchpoint) for touchpoint in arrived[at : at + batch_size]])
         store.apply(outcome.rows)
-        sums.apply(0, accounts.partial_records(outcome, Tag(0, number), {"touchpoints": number}, 0))
+        sums.apply(0, accounts.partial_records(outcome, Applied(Tag(0, number), {"touchpoints": number}, 0)))
     kept: dict[str, list[tuple[Cell, int]]] = {}
     for key, value in store.scan(b"c"):
         version, cell = decode_cell(key[1:])
