@@ -6,6 +6,8 @@ not used; `streams.transport` says what is.
 
 import asyncio
 import ctypes
+import faulthandler
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -74,6 +76,19 @@ def make_app(
     return app
 
 
+class _Worker(faust.Worker):  # type: ignore[misc]
+    """Faust's, but for two signals: one would open a debugger, the other print every task's variables, events among
+    them."""
+
+    def install_signal_handlers(self) -> None:
+        super().install_signal_handlers()
+        if sys.platform != "win32":
+            for number in (signal.SIGUSR1, signal.SIGUSR2):
+                self.loop.remove_signal_handler(number)
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+            faulthandler.register(signal.SIGUSR1)  # where every thread stands, for who asks what a worker does
+
+
 def run_apps(apps: Sequence[Any], settings: Settings) -> None:
     """Runs applications in this process until SIGTERM or SIGINT, or until one of them fails.
 
@@ -82,7 +97,7 @@ def run_apps(apps: Sequence[Any], settings: Settings) -> None:
     uvloop.install()
     configure_structlog()
     _bound_arenas()
-    worker = faust.Worker(*apps, loglevel="INFO", logging_config=logging_config(), redirect_stdouts=False)
+    worker = _Worker(*apps, loglevel="INFO", logging_config=logging_config(), redirect_stdouts=False)
     # The spinner sets the root logger to DEBUG for itself: 12 % of the processor's time.
     worker.spinner = None
     ages = [partial(oldest_in_hand_s, app) for app in apps]

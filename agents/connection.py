@@ -63,10 +63,13 @@ def settings_of(**options: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
-        wrong = [(str(each["loc"][0]), each) for each in error.errors()]
-        raise UsageError(
-            "; ".join(f"{_places_of(name)} is {each['input']!r}: {each['msg']}" for name, each in wrong)
-        ) from error
+        raise UsageError("; ".join(_said(str(each["loc"][0]), each) for each in error.errors())) from error
+
+
+def _said(name: str, problem: Any) -> str:
+    """What is wrong with a setting, and what was given unless that is a secret."""
+    given = "a secret" if name == "metrics_token" else repr(problem["input"])
+    return f"{_places_of(name)} is {given}: {problem['msg']}"
 
 
 def _places_of(name: str) -> str:

@@ -1,6 +1,6 @@
-"""Every metric, with what to do about it. Counted per batch, not per event; served on 127.0.0.1 when a port is set."""
+"""Every metric, with what to do about it. Counted per batch, not per event; `metrics_server` serves them."""
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from streams.commit import Committed
 
@@ -44,8 +44,3 @@ def note_commit(committed: Committed) -> None:
     APPLIED.inc(committed.record_count)
     for step in ("compute", "append", "store", "publish"):
         COMMIT_SECONDS.labels(step).observe(getattr(committed, f"{step}_s"))
-
-
-def serve_metrics(port: int) -> None:
-    """Serves them over HTTP, to this machine only."""
-    start_http_server(port, addr="127.0.0.1")

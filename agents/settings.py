@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -75,8 +75,15 @@ class Settings(BaseSettings):
     )
 
     metrics_port: int | None = Field(
-        None, ge=0, le=65535, description="Serves Prometheus metrics on 127.0.0.1 when set."
+        None, ge=0, le=65535, description="Serves Prometheus metrics over HTTP, at /metrics, when set."
     )
+    metrics_host: str = Field(
+        "127.0.0.1", min_length=1, description="Where they are served; another address than this machine needs a token."
+    )
+    metrics_token: SecretStr | None = Field(
+        None, description="When set, a request must bring it: `Authorization: Bearer TOKEN`. At least 16 characters."
+    )
+    metrics_token_file: Path | None = Field(None, description="A file that holds the token, instead of the variable.")
 
     def worker_folder(self, role: str) -> Path:
         """Where a role's worker keeps its state."""
@@ -84,5 +91,10 @@ class Settings(BaseSettings):
 
     def as_environment(self) -> dict[str, str]:
         """The environment of a child process that is to have these settings."""
-        own = {f"MILEPOST_{name.upper()}": str(value) for name, value in self if value is not None}
+        own = {f"MILEPOST_{name.upper()}": _plain(value) for name, value in self if value is not None}
         return {**{name: value for name, value in os.environ.items() if not name.startswith("MILEPOST_")}, **own}
+
+
+def _plain(value: object) -> str:
+    """A value as its variable has it, a secret in the clear: the environment is the one place that it goes to."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -9,7 +9,8 @@ from functools import partial
 import click
 
 from agents.connection import connect, with_settings
-from agents.metrics import READY, STANDING, serve_metrics
+from agents.metrics import READY, STANDING
+from agents.metrics_server import Listening, listening_of, serve_metrics
 from agents.settings import Settings
 from streams.admin import require_topics
 from streams.errors import UsageError
@@ -35,13 +36,12 @@ def command(roles: str, worker_id: str | None, while_stdin: bool, settings: Sett
         )
     if worker_id is not None:
         settings = settings.model_copy(update={"worker_id": worker_id})
-    # Faust's worker would drop into a debugger on this signal.
-    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    listening = listening_of(settings)
     if while_stdin:
         threading.Thread(target=_stop_with_parent, daemon=True).start()
     with connect(settings) as bootstrap:
         require_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
-        _run(wanted, settings, bootstrap)
+        _run(wanted, settings, bootstrap, listening)
 
 
 def _stop_with_parent() -> None:
@@ -51,7 +51,7 @@ def _stop_with_parent() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
+def _run(roles: list[str], settings: Settings, bootstrap: str, listening: Listening | None) -> None:
     # Faust is imported here, so that a mistake in the options is told at once.
     from agents.accounts import make_accounts
     from agents.app import is_ready, run_apps, standing_count
@@ -59,8 +59,8 @@ def _run(roles: list[str], settings: Settings, bootstrap: str) -> None:
     from agents.snapshots_owner import make_snapshots
 
     make_by_role = {"ingest": make_ingest, "accounts": make_accounts, "snapshots": make_snapshots}
-    if settings.metrics_port is not None:
-        serve_metrics(settings.metrics_port)
+    if listening is not None:
+        serve_metrics(listening)
     what = f"{', '.join(roles)}; Kafka at {bootstrap}, prefix {settings.prefix}"
     click.echo(f"milepost worker {settings.worker_id}: {what}")
     app_by_role = {role: make_by_role[role](settings, bootstrap) for role in roles}

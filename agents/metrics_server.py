@@ -1,0 +1,148 @@
+"""The one thing of a worker that listens: its metrics over HTTP. To this machine only, or to whoever brings the token.
+
+There is no TLS: a token that crosses a network belongs behind a proxy that has it.
+"""
+
+import hmac
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from ipaddress import ip_address
+from pathlib import Path
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import msgspec
+from prometheus_client import make_wsgi_app
+from pydantic import SecretStr
+
+from agents.settings import Settings
+from streams.errors import UnavailableError, UsageError
+
+PATH = "/metrics"
+REQUEST_S_MAX = 10.0
+_FILE_BYTES_MAX = 4_096
+_TOKEN = re.compile(r"[\x21-\x7e]{16,1024}")
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Listening(msgspec.Struct, frozen=True):
+    """Where to listen, and the token that a request must bring, if any; it is not shown."""
+
+    host: str
+    port: int
+    token: SecretStr | None
+
+
+def listening_of(settings: Settings) -> Listening | None:
+    """What the settings ask for; None where nothing is to listen.
+
+    Raises UsageError for a token that is none, and for an address of the network without a token; UnavailableError
+    when the token's file can not be read.
+    """
+    if settings.metrics_port is None:
+        return None
+    token = _token(settings)
+    if token is None and not _is_this_machine(settings.metrics_host):
+        raise UsageError(
+            f"MILEPOST_METRICS_HOST is {settings.metrics_host!r}, which others reach, and there is no token. Set"
+            f" MILEPOST_METRICS_TOKEN or MILEPOST_METRICS_TOKEN_FILE, for example to what `openssl rand -hex 24` gives,"
+            f" or leave the host at 127.0.0.1"
+        )
+    return Listening(settings.metrics_host, settings.metrics_port, token)
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _token(settings: Settings) -> SecretStr | None:
+    path = settings.metrics_token_file
+    if path is None:
+        token, whence = settings.metrics_token, "MILEPOST_METRICS_TOKEN"
+    elif settings.metrics_token is None:
+        token, whence = SecretStr(_content(path)), f"MILEPOST_METRICS_TOKEN_FILE {path}"
+    else:
+        raise UsageError("MILEPOST_METRICS_TOKEN and MILEPOST_METRICS_TOKEN_FILE are both set; take one away")
+    if token is not None and not _TOKEN.fullmatch(token.get_secret_value()):
+        raise UsageError(
+            f"{whence}: a token has 16 to 1,024 letters, digits and signs of ASCII, and no blanks; `openssl rand -hex"
+            f" 24` gives one"
+        )
+    return token
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_FILE_BYTES_MAX).decode("ascii", errors="replace").strip()
+    except OSError as error:
+        raise UnavailableError(f"MILEPOST_METRICS_TOKEN_FILE {path} can not be read: {error.strerror}") from error
+
+
+def serve_metrics(listening: Listening) -> int:
+    """Serves the metrics from threads that end with the process; returns the port: where 0 is asked for, a free one.
+
+    Raises UsageError when it can not listen there.
+    """
+    try:
+        family, *_, address = socket.getaddrinfo(listening.host, listening.port, type=socket.SOCK_STREAM)[0]
+        server = _server_of(family)((str(address[0]), listening.port), Handler)
+    except OSError as error:
+        raise UsageError(
+            f"metrics can not be served on {listening.host} port {listening.port}: {error.strerror}; see"
+            " MILEPOST_METRICS_HOST and MILEPOST_METRICS_PORT"
+        ) from error
+    server.set_app(_guarded(make_wsgi_app(), listening.token))
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    port: int = server.server_address[1]
+    return port
+
+
+def _guarded(metrics: Application, token: SecretStr | None) -> Application:
+    """The metrics at their one path, for requests with the token."""
+    wanted = None if token is None else token.get_secret_value().encode()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if wanted is not None and not _is_allowed(environ.get("HTTP_AUTHORIZATION", ""), wanted):
+            start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer"), ("Content-Type", "text/plain")])
+            return [b"Authorization: Bearer TOKEN is missing, or the token is another one\n"]
+        if environ["PATH_INFO"] != PATH:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [f"there is {PATH}\n".encode()]
+        return metrics(environ, start_response)
+
+    return answer
+
+
+def _is_allowed(header: str, wanted: bytes) -> bool:
+    """In constant time for every token of the right length."""
+    scheme, _, token = header.partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode("latin-1", "replace"), wanted)
+
+
+class Handler(WSGIRequestHandler):
+    """One request; it is not logged."""
+
+    timeout = REQUEST_S_MAX  # of a connection that says nothing
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: a request is no event of the worker, and its text is anybody's."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
+
+
+def _server_of(family: int) -> type[_Server]:
+    return _Server6 if family == socket.AF_INET6 else _Server
