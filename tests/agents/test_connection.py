@@ -17,6 +17,7 @@ from agents.main import cli
 from agents.settings import Settings
 from streams.broker import EmbeddedBroker, running_broker
 from streams.errors import UnavailableError, UsageError
+from streams.topics import TOPICS
 
 
 @click.command()
