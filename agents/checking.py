@@ -26,9 +26,11 @@ from check.touchpoints import Arrival, load, open_database, settle
 from state.definition_set import Definition, DefinitionSet
 from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.partials import Covers
+from streams.shown import shown
 from streams.snapshot import Snapshot
 from streams.topics import topic_name
 
+_VALUE_CHARACTERS_MAX = 300
 DIFFERENCES_SHOWN = 20
 Applied = Mapping[int, int]
 Progress = Callable[[str], None]
@@ -220,13 +222,14 @@ def _title(report: CheckReport) -> str:
     )
 
 
-def _print_differences(report: CheckReport, console: Console, shown: int) -> None:
+def _print_differences(report: CheckReport, console: Console, count_max: int) -> None:
     table = Table("analysis", "partition", "what", "expected", "found live")
     found = [(each.analysis, difference) for each in report.analyses for difference in each.differences]
-    for name, each in found[:shown]:
+    for name, each in found[:count_max]:
         partition = "" if each.partition is None else str(each.partition)
         # As Text, so that brackets in a value are not taken for markup.
-        table.add_row(*map(Text, (name, partition, each.what, str(each.expected), str(each.found))))
+        said = (name, partition, each.what, str(each.expected), str(each.found))
+        table.add_row(*(Text(shown(text, _VALUE_CHARACTERS_MAX)) for text in said))
     console.print(table)
-    if len(found) > shown:
-        console.print(f"and {len(found) - shown:,} more; --json prints them all")
+    if len(found) > count_max:
+        console.print(f"and {len(found) - count_max:,} more; --json prints them all")

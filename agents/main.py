@@ -6,6 +6,9 @@ import sys
 import click
 
 from streams.errors import MilepostError
+from streams.shown import shown_lines
+
+MESSAGE_CHARACTERS_MAX = 20_000
 
 MODULE_BY_COMMAND = {
     "broker": "agents.commands.broker",
@@ -49,7 +52,7 @@ def main() -> None:
     try:
         cli()
     except MilepostError as error:
-        click.echo(f"milepost: {error}", err=True)
+        click.echo(f"milepost: {shown_lines(str(error), MESSAGE_CHARACTERS_MAX)}", err=True)
         sys.exit(1)
     except OSError as error:
         if error.filename is None:

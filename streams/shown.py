@@ -4,20 +4,28 @@ Names and values come from events and files. An escape sequence among them would
 a line break would look like another message, a change of direction would turn the line round.
 """
 
+import re
+
 # Joiners of letters and of emoji; a terminal does nothing by them.
 _HARMLESS = "\u200c\u200d"
+_UNESCAPED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def shown(text: str, characters_max: int) -> str:
     """The text with such signs written as escapes, cut to a length; text without any is given back as it is."""
     if len(text) > characters_max:
-        text = text[: characters_max - 1] + "…"
+        text = text[: max(0, characters_max - 1)] + "…"
     return text if text.isprintable() else "".join(map(_sign, text))[:characters_max]
 
 
 def shown_lines(text: str, characters_max: int) -> str:
     """The same for text whose line breaks are meant."""
     return "\n".join(shown(line, characters_max) for line in text.split("\n"))[:characters_max]
+
+
+def shown_json(text: bytes) -> str:
+    """JSON of the same meaning, in which such signs are escaped; the encoder escapes only those below the blank."""
+    return _UNESCAPED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text.decode())
 
 
 def is_showable(sign: str) -> bool:

@@ -70,7 +70,7 @@ def command(
                 ends |= _import(path, mapping, bootstrap, own, out / f"{name}.rejects.ndjson")
             snapshots = _wait(ends, bootstrap, own, workers, console)
             for written in write_results(snapshots, out):
-                console.print(f"wrote {written}")
+                console.print(f"wrote {written}", markup=False)
             difference_count = 0
             if checks:
                 checked = run_check(bootstrap, own)

@@ -9,6 +9,7 @@ from agents.completion import waiting_counts
 from agents.connection import connect, with_settings
 from agents.settings import Settings
 from streams.errors import MilepostError
+from streams.shown import shown_json
 
 
 @click.command()
@@ -25,7 +26,7 @@ def command(settings: Settings, as_json: bool, show: int) -> None:
         report = run_check(bootstrap, settings, lambda step: status.update(f"check: {step}"))
         unread, behind = waiting_counts(bootstrap, settings, report.applied)
     if as_json:
-        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
+        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
     else:
         print_report(report, Console(), show)
         if unread or behind:

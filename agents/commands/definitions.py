@@ -8,13 +8,17 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agents.connection import connect, with_settings
 from agents.defining import apply_definitions, load_definitions
 from agents.reading import read_definitions
 from agents.settings import Settings
+from agents.terminal.marks import TEXT_MAX, cut
+from state.definitions import Analysis
 from streams.admin import create_topics
 from streams.errors import UsageError
+from streams.shown import shown_json
 
 
 @click.group()
@@ -54,11 +58,14 @@ def list_(settings: Settings) -> None:
     table.columns[0].no_wrap = True  # it must be typed
     for each in in_force.definitions:
         analysis = each.analysis
-        table.add_row(
-            analysis.name, analysis.kind, analysis.container, each.version, each.zone, analysis.title or analysis.name
-        )
+        table.add_row(analysis.name, analysis.kind, analysis.container, each.version, each.zone, Text(titled(analysis)))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     click.echo(f"set {in_force.hash}")
+
+
+def titled(analysis: Analysis) -> str:
+    """What readers see; brackets in it are no markup, and escape sequences are shown."""
+    return cut(analysis.title or analysis.name, TEXT_MAX)
 
 
 @command.command()
@@ -74,4 +81,4 @@ def show(name: str, settings: Settings) -> None:
         raise UsageError(f"no analysis {name!r} is in force; there are: {names}")
     body = msgspec.json.decode(found.analysis.model_dump_json(by_alias=True, exclude_none=True))
     shown = {"version": found.version, "zone": found.zone, "week_start": found.week_start, "tzdata": found.tzdata}
-    click.echo(msgspec.json.format(msgspec.json.encode({**shown, "definition": body}), indent=2).decode())
+    click.echo(shown_json(msgspec.json.format(msgspec.json.encode({**shown, "definition": body}), indent=2)))

@@ -10,11 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from agents.connection import connect, with_settings
 from agents.importing import IDS_LOOKED_AT, ImportReport, Progress, import_file
 from agents.settings import Settings
+from agents.terminal.marks import TEXT_MAX, cut
+from streams.shown import shown
 
+_SAMPLE_CHARACTERS_MAX = 2_000
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -102,7 +106,7 @@ def show_import(report: ImportReport, *, dry_run: bool) -> None:
     if dry_run:
         click.echo("Nothing was sent. The first events would be:")
         for sample in report.samples:
-            click.echo(f"  {sample.decode()}")
+            click.echo(f"  {shown(sample.decode(), _SAMPLE_CHARACTERS_MAX)}")
     if tally.rows_rejected:
         where = f"{report.rejects_path} has" if report.rejects_path else "--rejects FILE gives"
         click.echo(f"{where} the rejected rows, and why.")
@@ -128,10 +132,11 @@ def _table(report: ImportReport) -> Table:
     table.add_row("  that are no event of the mapping", f"{tally.rows_without_event:,}")
     table.add_row("  rejected", f"{tally.rows_rejected:,}")
     for reason, count in sorted(tally.rejects_by_reason.items(), key=lambda pair: -pair[1]):
-        table.add_row(f"    {reason}", f"{count:,}")
+        table.add_row(Text(f"    {reason}"), f"{count:,}")
     table.add_section()
     table.add_row("events", f"{tally.events:,}")
     for kind, count in sorted(tally.events_by_type.items(), key=lambda pair: -pair[1]):
-        table.add_row(f"  {kind}", f"{count:,}")
+        # As Text, so that brackets in a name are not taken for markup.
+        table.add_row(Text(f"  {cut(kind, TEXT_MAX)}"), f"{count:,}")
     table.add_row("  without an account", f"{tally.events_without_account:,}")
     return table

@@ -17,9 +17,11 @@ from agents.live_snapshots import dates_of, published_snapshots, range_snapshots
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.csv_rows import csv_rows
+from agents.terminal.marks import TEXT_MAX
 from agents.terminal.view import view_of
 from state.definition_set import DefinitionSet
 from streams.errors import UnavailableError, UsageError
+from streams.shown import shown, shown_json
 from streams.snapshot import Snapshot
 
 PIPE_WIDTH = 140
@@ -93,14 +95,18 @@ def _print_json(snapshots: Snapshots, *, is_one: bool) -> None:
     """The analysis that was named as an object; without a name all of them as a list."""
     found: Any = list(snapshots.values())
     text = msgspec.json.encode(found[0] if is_one else found)
-    click.echo(msgspec.json.format(text, indent=2))
+    click.echo(shown_json(msgspec.json.format(text, indent=2)))
 
 
 def _print_csv(snapshots: Snapshots) -> None:
     if len(snapshots) > 1:
         raise UsageError(f"--format csv writes one table: name one of {', '.join(snapshots)}")
     (snapshot,) = snapshots.values()
-    csv.writer(sys.stdout, lineterminator="\n").writerows(csv_rows(snapshot))
+    rows = csv_rows(snapshot)
+    if sys.stdout.isatty():
+        # A file gets every value as it is; a terminal would obey some.
+        rows = ([shown(each, TEXT_MAX) if isinstance(each, str) else each for each in row] for row in rows)
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
 
 
 def _picture(snapshots: Snapshots, rows_max: int | None) -> RenderableType:

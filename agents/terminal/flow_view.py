@@ -4,7 +4,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from agents.terminal.marks import PLURALS, bar, cut, footing, heading, number, percent
+from agents.terminal.marks import PLURALS, TEXT_MAX, bar, cut, footing, heading, number, percent
 from streams.snapshot import FlowColumn, FlowSequence, FlowSnapshot
 
 _COLUMN_WIDTH_MIN = 16
@@ -26,7 +26,7 @@ class FlowView:
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         mode, containers = self._snapshot.mode, PLURALS[self._snapshot.container]
         counted = f"paths of {containers}" if self._counts_paths else containers
-        parts = [heading(self._snapshot, f"flow · {counted} by {mode.get('dimension', '')}")]
+        parts = [heading(self._snapshot, f"flow · {counted} by {cut(mode.get('dimension', ''), TEXT_MAX)}")]
         parts += [Text(f"{number(self._body.total)} {counted} in all"), Text()]
         shown = self._columns_shown(options.max_width)
         group = Group(*parts, self._grid(shown, options.max_width), *self._notes(shown))
@@ -99,7 +99,11 @@ class FlowView:
         for each in sequences:
             share = 100 * each.count / self._body.total
             path = Text(" → ").join(
-                [*(Text(item) for item in reversed(each.back)), Text(each.fore[0], "bold"), *map(Text, each.fore[1:])]
+                [
+                    *(Text(cut(item, TEXT_MAX)) for item in reversed(each.back)),
+                    Text(cut(each.fore[0], TEXT_MAX), "bold"),
+                    *(Text(cut(item, TEXT_MAX)) for item in each.fore[1:]),
+                ]
             )
             table.add_row(number(each.count), Text(percent(share), "dim"), path)
         return table

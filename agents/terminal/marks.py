@@ -5,7 +5,11 @@ from zoneinfo import ZoneInfo
 
 from rich.text import Text
 
+from streams.shown import shown
 from streams.snapshot import Share, Snapshot
+
+TEXT_MAX = 300
+"""Characters of a title or value that has a line of its own."""
 
 # The eighths are drawn from the left, so that a bar's length is read to an eighth of a character.
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
@@ -42,15 +46,14 @@ def tenths(share: float) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """The text in at most `width` characters, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: max(0, width - 1)] + "…"
+    """The text in at most `width` characters, on one line, without what a terminal would obey."""
+    return shown(" ".join(text.split()), width)
 
 
 def heading(snapshot: Snapshot, what: str) -> Text:
     """The title, and what is counted over which days."""
     days = "all days" if snapshot.range is None else f"{snapshot.range[0]} to {snapshot.range[1]}"
-    return Text.assemble((snapshot.title, "bold"), "\n", (f"{what} · {days}", "dim"))
+    return Text.assemble((cut(snapshot.title, TEXT_MAX), "bold"), "\n", (f"{what} · {days}", "dim"))
 
 
 def footing(snapshot: Snapshot) -> Text:

@@ -147,6 +147,26 @@ def test_command_shows_what_rows_became(tmp_path: Path) -> None:
     } <= lines
 
 
+def test_command_obeys_nothing_of_a_file(tmp_path: Path) -> None:
+    """Types and values with markup, escape sequences or changes of direction are shown in the summary and samples."""
+    rows = [
+        {"id": "1", "type": "[/nothing]", "account": "a\u202eb"},
+        {"id": "2", "type": "T\u2066", "account": "B"},
+        {"id": "3", "type": {"x\x1b[2J": 1}, "account": "A"},
+    ]
+    (tmp_path / "f.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "m.yaml").write_text(
+        "{topic: crm-events, source: s, rows: {format: ndjson}, time: {format: epoch_ms}, events: [{fields:"
+        " {event_id: id, event_time: {const: 5}, type: type, account: account, attributes.a: account}}]}"
+    )
+    arguments = [str(tmp_path / "f.ndjson"), "-m", str(tmp_path / "m.yaml"), "--dry-run", "--folder", str(tmp_path)]
+    said = CliRunner().invoke(command, arguments)
+    assert said.exit_code == 0, said.output
+    assert "[/nothing]" in said.output
+    assert "T\\u2066" in said.output
+    assert all(sign == "\n" or sign.isprintable() for sign in said.output), ascii(said.output)
+
+
 def test_command_fails_when_nothing_came_of_it(tmp_path: Path) -> None:
     """A mapping that fits no row exits with 1."""
     mapping = tmp_path / "m.yaml"

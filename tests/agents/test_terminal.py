@@ -189,3 +189,18 @@ def test_every_kind_has_a_view() -> None:
     kinds = {type(snapshot) for snapshot in snapshots().values()}
     assert kinds == {CanvasSnapshot, CohortSnapshot, FlowSnapshot}
     assert len(DEFINITIONS.definitions) == 3
+
+
+HOSTILE = "\x1b[2J\x9b1m[bold]\u202ex\r\ny"
+
+
+def test_a_terminal_obeys_nothing_of_a_value() -> None:
+    """Names and values come from events and files: escape sequences, markup and breaks among them are shown."""
+    flow = snapshots()["content"]
+    assert isinstance(flow, FlowSnapshot)
+    body = msgspec.to_builtins(flow.body)
+    body["columns"][0]["items"][0][0] = body["sequences"][0][1][0] = HOSTILE
+    hostile = msgspec.structs.replace(flow, body=msgspec.convert(body, type(flow.body)), title=HOSTILE)
+    text = shown(hostile, width=200)
+    assert text.count("\\x1b[2J\\x9b1m[bold]\\u202ex y") >= 2
+    assert all(sign == "\n" or sign.isprintable() for sign in text)

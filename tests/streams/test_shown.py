@@ -1,10 +1,11 @@
 """Text of others is shown, bounded, and never obeyed by a terminal."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.shown import is_showable, shown, shown_lines
+from streams.shown import is_showable, shown, shown_json, shown_lines
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,12 @@ def test_any_text_is_bounded_and_showable(text: str, characters_max: int) -> Non
 def test_lines_stay_lines() -> None:
     """A message of several lines keeps its own breaks."""
     assert shown_lines("one\ntwo\x1b", 100) == "one\ntwo\\x1b"
+
+
+@given(st.text())
+def test_json_keeps_its_meaning(text: str) -> None:
+    """What is escaped is the same text to whoever reads it."""
+    said = shown_json(msgspec.json.encode([text, "\x9b\u202e"]))
+    assert msgspec.json.decode(said) == [text, "\x9b\u202e"]
+    assert "\x9b" not in said
+    assert "\u202e" not in said
