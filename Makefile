@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types bench bench-restore fuzz lock clean
+.PHONY: demo test lint types bench bench-restore chaos chaos-short chaos-points chaos-pressure fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -35,6 +35,21 @@ bench: $(READY)
 
 bench-restore: $(READY)
 	$(BIN)/python -m bench.restore
+
+# Faults on a real Kafka, by seed. SEEDS=7 repeats one; the folder of a seed that fails is kept in build/chaos.
+SEEDS ?= 1-20
+chaos: $(READY)
+	$(BIN)/python -m chaos --seeds $(SEEDS) --faults 17 --keep build/chaos --report build/chaos.ndjson
+
+# What CI runs of it: the faults that take seconds, two fixed seeds, about three minutes.
+chaos-short: $(READY)
+	$(BIN)/python -m chaos --seeds 101-102 --faults 8 --cheap
+
+chaos-points: $(READY)
+	$(BIN)/python -m chaos.crash_pairs
+
+chaos-pressure: $(READY)
+	$(BIN)/python -m chaos.pressure
 
 FUZZ_SECONDS ?= 300
 fuzz: $(READY)

@@ -49,6 +49,7 @@ def _one(seed: int, wanted: argparse.Namespace, console: Console) -> Verdict:
     verdict = run_seed(shape, allowed, folder, Settings().folder / "jars", console)
     _print(verdict, console)
     if wanted.report:
+        wanted.report.parent.mkdir(parents=True, exist_ok=True)
         with wanted.report.open("ab") as file:
             file.write(msgspec.json.encode(verdict) + b"\n")
     if verdict.violations and wanted.keep:
