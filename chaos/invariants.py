@@ -20,6 +20,7 @@ from check.render import body_of
 from state.account_batch import Pending
 from state.store import POSITION_KEY, RocksStore
 from streams.admin import topic_ids
+from streams.errors import UnavailableError
 from streams.fence import Appended
 from streams.partials import COVERS_KEY, Tag, decode_covers, decode_partial
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, FENCE_KEY, READY_KEY, CommitRow, decode_commit
@@ -195,6 +196,15 @@ def disk_findings(bootstrap: str, settings: Settings, folders: list[Path], scrat
 
 
 def _rows_of(bootstrap: str, folder: Path, changelog: Changelog, target: Appended) -> dict[bytes, bytes]:
+    """The rows of a disk, as a worker would have them that starts on it: a damaged one is found out when it is read,
+    and made anew at the next start."""
+    try:
+        return _restored_rows(bootstrap, folder, changelog, target)
+    except UnavailableError:
+        return _restored_rows(bootstrap, folder, changelog, target)
+
+
+def _restored_rows(bootstrap: str, folder: Path, changelog: Changelog, target: Appended) -> dict[bytes, bytes]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     store = RocksStore(folder)
     try:
