@@ -5,6 +5,7 @@ It keeps no state: a batch that is read again is written again, and whoever read
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -17,6 +18,7 @@ from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed
 from streams.crash import crash_point
 from streams.ingest import DeadLetter, Ingestion, RejectLimits, Routed
+from streams.poison import PoisonError, blamed
 from streams.topics import MIB, topic_name
 
 RAW_BYTES_MAX = 512 * MIB
@@ -48,13 +50,25 @@ class Ingest:
 
     async def process(self, topic: str, partition: int, records: Sequence[Any]) -> None:
         """Writes what the records become; when it returns, Kafka has it. Raises RejectLimitError before it writes."""
-        routed = self._ingestion_by_topic[topic].route(partition, records)
+        routed = self._route(topic, partition, records)
         self._limits_of(topic, partition).judge(len(records), routed.rejects, routed.example)
         await self._write(partition, routed)
         crash_point("routed")
         INGESTED.labels(topic).inc(len(records))
         for _, reason in routed.rejects:
             REJECTED.labels(topic, reason.value).inc()
+
+    def _route(self, topic: str, partition: int, records: Sequence[Any]) -> Routed:
+        """What the records become. What is wrong with a record is a value; if ours is, the error names the record."""
+        ingestion = self._ingestion_by_topic[topic]
+        try:
+            return ingestion.route(partition, records)
+        except Exception as error:
+            record = blamed(records, error, partial(ingestion.route, partition))
+            raise PoisonError(
+                f"ingest fails on the record at {topic}/{partition} offset {record.offset} ({error!r}), which is a"
+                " defect of milepost: whatever a record holds, it should have become a dead letter"
+            ) from error
 
     def _limits_of(self, topic: str, partition: int) -> RejectLimits:
         limits = self._limits_by_source.get((topic, partition))

@@ -35,6 +35,7 @@ class Shape(msgspec.Struct, frozen=True):
     brokers: int
     workers: int
     compacts: bool
+    standby: bool
     rate: float
     faults: int
 
@@ -46,6 +47,7 @@ class Shape(msgspec.Struct, frozen=True):
             brokers=3 if seed % 4 == 0 else 1,
             workers=rng.choice((2, 2, 3)),
             compacts=seed % 2 == 1,
+            standby=seed % 3 == 0,
             rate=rng.choice((300.0, 600.0, 1000.0)),
             faults=faults,
         )
@@ -70,6 +72,7 @@ class World:
             snapshot_interval_s=0.5,
             idle_commit_s=3,
             fence_renewal_s=20,
+            standby=shape.standby,
         )
         environment = milepost_path()
         if shape.compacts:
