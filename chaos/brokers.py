@@ -1,7 +1,8 @@
 """The brokers under test: one node, or three with every record on all of them; each can be killed, paused and lost.
 
 They are the embedded broker's version and settings with what a fault needs: several nodes, a log cleaner that starts
-within a second, and producers forgotten after seconds instead of a day.
+within a second, producers forgotten after seconds instead of a day, and a network that can be cut: clients are told
+the address of a relay, brokers talk to each other directly.
 """
 
 import os
@@ -12,7 +13,9 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
 
+from chaos.proxy import Proxy
 from streams.broker import HOST, PROPERTIES, cluster_id_of
 from streams.jars import kafka_jars
 from streams.java import java_command
@@ -26,9 +29,12 @@ _JVM = ("-Xms192m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 class Broker:
     """One node on a folder of its own; it keeps its ports and its data over restarts."""
 
-    def __init__(self, number: int, folder: Path, config: Path, port: int, command: Sequence[str]) -> None:
+    def __init__(
+        self, number: int, folder: Path, config: Path, port: int, proxy: Proxy, command: Sequence[str]
+    ) -> None:
         self.number = number
         self.port = port
+        self.proxy = proxy
         self._folder = folder
         self._config = config
         self._command = command
@@ -80,24 +86,26 @@ class Brokers:
     def __init__(self, folder: Path, jars: Path, count: int) -> None:
         self.count = count
         java = [java_command(), *_JVM, "-cp", os.pathsep.join(map(str, kafka_jars(jars)))]
-        ports = _free_ports(2 * count)
-        voters = ",".join(f"{node + 1}@{HOST}:{ports[2 * node + 1]}" for node in range(count))
+        ports = _Ports.of(count)
+        voters = ",".join(f"{number}@{HOST}:{each.controller}" for number, each in enumerate(ports, 1))
         cluster_id = cluster_id_of(secrets.token_bytes(16))
         self.nodes = []
-        for node in range(count):
-            home = folder / f"broker-{node + 1}"
-            config = _configure(home, node + 1, count, ports[2 * node], ports[2 * node + 1], voters)
+        for number, each in enumerate(ports, 1):
+            home = folder / f"broker-{number}"
+            config = _configure(home, number, count, each, voters)
             _format(home, java, cluster_id, config)
-            self.nodes.append(Broker(node + 1, home, config, ports[2 * node], java))
+            proxy = Proxy(each.relay, each.client)
+            self.nodes.append(Broker(number, home, config, each.client, proxy, java))
 
     @property
     def bootstrap(self) -> str:
-        """host:port of every node."""
-        return ",".join(f"{HOST}:{node.port}" for node in self.nodes)
+        """host:port of every node's relay."""
+        return ",".join(f"{HOST}:{node.proxy.port}" for node in self.nodes)
 
     def start(self) -> None:
         """All nodes, up to where they answer."""
         for node in self.nodes:
+            node.proxy.start()
             node.start()
         for node in self.nodes:
             node.await_ready()
@@ -107,17 +115,36 @@ class Brokers:
         for node in self.nodes:
             node.send(signal.SIGCONT)
             node.kill()
+            node.proxy.stop()
 
 
-def _configure(home: Path, node: int, count: int, port: int, controller_port: int, voters: str) -> Path:
+class _Ports(NamedTuple):
+    """Of one node: for clients and for brokers, for controllers, and of the relay that clients are told of."""
+
+    client: int
+    broker: int
+    controller: int
+    relay: int
+
+    @classmethod
+    def of(cls, count: int) -> list[Self]:
+        free = _free_ports(4 * count)
+        return [cls(*free[start : start + 4]) for start in range(0, 4 * count, 4)]
+
+
+def _configure(home: Path, node: int, count: int, ports: _Ports, voters: str) -> Path:
     """Writes server.properties and returns its path."""
     home.mkdir(parents=True)
-    plain = PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, log=home / "log")
+    plain = PROPERTIES.format(host=HOST, port=ports.client, controller_port=ports.controller, log=home / "log")
     properties = dict(line.split("=", 1) for line in plain.splitlines())
     insync = str(max(1, count - 1))
     properties |= {
         "node.id": str(node),
         "controller.quorum.voters": voters,
+        "listeners": properties["listeners"] + f",BROKER://{HOST}:{ports.broker}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{ports.relay},BROKER://{HOST}:{ports.broker}",
+        "listener.security.protocol.map": properties["listener.security.protocol.map"] + ",BROKER:PLAINTEXT",
+        "inter.broker.listener.name": "BROKER",
         "log.cleaner.backoff.ms": "1000",
         "producer.id.expiration.ms": str(PRODUCER_EXPIRATION_MS),
         "producer.id.expiration.check.interval.ms": "2000",

@@ -298,6 +298,27 @@ def pause_broker(world: World, rng: random.Random) -> str:
     return f"broker {node.number} paused for {seconds:g} s{also}"
 
 
+def cut_off(world: World, rng: random.Random) -> str:
+    """The network between one worker and all brokers is cut, and comes back with what was held; the worker works on."""
+    worker = _one(world, rng)
+    pid, seconds = worker.pid, rng.choice((1.0, SESSION_S + 2, REQUEST_TIMEOUT_S + 4))
+    for node in world.brokers.nodes:
+        node.proxy.hold(pid)
+    world.wait(seconds)
+    for node in world.brokers.nodes:
+        node.proxy.release(pid)
+    return f"{worker.name} was cut off for {seconds:g} s"
+
+
+def reset_connections(world: World, rng: random.Random) -> str:
+    """Every connection to a broker breaks, some times in a row."""
+    node, times = _node(world, rng), rng.randint(1, 4)
+    for _ in range(times):
+        node.proxy.reset()
+        world.wait(rng.uniform(0, 0.5))
+    return f"the connections to broker {node.number} broke, {times} times"
+
+
 def forget_producers(world: World, rng: random.Random) -> str:
     """Nothing comes for longer than the brokers remember producers; a worker sleeps through it and wakes up."""
     worker = _one(world, rng)
@@ -328,6 +349,8 @@ FAULTS = (
     Fault("damage-files", damage_files, cheap=True),
     Fault("fill-disk", fill_disk),
     Fault("read-only-disk", read_only_disk),
+    Fault("cut-off", cut_off),
+    Fault("reset-connections", reset_connections, cheap=True),
     Fault("restart-broker", restart_broker),
     Fault("crash-broker", crash_broker),
     Fault("pause-broker", pause_broker),

@@ -7,6 +7,7 @@ else is compared with.
 import asyncio
 import threading
 from collections import defaultdict
+from contextlib import suppress
 
 from aiokafka.errors import KafkaError
 
@@ -33,6 +34,7 @@ class Feed:
         self._goes_on.set()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
         self.sent_count = 0
+        self._producer: BulkProducer | None = None
 
     def start(self) -> None:
         self._thread.start()
@@ -50,6 +52,12 @@ class Feed:
         self._thread.join()
 
     async def _run(self) -> None:
+        try:
+            await self._send_all()
+        finally:
+            await self._close()
+
+    async def _send_all(self) -> None:
         size = max(1, int(self._rate / PIECES_PER_S))
         for batch in generate(self._plan, GroundTruth()):
             for start in range(0, len(batch), size):
@@ -67,10 +75,19 @@ class Feed:
             payloads[topic].append((str(self.sent_count).encode(), payload))
         while True:
             try:
-                async with BulkProducer(self._bootstrap) as producer:
-                    for topic, keyed in payloads.items():
-                        await producer.send(topic_name(topic, self._settings.prefix, 0), keyed)
+                if self._producer is None:
+                    self._producer = await BulkProducer(self._bootstrap).__aenter__()
+                for topic, keyed in payloads.items():
+                    await self._producer.send(topic_name(topic, self._settings.prefix, 0), keyed)
+                await self._producer.flush()
                 self.sent_count += len(piece)
                 return
-            except (KafkaError, MilepostError, OSError):
+            except (KafkaError, MilepostError, OSError) as error:
+                await self._close(error)
                 await asyncio.sleep(1.0)
+
+    async def _close(self, error: Exception | None = None) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaError, MilepostError, OSError):
+                await producer.__aexit__(None if error is None else type(error), error, None)

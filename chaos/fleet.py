@@ -65,6 +65,11 @@ class Worker:
                 env=environment,
             )
 
+    @property
+    def pid(self) -> int:
+        """Of its process, or of its last one; -1 before the first."""
+        return -1 if self._process is None else self._process.pid
+
     def lives(self) -> bool:
         return self._process is not None and self._process.poll() is None
 

@@ -289,3 +289,15 @@ def test_dead_letters_are_sent_again_and_counted_once(settings: Settings) -> Non
             assert time.monotonic() < deadline
             time.sleep(0.5)
     require_no_difference(settings)
+
+
+@pytest.mark.parametrize("point", ["routed", "ack"])
+def test_a_crash_of_ingest_loses_and_repeats_nothing(settings: Settings, point: str) -> None:
+    """It ends when its outputs are written and when the batch is acknowledged; the next one reads what was not."""
+    completion = generate(settings)
+    environment = settings.as_environment() | {"MILEPOST_CRASH_AT": f"{point}:3", "MILEPOST_BATCH_RECORDS_MAX": "500"}
+    command = [sys.executable, "-m", "agents.main", "worker", "--roles", "ingest"]
+    assert subprocess.run(command, env=environment, timeout=60, check=False, capture_output=True).returncode == 137
+    with workers(settings) as running:
+        wait(completion, settings, running)
+    require_no_difference(settings)
