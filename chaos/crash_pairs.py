@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from itertools import product
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def _owner(bootstrap: str, prefix: str, disk: Path, point: str) -> int:
         try:
             asyncio.run(run_plain(bootstrap, prefix, str(disk), str(len(KEYS) + 1), str(STEP)))
             code = 0
+        except BaseException:  # noqa: BLE001  (the parent goes on, and tells from the code)
+            traceback.print_exc()
         finally:
             os._exit(code)
     _, status = os.waitpid(child, 0)
