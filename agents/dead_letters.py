@@ -1,6 +1,6 @@
 """What was not taken: reading dead letters, sending them again, and setting a record aside that stops a partition."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -10,13 +10,18 @@ from agents.reading import read_topic
 from agents.settings import Settings
 from streams.admin import topic_ids
 from streams.errors import UnavailableError, UsageError
+from streams.event import DETAIL_CHARACTERS_MAX
 from streams.partials import COVERS_KEY, Covers, decode_covers
 from streams.poison import SetAside, encode_set_aside, record_id
+from streams.shown import shown
 from streams.topics import topic_name
 
 PATIENCE_MS = 10_000
 SET_ASIDE = "set-aside"
 """The reason of dead letters that a person made."""
+FOREIGN = "foreign"
+"""That of records which are no dead letters of ours; they can not be sent again."""
+_DIGITS_MAX = 19
 _KEPT_TOPICS = ("crm-events", "web-events", "touchpoints")
 """Where a dead letter may be sent again."""
 
@@ -24,7 +29,10 @@ Header = tuple[str, bytes]
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """One dead letter: why, in a word and in full; where the record stood; its key and its bytes."""
+    """One dead letter: why, in a word and in full; where the record stood; its key and its bytes.
+
+    Its texts are bounded, and a terminal may show them.
+    """
 
     id: bytes
     reason: str
@@ -44,20 +52,32 @@ def letters(bootstrap: str, settings: Settings, reason: str | None = None) -> It
     seen: set[bytes] = set()
     topic = _name("dead-letters", settings)
     for record in _with_headers(bootstrap, topic):
-        headers = dict(record.headers)
-        if record.key in seen or (reason is not None and headers.get("reason", b"").decode() != reason):
+        letter = letter_of(record.key, record.value, record.headers)
+        if letter.id in seen or (reason is not None and letter.reason != reason):
             continue
-        seen.add(record.key)
-        yield Letter(
-            id=record.key,
-            reason=headers["reason"].decode(),
-            detail=headers["detail"].decode(errors="replace"),
-            topic=headers["topic"].decode(),
-            partition=int(headers["partition"]),
-            offset=int(headers["offset"]),
-            key=headers.get("key"),
-            value=record.value,
-        )
+        seen.add(letter.id)
+        yield letter
+
+
+def letter_of(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> Letter:
+    """The letter that a record of `dead-letters` is; one of the reason `foreign` when nothing of ours wrote it."""
+    said = dict(headers)
+    try:
+        reason, detail, topic = (_text(said[name]) for name in ("reason", "detail", "topic"))
+        partition, offset = (_place(said[name]) for name in ("partition", "offset"))
+    except (KeyError, ValueError):
+        return Letter(key or b"", FOREIGN, "its headers are not those of a dead letter", "", -1, -1, key, value)
+    return Letter(key or b"", reason, detail, topic, partition, offset, said.get("key"), value)
+
+
+def _text(header: bytes | None) -> str:
+    return shown((header or b"").decode(errors="replace"), DETAIL_CHARACTERS_MAX)
+
+
+def _place(header: bytes | None) -> int:
+    if header is None or len(header) > _DIGITS_MAX or not header.isdigit():
+        raise ValueError(f"{header!r} is no partition or offset")
+    return int(header)
 
 
 def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> dict[str, int]:

@@ -107,7 +107,8 @@ def _wait(
     ends: dict[tuple[str, int], int], bootstrap: str, settings: Settings, workers: Workers, console: Console
 ) -> dict[str, Snapshot]:
     """The snapshots that contain all of the import."""
-    completion = Completion(bootstrap, settings, read_definitions(bootstrap, settings))
+    definitions = read_definitions(bootstrap, settings)
+    completion = Completion(bootstrap, settings, definitions)
     completion.expect(ends)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -116,6 +117,7 @@ def _wait(
             workers.require_running()
             progress.update(task, completed=applied_count(snapshots), total=completion.touchpoint_count)
             if completion.is_reached(snapshots):
-                return snapshots
+                # Only those: the names become those of files.
+                return {each.analysis.name: snapshots[each.analysis.name] for each in definitions.definitions}
             time.sleep(0.05)
     raise AssertionError("snapshots are followed until they are there")

@@ -6,6 +6,7 @@ A mapping says where a value comes from and never how; `streams.mapping.rows` co
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -46,6 +47,14 @@ def _zone(name: str) -> str:
     return name
 
 
+def _encoding(name: str) -> str:
+    try:
+        TextIOWrapper(BytesIO(), name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"{name!r} is no encoding; write utf-8, latin-1 or cp1252") from error
+    return name
+
+
 def _format(text: str) -> str:
     if text in ("iso", "epoch_s", "epoch_ms") or "%" in text:
         return text
@@ -71,6 +80,7 @@ PathText = Annotated[
     Field(min_length=1, max_length=PATH_CHARACTERS_MAX, description="JMESPath over the row; a column's name is one."),
     AfterValidator(_path),
 ]
+Encoding = Annotated[str, AfterValidator(_encoding)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Format = Annotated[str, AfterValidator(_format)]
 Formats = Annotated[
@@ -187,7 +197,7 @@ class CsvRows(Model):
         ",", description="One character, `tab`, or `whitespace` for any run of blanks."
     )
     quote: Annotated[str, Field(min_length=1, max_length=1)] | None = '"'
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
     header: bool = Field(True, description="Whether the first line names the columns.")
     columns: list[str] | None = Field(None, description="Names of the columns, instead of the header's.")
     absent: list[str] = Field([], description="Texts that mean no value, besides the empty one, such as NULL.")
@@ -216,10 +226,10 @@ class XesRows(Model):
 class LookupFile(Model):
     """A CSV file with a header, looked up by one column."""
 
-    file: str = Field(description="Path from the mapping file's folder.")
+    file: str = Field(pattern=r"^[^\x00-\x1f]+$", description="Path from the mapping file's folder.")
     key: str
     delimiter: Annotated[str, AfterValidator(_delimiter)] = ","
-    encoding: str = "utf-8"
+    encoding: Encoding = "utf-8"
 
 
 class TimeRule(Model):

@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from agents.dead_letters import FOREIGN, letter_of
 from agents.defining import load_definitions
 from agents.import_checkpoint import load_checkpoint, save_checkpoint
 from agents.importing import encode_reject
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet, definition_set_of, publications
+from state.job import decode_job
 from state.journeys import decode_journey
 from state.plan import Plan
 from state.rows import decode_chunk, decode_container, decode_entries, encode_row, keys_of
@@ -41,6 +43,7 @@ from streams.partials import (
     encode_covers,
     encode_partial,
 )
+from streams.poison import decode_set_aside, encode_set_aside
 from streams.protocol_rows import decode_commit, encode_commit
 from streams.snapshot import decode_snapshot, encode_snapshot
 from streams.touchpoint import FIELDS, Touchpoint, decode_touchpoint, encode_touchpoint, order_of, prefix_decoder
@@ -197,6 +200,27 @@ def container(data: bytes) -> bool:
     return _returns(decode_container, encode_row, data)
 
 
+def job(data: bytes) -> bool:
+    """The row of a record that is applied in slices."""
+    return _returns(decode_job, encode_row, data)
+
+
+def set_aside(data: bytes) -> bool:
+    """The word on a record that was set aside."""
+    return _returns(decode_set_aside, encode_set_aside, data)
+
+
+def letter(data: bytes) -> bool:
+    """A record of `dead-letters`, whoever wrote it; a JSON object stands for its headers."""
+    headers = _decoded(msgspec.json.Decoder(dict[str, str]).decode, data) or {}
+    found = letter_of(b"id:1:7", data, [(name, text.encode()) for name, text in headers.items()])
+    for text in (found.reason, found.detail, found.topic):
+        require_showable(text)
+    assert found.value == data
+    assert found.offset >= (-1 if found.reason == FOREIGN else 0)
+    return found.reason != FOREIGN
+
+
 def snapshot(data: bytes) -> bool:
     """The value of a snapshot, or of a journey."""
     _returns(decode_journey, msgspec.json.encode, data)
@@ -340,6 +364,9 @@ def targets() -> Iterator[Target]:
     yield Target("partial", partial, seeds.PARTIALS, "msgpack")
     yield Target("commit", commit, seeds.COMMITS, "msgpack")
     yield Target("container", container, seeds.CONTAINERS, "msgpack")
+    yield Target("job", job, seeds.JOBS, "msgpack")
+    yield Target("set-aside", set_aside, seeds.SET_ASIDE, "json")
+    yield Target("letter", letter, seeds.LETTERS, "json")
     yield Target("snapshot", snapshot, seeds.SNAPSHOTS, "json")
     yield Target("publication", publication, seeds.PUBLICATIONS, "json")
     yield Target("checkpoint", checkpoint, seeds.CHECKPOINTS, "json")

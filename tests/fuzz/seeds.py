@@ -8,9 +8,12 @@ from ruamel.yaml import YAML
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet, publications
 from state.definitions import DefinitionFile
+from state.job import Job, Part
 from state.plan import Plan
+from state.rows import decode_container, encode_row
+from state.series import Revision
 from streams.partials import Covers, Tag, encode_cell, encode_covers, encode_partial
-from streams.protocol_rows import CommitRow, Input, encode_commit
+from streams.protocol_rows import CommitRow, Input, Poison, encode_commit
 from streams.touchpoint import encode_touchpoint
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set, touchpoint
@@ -58,8 +61,20 @@ PARTIALS = [
     encode_partial(Tag(1, 2**40), -(2**70)),
     encode_covers(Covers(Tag(0, 5121), {"milepost.touchpoints": 99}, 1_790_000_000_000, 1_789_000_000_000, "ab")),
 ]
+_CONTAINER = next(value for key, value in _ROWS if key[:1] == b"k" and value is not None)
+JOBS = [
+    encode_row(
+        Job(5, {b"kacme\0a": Part(Revision(decode_container(_CONTAINER), {}, b"sacme\0a\0"), [[(["n", 1], "2")]])})
+    )
+]
+SET_ASIDE = [b'{"at_ms":1790000000000,"why":"it divides by zero"}']
+LETTERS = [
+    b'{"reason":"not-an-event","detail":"event_id: Field required","topic":"milepost.crm-events","partition":"3",'
+    b'"offset":"7","key":"k"}'
+]
 COMMITS = [
-    encode_commit(CommitRow(7, {"milepost.touchpoints": Input(99, "x" * 22)}, 1_790_000_000_000, "ab", b"\x92\x90\x90"))
+    encode_commit(CommitRow(7, {"t": Input(99, "x" * 22)}, 1_790_000_000_000, "ab", b"\x92\x90\x90")),
+    encode_commit(CommitRow(8, {}, 1, "ab", b"", Poison("t", 5, 2, "ZeroDivisionError()"))),
 ]
 
 _HEAD = {

@@ -65,6 +65,8 @@ def test_schema_knows_the_keys_of_the_file() -> None:
         ("format: csv", "format: cvs", "rows: format should be one of 'csv', 'ndjson', 'xes'; found 'cvs'"),
         ('delimiter: ";"', 'delimiter: ";;"', "rows.delimiter: ';;' is no delimiter; write one character, tab or"),
         ('delimiter: ";"', "header: false", "rows: a file without a header needs columns"),
+        ('delimiter: ";"', 'encoding: "\\0"', "'\\x00' is no encoding; write utf-8"),
+        ('delimiter: ";"', "encoding: zlib", "'zlib' is no encoding; write utf-8"),
         ("Europe/Berlin", "Berlin", "m.yaml:6:34: time.zone: 'Berlin' is no time zone"),
         ("Europe/Berlin", "../../etc/passwd", "is no time zone"),
         ('"%Y-%m-%d"', "isoo", "time.format: 'isoo' is no time format; write iso, epoch_s, epoch_ms, or a pattern"),
