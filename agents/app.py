@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import faust
 import structlog
@@ -20,7 +20,7 @@ import uvloop
 from agents.logs import configure_structlog, logging_config
 from agents.settings import Settings
 from agents.watchdog import Watchdog
-from streams.errors import MilepostError
+from streams.errors import MilepostError, UnavailableError
 from streams.ownership import Followers, OwnerFactory
 from streams.topics import MIB
 from streams.transport import BatchTransport
@@ -108,8 +108,12 @@ def run_apps(apps: Sequence[Any], settings: Settings) -> None:
         worker.execute_from_commandline()
     except BaseException as ended:
         # Of several applications one fails, and what comes here may be how another one was stopped for it.
-        if not isinstance(ended, SystemExit) or ended.code not in (0, None):
-            _raise_why(apps)
+        if isinstance(ended, SystemExit) and ended.code in (0, None):
+            raise
+        if (failure := _failure_of(apps)) is not None:
+            raise failure from ended
+        if isinstance(ended, SystemExit | asyncio.CancelledError):
+            raise UnavailableError(_no_reason(apps)) from ended
         raise
 
 
@@ -146,11 +150,21 @@ def standing_count(app: Any) -> int:
     return sum(getattr(owner, "standstill", None) is not None for owner in owners)
 
 
-def _raise_why(apps: Sequence[Any]) -> None:
-    """Raises what failed first in one of the applications, if they know."""
+def _failure_of(apps: Sequence[Any]) -> BaseException | None:
+    """What failed first in one of the applications, if they know."""
     for app in apps:
         failure = None if app._consumer is None else app._consumer.failure
         if failure is None and isinstance(app.crash_reason, MilepostError):
             failure = app.crash_reason
         if failure is not None:
-            raise failure
+            return cast(BaseException, failure)
+    return None
+
+
+def _no_reason(apps: Sequence[Any]) -> str:
+    """In silence no worker ends."""
+    reasons = ", ".join(sorted({repr(app.crash_reason) for app in apps}))
+    return (
+        f"the worker ended, and no part of it says why ({reasons}); most often Kafka did not answer. A new start goes"
+        " on from the last commit."
+    )

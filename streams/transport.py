@@ -19,7 +19,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
@@ -79,6 +79,11 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust shi
             return answered
 
         coordinator._do_heartbeat = timed_beat
+
+    def _stopped_set(self) -> None:
+        # Stock wakes the thread's loop, which is closed where the thread ended by an error, and logs that instead.
+        if not self.thread_loop.is_closed():
+            super()._stopped_set()
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Stock calls a source stuck that is paused for a restore; `agents.watchdog` looks after what hangs."""
@@ -254,6 +259,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         self._wake.set()
         return True
 
+    def _explained(self, error: KafkaError) -> MilepostError:
+        """What an error of aiokafka's consumer means to whoever runs the worker."""
+        return UnavailableError(f"Kafka does not let this worker read on ({error!r})")
+
     def lose(self, holding: Holding, why: LostError) -> None:
         """Stops reading for an owner that may not write any more."""
         # A batch may outlive its owner; what it says is then not about the partition's present owner.
@@ -269,8 +278,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         async def wait() -> None:
             await self.sleep(2 * self.app.conf.broker_session_timeout)
             if self.ownership.is_held(holding) and not self.should_stop:
+                topic, number = holding.partition
                 await self.crash(
-                    LostError(f"{holding.partition} was lost, but the group still gives it to this worker")
+                    LostError(
+                        f"{topic}/{number} was lost, but the group still gives it to this worker. A new start takes it"
+                        " over in order. When that happens again and again, another process runs with this worker's"
+                        f" id ({self.app.conf.consumer_group_instance_id}): each needs one of its own, --worker-id"
+                    )
                 )
 
         self.add_future(wait())
@@ -386,6 +400,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         except MilepostError as error:
             self.note_failure(error)
             raise
+        except KafkaError as error:
+            why = self._explained(error)
+            self.note_failure(why)
+            raise why from error
 
     async def _deliver_next(self) -> None:
         # Cleared before the look, or a wake-up in between is lost. The generation as it was when the fetch began.
@@ -398,9 +416,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             try:
                 records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
             except KafkaError as error:
-                # That the group never committed is an error to aiokafka, and the one of the next assignment's
-                # partitions may come to a fetch of the former; they are not read before their seek clears it.
-                if not self.flow_active or generation != self.app.consumer_generation_id:
+                # That the group never committed is an error to aiokafka, for one of the former or the next assignment's
+                # partitions; none is read before its seek.
+                is_stale = not self.flow_active or generation != self.app.consumer_generation_id
+                if is_stale or isinstance(error, NoOffsetForPartitionError):
                     return
                 if isinstance(error, OffsetOutOfRangeError):
                     raise _out_of_range(error) from error
