@@ -7,19 +7,31 @@ from collections.abc import Mapping, Sequence
 
 from streams.bulk_reader import Bounds
 from streams.errors import MismatchError
-from streams.protocol_rows import CommitRow, Input
+from streams.protocol_rows import CommitRow, Input, decode_commit
 from streams.stage import Record
 
 _ANEW = "compute anew under another --generation or --prefix."
 
 
-def first_row(epoch: int, bounds_by_topic: Mapping[str, Bounds], ids: Mapping[str, str], definitions: str) -> CommitRow:
-    """What stands for the last commit before there is one: nothing applied, each input from where it starts."""
-    inputs = {topic: Input(bounds.start - 1, ids[topic]) for topic, bounds in bounds_by_topic.items()}
-    return CommitRow(epoch, inputs, 0, definitions, b"")
+def resumed_row(
+    who: object,
+    last: bytes | None,
+    epoch: int,
+    bounds_by_topic: Mapping[str, Bounds],
+    ids: Mapping[str, str],
+    definitions: str,
+) -> CommitRow:
+    """The last commit's row, from its bytes; without them what stands for it before there is one: nothing applied,
+    each input from where it starts. Raises MismatchError when that commit can not be gone on from."""
+    if last is None:
+        inputs = {topic: Input(bounds.start - 1, ids[topic]) for topic, bounds in bounds_by_topic.items()}
+        return CommitRow(epoch, inputs, 0, definitions, b"")
+    row = decode_commit(last)
+    _require_resumable(who, row, bounds_by_topic, ids, definitions)
+    return row
 
 
-def require_resumable(
+def _require_resumable(
     who: object, row: CommitRow, bounds_by_topic: Mapping[str, Bounds], ids: Mapping[str, str], definitions: str
 ) -> None:
     """Raises MismatchError with what was found, what was promised and what to do."""

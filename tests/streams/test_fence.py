@@ -96,8 +96,9 @@ def test_an_answer_that_does_not_come_stops_the_owner(kafka: EmbeddedBroker, pre
         records = await read_all(kafka.bootstrap_servers, names.source)
         writer = writer_of(plan, prefix, lambda: store)
         await writer.open()
-        assert writer._fence is not None
-        writer._fence._request_timeout_s = 0.5
+        fence = writer._tenure._fence
+        assert fence is not None
+        fence._request_timeout_s = 0.5
         before = dict(store.rows)
         with stopped(kafka):
             with pytest.raises(LostError, match="unknown"):

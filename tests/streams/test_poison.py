@@ -179,7 +179,7 @@ def test_a_failure_that_passes_by_is_forgotten(
         writer = await world.opened()
         await writer.process((await world.records())[AT:])
         assert writer.standstill is None
-        assert writer._row.poison is None
+        assert writer._commits.row.poison is None
         await writer.close(1)
 
     run(steps())

@@ -204,13 +204,13 @@ def test_a_foreign_record_between_claim_and_ready_stops(kafka: EmbeddedBroker, p
 
         writer = writer_of(plan, prefix, MemoryStore)
         original, writer._make_stage = writer._make_stage, make
-        append = writer._append_fence
+        append = writer._tenure.append_fence
 
         async def after_the_foreign(topic: str) -> None:
             await foreign[0]
             await append(topic)
 
-        writer._append_fence = after_the_foreign  # type: ignore[method-assign]
+        writer._tenure.append_fence = after_the_foreign  # type: ignore[method-assign]
         with pytest.raises(LostError, match="something else was appended"):
             await writer.open()
         await writer.close(1)

@@ -1,0 +1,130 @@
+"""The commits of one owner, one behind the other: computed, appended to the changelog, written to the store, published.
+
+The law: in this order, each step only when the one before it is known to have happened. Then a store is never ahead of
+its changelog, readers never see what a crash takes back, and what a crash swallowed can be published again.
+
+Rules kept here: publish_after_commit, publish_again, and split_input_not_rows, as far as it says what is cut.
+commit_is_one_batch and tag_is_commit_offset are kept in `streams.commit`, check_base_offset in `streams.tenure`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from streams.commit import Committed, Prepared, outputs_of
+from streams.computation import Standing, chore_commit_of, commit_of, idle_commit_of, slice_commit_of
+from streams.crash import crash_point
+from streams.fence import Appended
+from streams.partials import Tag
+from streams.protocol_rows import CommitRow, Input, Poison
+from streams.stage import Record, Stage
+from streams.store import Position, Store
+from streams.tenure import Tenure
+
+
+class Commits:
+    """What the commits of a partition left, and the next ones. One call at a time.
+
+    row: what the last commit says of itself. made_at: when (time.monotonic) it was made; 0 before the first. Each
+    method that commits raises LostError when the owner may not write, and is the owner's last one then.
+    """
+
+    def __init__(
+        self,
+        tenure: Tenure,
+        stage: Stage,
+        store: Store,
+        position: Position,
+        row: CommitRow,
+        on_commit: Callable[[Committed], None] | None,
+    ) -> None:
+        """position: where the store stands. row: the last commit's, or what stands for it before there is one."""
+        self.row = row
+        self.stage = stage
+        self.made_at = 0.0
+        self._tenure = tenure
+        self._store = store
+        self._position = position
+        self._on_commit = on_commit
+
+    def next_offset(self, topic: str) -> int:
+        """Of an input, behind what is applied."""
+        return self.row.input_by_topic[topic].applied + 1
+
+    async def apply(self, records: Sequence[Record]) -> None:
+        """Commits the next records of one input. Raises ComputationError; those before the record may be applied."""
+        begun = time.perf_counter()
+        # Behind a close the store can not be read any more, and the second half of a batch may be due only then.
+        self._tenure.check()
+        commit = commit_of(self.stage, self._standing(), records)
+        if commit is not None:
+            await self._commit(commit, len(records), time.perf_counter() - begun)
+            return
+        # Rule split_input_not_rows: a commit is never cut; half of its input is computed instead.
+        if len(records) == 1:
+            await self._apply_in_slices(records[0])
+            return
+        middle = len(records) // 2
+        await self.apply(records[:middle])
+        await self.apply(records[middle:])
+
+    async def _apply_in_slices(self, record: Record) -> None:
+        """One record that is too large alone: slice after slice, each a commit. Only the last one moves the input
+        position and what readers see, so whoever comes after a crash reads the record again and goes on from the
+        rows."""
+        is_last = False
+        while not is_last:
+            begun = time.perf_counter()
+            self._tenure.check()
+            commit, is_last = slice_commit_of(self.stage, self._standing(), record)
+            await self._commit(commit, int(is_last), time.perf_counter() - begun)
+            if not is_last:
+                crash_point("slice")
+
+    async def commit_idle(self, inputs: dict[str, Input] | None = None, poison: Poison | None = None) -> None:
+        """A commit without input. inputs: where they stand, when something was passed over. poison: the record behind
+        them, when it failed just now."""
+        await self._commit(idle_commit_of(self.stage, self._standing(), inputs, poison))
+
+    async def commit_chore(self) -> bool:
+        """The stage's next chore; False when there was none."""
+        commit = chore_commit_of(self.stage, self._standing())
+        if commit is not None:
+            await self._commit(commit)
+        return commit is not None
+
+    async def publish_again(self) -> None:
+        """Rule publish_again: a crash may have swallowed what the last commit had to publish."""
+        tag = self._tag(self._position.commit_offset)
+        await self._tenure.publish(outputs_of(self.stage, self.stage.again(self.row.pending), self.row, tag))
+        crash_point("again")
+
+    async def _commit(self, commit: Prepared, record_count: int = 0, compute_s: float = 0.0) -> None:
+        begun = time.perf_counter()
+        appended = await self._tenure.append_commit(commit.changelog, len(commit.rows))
+        crash_point("changelog")
+        self._tenure.check()
+        logged = time.perf_counter()
+        self._write(commit, appended)
+        crash_point("store")
+        written = time.perf_counter()
+        # Rule publish_after_commit: what readers see can not be taken back, and the next commit begins only after all
+        # of it is acknowledged.
+        await self._tenure.publish(commit.outputs)
+        crash_point("publish")
+        if self._on_commit is not None:
+            times = logged - begun, written - logged, time.perf_counter() - written
+            self._on_commit(Committed(record_count, len(commit.rows), compute_s, *times))
+
+    def _write(self, commit: Prepared, appended: Appended) -> None:
+        """Rows and position in one step, on top of the position that this owner left."""
+        next_offset, changelog = self._tenure.next_offset, self._tenure.changelog
+        position = Position(next_offset, appended.offset, appended.written_at, changelog.topic_id, changelog.generation)
+        self._store.write(commit.rows, position, self._position)
+        self._position, self.row, self.made_at = position, commit.row, time.monotonic()
+
+    def _standing(self) -> Standing:
+        tenure = self._tenure
+        return Standing(self.row, tenure.epoch, self._tag(tenure.next_offset), tenure.acknowledged_ms)
+
+    def _tag(self, offset: int) -> Tag:
+        return Tag(self._tenure.changelog.generation, offset)
