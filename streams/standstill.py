@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from aiokafka.errors import KafkaError
+
 from streams.commits import Commits
 from streams.poison import ComputationError, PoisonError, counted, fetch_one, is_set_aside, poison_error, record_id
 from streams.protocol_rows import Input
@@ -41,6 +43,7 @@ class Standstill:
         self._set_aside = set_aside
         self._restarts_max = restarts_max
         self._looked_at = 0.0
+        self._was_tried = False
 
     @property
     def reason(self) -> PoisonError | None:
@@ -72,15 +75,19 @@ class Standstill:
         assert poison is not None
         known_as = self._commits.row.input_by_topic[poison.topic].topic_id
         id_ = record_id(known_as, self._partition, poison.offset)
-        reader = reader_of(self._bootstrap)
-        await reader.start()
+        self._looked_at = now
+        reader, record = reader_of(self._bootstrap), None
         try:
+            await reader.start()
             passes = self._set_aside is not None and await is_set_aside(reader, self._set_aside, id_)
-            tries = self._looked_at == 0.0 and not passes
-            record = await fetch_one(reader, poison.topic, self._partition, poison.offset) if tries else None
+            if not passes and not self._was_tried:
+                record = await fetch_one(reader, poison.topic, self._partition, poison.offset)
+                self._was_tried = record is not None
+        except KafkaError as error:
+            log.warning("could not look for %s: %r", id_.decode(), error)
+            return Found({}, None)
         finally:
             await reader.stop()
-        self._looked_at = now
         return Found({poison.topic: Input(poison.offset, known_as)} if passes else {}, record)
 
     async def go_on(self, found: Found) -> None:

@@ -50,6 +50,12 @@ class Tenure:
         transactional_id = f"{self.changelog.topic}-{self.changelog.partition}"
         self._fence = await FencedProducer.start(self._bootstrap, transactional_id)
         crash_point("fence")
+        try:
+            self.check()
+        except LostError:
+            # Whoever closed us while it started could not close it.
+            await self._fence.close()
+            raise
         claim = await self._append(self.changelog.topic, one_batch([(CLAIM_KEY, transactional_id.encode())]))
         self.epoch = claim.offset
         crash_point("claim")

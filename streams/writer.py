@@ -121,6 +121,7 @@ class Writer:
         async with self._turns.take(State.NEW):
             self._turns.state = State.OPENING
             await self._take_over()
+            self._turns.check()  # it may have been closed meanwhile
             self._turns.state = State.READY
             await self._commits.commit_idle()
 

@@ -14,9 +14,10 @@ from streams.batch import one_batch
 from streams.broker import EmbeddedBroker
 from streams.commit import Committed
 from streams.crash import CRASH_POINTS
-from streams.errors import LostError, MismatchError, UsageError
+from streams.errors import LostError, MismatchError
 from streams.fence import FencedProducer
 from streams.partials import COVERS_KEY
+from streams.poison import PoisonError
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, FENCE_KEY, READY_KEY, decode_commit
 from streams.store import Store
 from streams.writer import Writer
@@ -275,7 +276,7 @@ def test_one_record_that_is_too_large_alone_is_named(kafka: EmbeddedBroker, pref
     async def steps() -> None:
         writer = writer_of(plan, prefix, MemoryStore, ballast=9 << 20)
         await writer.open()
-        with pytest.raises(UsageError, match=f"{names.source}/0 offset 0"):
+        with pytest.raises(PoisonError, match=f"{names.source}/0 offset 0.*more than one commit can hold"):
             await writer.process((await source_of(kafka, names))[:2])
         await writer.close(1)
 
