@@ -13,7 +13,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 250
 TEND_S = 1.0
+FORGOTTEN_MAX, FORGOTTEN_S = 5, 60.0
 LOOK_S = 3.0
 LOOKS_MAX = 4
 _NOBODY = frozenset((TP("nobody", 0),))
@@ -55,6 +56,15 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust shi
 
     heard_at = 0.0
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.forgotten_at: deque[float] = deque(maxlen=FORGOTTEN_MAX)
+
+    def is_displaced(self) -> bool:
+        """Whether the group forgets this member again and again, as it does when another process joins as the same."""
+        times = self.forgotten_at
+        return len(times) == FORGOTTEN_MAX and time.monotonic() - times[0] < FORGOTTEN_S
+
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust has no setting for either: it takes its own assignor or round robin, and waits 1.5 s for a full fetch.
@@ -73,9 +83,12 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust shi
         async def timed_beat() -> bool:
             # Before sending: the group's patience counts from when the broker got it, which is later.
             sent_at = time.monotonic()
+            was_member = coordinator.generation > 0
             answered: bool = await beat()
             if answered:
                 self.heard_at = sent_at
+            elif was_member and coordinator.generation <= 0:
+                self.forgotten_at.append(sent_at)
             return answered
 
         coordinator._do_heartbeat = timed_beat
@@ -326,6 +339,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         """Idle commits and renewals of the fence."""
         while not self.should_stop:
             await self.sleep(TEND_S)
+            if self._thread.is_displaced():
+                await self.crash(
+                    MismatchError(
+                        f"the group forgot this worker {FORGOTTEN_MAX} times within {FORGOTTEN_S:g} s: most likely"
+                        f" another process runs as {self.app.conf.consumer_group_instance_id}. Each worker needs an id"
+                        " of its own: --worker-id or MILEPOST_WORKER_ID."
+                    )
+                )
+                return
             for holding, why in await self.ownership.tend():
                 self.lose(holding, why)
             for holding, offset in self.ownership.readable():

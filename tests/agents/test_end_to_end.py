@@ -301,3 +301,23 @@ def test_a_crash_of_ingest_loses_and_repeats_nothing(settings: Settings, point: 
     with workers(settings) as running:
         wait(completion, settings, running)
     require_no_difference(settings)
+
+
+def test_two_workers_of_one_id_end_one_of_them_with_a_reason(settings: Settings, tmp_path: Path) -> None:
+    """Each fences the other's partitions; nobody ends in silence, and no number is wrong for it."""
+    completion = generate(settings)
+    twin = settings.model_copy(update={"folder": tmp_path / "twin"})
+    with workers(settings) as first, workers(twin) as second:
+        deadline, said = time.monotonic() + 90, ""
+        while not said and time.monotonic() < deadline:
+            for each in (first, second):
+                try:
+                    each.require_running()
+                except WorkerError as error:
+                    said = str(error)
+            time.sleep(0.2)
+    assert said
+    assert "ended with code" not in said, "it ended without a message"
+    with workers(settings) as running:
+        wait(completion, settings, running)
+    require_no_difference(settings)

@@ -230,3 +230,13 @@ def test_closing_a_producer_on_a_hanging_broker_leaves_nothing_behind(kafka: Emb
             await asyncio.sleep(0.05)
 
     run(steps())
+
+
+def test_brokers_that_do_not_answer_are_named() -> None:
+    """A start while Kafka is away ends with a message and not with a traceback."""
+
+    async def steps() -> None:
+        with pytest.raises(UnavailableError, match="does not answer"):
+            await FencedProducer.start("127.0.0.1:1", "nobody")
+
+    run(steps())
