@@ -269,8 +269,12 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         async def wait() -> None:
             await self.sleep(2 * self.app.conf.broker_session_timeout)
             if self.ownership.is_held(holding) and not self.should_stop:
+                topic, number = holding.partition
                 await self.crash(
-                    LostError(f"{holding.partition} was lost, but the group still gives it to this worker")
+                    LostError(
+                        f"{topic}/{number} is this worker's to the group, but was lost: {holding.why_lost}. When it is"
+                        " started again it takes it over from the last commit; look whether Kafka answers"
+                    )
                 )
 
         self.add_future(wait())
