@@ -10,12 +10,13 @@ from agents.reading import read_topic
 from agents.settings import Settings
 from streams.admin import topic_ids
 from streams.errors import UnavailableError, UsageError
-from streams.event import DETAIL_CHARACTERS_MAX
+from streams.event import DETAIL_CHARACTERS_MAX, EVENT_BYTES_MAX
 from streams.partials import COVERS_KEY, Covers, decode_covers
 from streams.poison import SetAside, encode_set_aside, record_id
 from streams.shown import shown
-from streams.topics import topic_name
+from streams.topics import SOURCE_BATCH_BYTES_MAX, topic_name
 
+SENT_BYTES_MAX = SOURCE_BATCH_BYTES_MAX - 1_024
 PATIENCE_MS = 10_000
 SET_ASIDE = "set-aside"
 """The reason of dead letters that a person made."""
@@ -84,7 +85,7 @@ def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> d
     """Sends letters to the topics that they came from; gives how many, by topic.
 
     What was wrong with them must have been mended in milepost or its definitions, for they go as they came. Raises
-    UsageError for a letter of another prefix.
+    UsageError for a letter of another prefix, and for one that is too large to be an event.
     """
     allowed = {_name(topic, settings) for topic in _KEPT_TOPICS}
     counts: dict[str, int] = {}
@@ -94,6 +95,12 @@ def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> d
         for letter in found:
             if letter.topic not in allowed:
                 raise UsageError(f"a dead letter came from {letter.topic!r}, which is no source of this prefix")
+            if (size := len(letter.key or b"") + len(letter.value or b"")) > SENT_BYTES_MAX:
+                raise UsageError(
+                    f"the dead letter of {letter.topic}/{letter.partition} offset {letter.offset} has {size} bytes with"
+                    f" its key and can not be sent again: an event has at most {EVENT_BYTES_MAX}. Send what it says as"
+                    " smaller events from where it was made"
+                )
             sent.append(producer.send(letter.topic, key=letter.key, value=letter.value))
             counts[letter.topic] = counts.get(letter.topic, 0) + 1
         producer.flush()

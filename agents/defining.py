@@ -12,8 +12,10 @@ from state.definition_set import DefinitionSet, publications
 from state.definitions import DefinitionFile
 from streams.admin import end_offsets
 from streams.errors import UsageError
-from streams.topics import topic_name
+from streams.topics import MESSAGE_BYTES_MAX, topic_name
 from streams.yaml_file import explain, load_yaml
+
+DEFINITION_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 2**10
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -64,7 +66,15 @@ def _refuse_after_the_first_commit(bootstrap: str, settings: Settings) -> None:
 
 def _publish(records: dict[str, bytes | None], bootstrap: str, settings: Settings) -> None:
     topic = topic_name("definitions", settings.prefix, settings.generation)
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    for name, value in records.items():
+        if value is not None and len(value) > DEFINITION_BYTES_MAX:
+            raise UsageError(
+                f"the analysis {name!r} takes {len(value)} bytes, and {topic} holds {DEFINITION_BYTES_MAX} at most;"
+                " give it fewer nodes or values. Nothing was published"
+            )
+    producer = KafkaProducer(
+        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_request_size=MESSAGE_BYTES_MAX
+    )
     try:
         sent = [producer.send(topic, key=name.encode(), value=value) for name, value in records.items()]
         producer.flush()

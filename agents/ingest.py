@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from agents.app import make_app
 from agents.metrics import INGESTED, REJECTED
@@ -17,11 +18,14 @@ from streams.admin import topic_ids
 from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed
 from streams.crash import crash_point
-from streams.ingest import DeadLetter, Ingestion, RejectLimits, Routed
+from streams.errors import UnavailableError
+from streams.ingest import LETTER_BYTES_MAX, DeadLetter, Ingestion, RejectLimits, Routed
 from streams.poison import PoisonError, blamed
 from streams.topics import MIB, topic_name
 
-RAW_BYTES_MAX = 512 * MIB
+WRITE_S_MAX = 60.0
+"""Below the deadline of a batch (MILEPOST_BATCH_DEADLINE_S), so that it ends by saying what is wrong."""
+REQUEST_BYTES_MAX = LETTER_BYTES_MAX + MIB
 STREAM_BY_TOPIC = {"crm-events": "crm", "web-events": "web"}
 
 
@@ -83,6 +87,18 @@ class Ingest:
         return limits
 
     async def _write(self, partition: int, routed: Routed) -> None:
+        try:
+            # aiokafka sends what is refused for a time again for ever, and only logs why.
+            async with asyncio.timeout(WRITE_S_MAX):
+                await self._send_all(partition, routed)
+        except (KafkaError, TimeoutError) as error:
+            raise UnavailableError(
+                f"Kafka did not take what ingest made of partition {partition} ({error!r}); nothing of it is"
+                f" acknowledged. Look whether the brokers are up, whether the replicas of {self._touchpoints} and"
+                f" {self._dead_letters} are in sync, and at `milepost topics check`"
+            ) from error
+
+    async def _send_all(self, partition: int, routed: Routed) -> None:
         producer = await self._started_producer()
         sent = [
             await producer.send_batch(batch, self._touchpoints, partition=place)
@@ -105,7 +121,7 @@ class Ingest:
                 acks="all",
                 # Sources may hold records that are small only as they are compressed; so are dead letters, then.
                 compression_type="zstd",
-                max_request_size=RAW_BYTES_MAX,
+                max_request_size=REQUEST_BYTES_MAX,
                 request_timeout_ms=30_000,
             )
             self._producer = producer

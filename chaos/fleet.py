@@ -40,7 +40,7 @@ class Worker:
         self.folder = settings.folder
         self.is_wanted = False
         self.is_stopped = False  # by SIGSTOP
-        self.rss_max = 0
+        self.rss = self.rss_max = 0
         self._settings = settings
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
@@ -113,12 +113,13 @@ class Worker:
         return Ended(self.name, code, last, is_explained)
 
     def note_memory(self) -> None:
-        """Keeps the greatest resident size seen, in bytes."""
+        """Keeps the resident size, and the greatest seen, in bytes."""
         if self._process is not None and self.lives():
             try:
-                self.rss_max = max(self.rss_max, psutil.Process(self._process.pid).memory_info().rss)
+                self.rss = psutil.Process(self._process.pid).memory_info().rss
             except psutil.NoSuchProcess:
                 return
+            self.rss_max = max(self.rss_max, self.rss)
 
 
 class Fleet:

@@ -5,7 +5,6 @@ it.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,22 +43,23 @@ class Log(msgspec.Struct):
 
 def findings(bootstrap: str, settings: Settings) -> Iterator[str]:
     """Everything that is wrong in the topics."""
-    changelog = _by_partition(bootstrap, settings, "accounts-changelog")
-    logs = {partition: _log_of(records) for partition, records in changelog.items()}
-    for partition, records in changelog.items():
+    logs = {}
+    for partition, records in _by_partition(bootstrap, settings, "accounts-changelog"):
+        logs[partition] = _log_of(records)
         yield from _one_writer(partition, records, logs[partition])
     for name in ("partials", "journeys"):
-        for partition, records in _by_partition(bootstrap, settings, name).items():
+        for partition, records in _by_partition(bootstrap, settings, name):
             yield from _tagged_output(name, partition, records, logs[partition])
     yield from _published_sums(bootstrap, settings)
     yield from _every_source_record(bootstrap, settings)
 
 
-def _by_partition(bootstrap: str, settings: Settings, name: str) -> dict[int, list[ReadRecord]]:
-    found: dict[int, list[ReadRecord]] = defaultdict(list)
-    for record in read_topic(bootstrap, topic_name(name, settings.prefix, settings.generation)):
-        found[record.partition].append(record)
-    return found
+def _by_partition(bootstrap: str, settings: Settings, name: str) -> Iterator[tuple[int, list[ReadRecord]]]:
+    """The records of each partition that has any; one partition at a time, for all of them may be millions."""
+    topic = topic_name(name, settings.prefix, settings.generation)
+    for partition in range(settings.partitions):
+        if records := list(read_topic(bootstrap, topic, [partition])):
+            yield partition, records
 
 
 def _log_of(records: list[ReadRecord]) -> Log:
@@ -178,10 +178,7 @@ def disk_findings(bootstrap: str, settings: Settings, folders: list[Path], scrat
     """Every worker's disk, brought up to the end of the log, equals a restore from nothing. Workers must be gone."""
     name = topic_name("accounts-changelog", settings.prefix, settings.generation)
     topic_id = topic_ids(bootstrap, [name])[name]
-    ends = {
-        partition: records[-1]
-        for partition, records in _by_partition(bootstrap, settings, "accounts-changelog").items()
-    }
+    ends = {partition: records[-1] for partition, records in _by_partition(bootstrap, settings, "accounts-changelog")}
     for partition, last in sorted(ends.items()):
         changelog = Changelog(name, partition, topic_id, settings.generation)
         target = Appended(last.offset, last.append_time)

@@ -4,7 +4,8 @@ The law: starting one with a transactional id fences whoever held that id before
 writes to. No transactions: InitProducerId gives (producer id, epoch), and the broker refuses plain idempotent batches
 of a lower epoch. A commit costs 1 ms this way, 27 ms as a transaction.
 
-What an append did is known exactly or the owner stops: an answer other than an offset is a LostError.
+What an append did is known exactly or the owner stops: an answer other than an offset is an error. aiokafka sends a
+batch of an idempotent producer again for ever, so the time for it is ours, and so is the broker's last answer.
 Private names of aiokafka's producer are used here and nowhere else (`tests/streams/test_fence.py` pins them).
 """
 
@@ -12,7 +13,7 @@ import asyncio
 import time
 from typing import Any, NamedTuple, Self
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.errors import (
     ConcurrentTransactions,
@@ -21,12 +22,15 @@ from aiokafka.errors import (
     KafkaError,
     MessageSizeTooLargeError,
     NoError,
+    NotEnoughReplicasAfterAppendError,
+    NotEnoughReplicasError,
     OutOfOrderSequenceNumber,
     ProducerFenced,
     RecordListTooLargeError,
     UnknownProducerId,
     for_code,
 )
+from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from streams.batch import Batch
@@ -49,6 +53,7 @@ REFUSED = (
     UnknownProducerId,
 )
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_TOO_FEW_REPLICAS = (NotEnoughReplicasError, NotEnoughReplicasAfterAppendError)
 
 
 class Appended(NamedTuple):
@@ -66,6 +71,7 @@ class FencedProducer:
         self._transactional_id = transactional_id
         self._request_timeout_s = request_timeout_s
         self._fenced_at = time.monotonic()
+        self._answer_by_place: dict[TopicPartition, KafkaError] = {}
 
     @classmethod
     async def start(
@@ -83,6 +89,8 @@ class FencedProducer:
         # aiokafka asks any broker for an id of its own, or with a transactional id insists on transactions. This is
         # the one place where it takes its id from, so the coordinator's goes in here.
         producer._sender._maybe_wait_for_pid = fenced._take_place
+        # It only logs what makes it send a batch again.
+        producer._sender._send_produce_req = fenced._send
         try:
             await producer.start()
         except KafkaError as error:
@@ -110,10 +118,12 @@ class FencedProducer:
     async def append(self, topic: str, partition: int, batch: Batch) -> Appended:
         """Sends one record batch and waits until all replicas in sync have it.
 
-        Raises LostError when another owner holds the fence or the outcome is unknown: nothing may be sent, written or
-        published afterwards. Raises MismatchError when the topic takes smaller batches than the table of topics says.
+        Raises LostError when another owner holds the fence or the outcome is unknown, UnavailableError when it is
+        unknown because too few replicas are in sync: nothing may be sent, written or published afterwards. Raises
+        MismatchError when the topic takes smaller batches than the table of topics says.
         """
         place = f"{topic}/{partition}"
+        self._answer_by_place.pop(TopicPartition(topic, partition), None)
         try:
             async with asyncio.timeout(self._request_timeout_s):
                 sent = await self._producer.send_batch(batch, topic, partition=partition)
@@ -127,11 +137,31 @@ class FencedProducer:
                 " its max.message.bytes."
             ) from error
         except (KafkaError, TimeoutError) as error:
-            raise LostError(f"{place}: whether the batch was appended is unknown ({error!r})") from error
+            raise self._unknown(TopicPartition(topic, partition), error) from error
         # -1 is aiokafka's word for a repeated batch whose place the broker has forgotten.
         if done is None or done.offset < 0:
             raise LostError(f"{place}: the batch was appended, but where is unknown")
         return Appended(done.offset, done.timestamp)
+
+    def _unknown(self, place: TopicPartition, error: Exception) -> LostError | UnavailableError:
+        """What to raise for a batch without an answer that says where it is."""
+        answer = self._answer_by_place.get(place)
+        at = f"{place.topic}/{place.partition}"
+        if isinstance(answer, _TOO_FEW_REPLICAS):
+            return UnavailableError(
+                f"{at}: Kafka took no batch for {self._request_timeout_s:g} s, for fewer replicas are in sync than"
+                f" min.insync.replicas asks for ({answer!r}). Bring the brokers back that hold the replicas, and start"
+                " the worker again: it goes on from its last commit."
+            )
+        said = "" if answer is None else f"; the broker's last answer was {answer!r}"
+        return LostError(f"{at}: whether the batch was appended is unknown ({error!r}{said})")
+
+    async def _send(self, node: int, batches: dict[TopicPartition, Any]) -> None:
+        """Stands in for the sender's own, and keeps why a batch has to be sent again."""
+        sender = self._producer._sender
+        await _Sending(sender, batches, self._answer_by_place).do(node)
+        sender._in_flight.remove(node)
+        sender._muted_partitions.difference_update(batches)
 
     async def close(self) -> None:
         """Ends it within seconds, also when a batch is still on its way: the next fence refuses that one."""
@@ -181,6 +211,20 @@ class FencedProducer:
             return error
         kind = for_code(answer.error_code)
         return answer if kind is NoError else kind()
+
+
+class _Sending(SendProduceReqHandler):  # type: ignore[misc]  # aiokafka ships no types
+    """aiokafka's own, but it keeps the answers."""
+
+    def __init__(
+        self, sender: Any, batches: dict[TopicPartition, Any], answers: dict[TopicPartition, KafkaError]
+    ) -> None:
+        super().__init__(sender, batches)
+        self._answers = answers
+
+    def _can_retry(self, error: KafkaError, batch: Any) -> bool:
+        self._answers[batch.tp] = error
+        return bool(super()._can_retry(error, batch))
 
 
 def _is_passing(error: Exception) -> bool:

@@ -13,9 +13,12 @@ from aiokafka.partitioner import murmur2
 
 from streams.errors import MilepostError
 from streams.event import Reason, Rejection, touchpoint_of
+from streams.topics import MIB
 from streams.touchpoint import Touchpoint, encode_touchpoint
 
 _CACHED_ACCOUNTS_MAX = 200_000
+LETTER_BYTES_MAX = 64 * MIB
+"""Of a record's key and value, before compression: a source may hold records that are small only as it holds them."""
 
 Header = tuple[str, bytes]
 
@@ -30,7 +33,8 @@ class SourceRecord(Protocol):
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A record of `dead-letters`: the original bytes under an id that never repeats, why and whence in headers."""
+    """A record of `dead-letters`: the original bytes under an id that never repeats, why and whence in headers. What is
+    above LETTER_BYTES_MAX has no copy here, which the detail says; its source keeps it."""
 
     key: bytes
     value: bytes | None
@@ -84,16 +88,21 @@ class Ingestion:
         return place
 
     def _dead_letter(self, record: SourceRecord, partition: int, rejection: Rejection) -> DeadLetter:
+        key, value, detail = record.key, record.value, rejection.detail
+        size = len(key or b"") + len(value or b"")
+        if size > LETTER_BYTES_MAX:
+            key = value = None
+            detail = f"only its topic holds it, for it has {size} bytes with its key; {detail}"
         headers: list[Header] = [
             ("reason", rejection.reason.value.encode()),
-            ("detail", rejection.detail.encode()),
+            ("detail", detail.encode()),
             ("topic", self._topic.encode()),
             ("partition", b"%d" % partition),
             ("offset", b"%d" % record.offset),
         ]
-        if record.key is not None:
-            headers.append(("key", record.key))
-        return DeadLetter(b"%b:%d:%d" % (self._topic_id.encode(), partition, record.offset), record.value, headers)
+        if key is not None:
+            headers.append(("key", key))
+        return DeadLetter(b"%b:%d:%d" % (self._topic_id.encode(), partition, record.offset), value, headers)
 
 
 class RejectLimitError(MilepostError):

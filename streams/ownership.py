@@ -80,6 +80,7 @@ class Holding:
         self.owner = owner
         self.phase = Phase.ASSIGNED
         self.since = time.monotonic()
+        self.why_lost: LostError | None = None
 
     def move(self, phase: Phase) -> None:
         """Raises RuntimeError for a step that the table does not list."""
@@ -146,6 +147,7 @@ class Ownership:
         if holding.phase in (Phase.LOST, Phase.CLOSED):
             return False
         log.warning("lost %s/%d: %s", *holding.partition, why)
+        holding.why_lost = why
         holding.move(Phase.LOST)
         return True
 

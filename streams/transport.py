@@ -294,9 +294,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
                 topic, number = holding.partition
                 await self.crash(
                     LostError(
-                        f"{topic}/{number} was lost, but the group still gives it to this worker. A new start takes it"
-                        " over in order. When that happens again and again, another process runs with this worker's"
-                        f" id ({self.app.conf.consumer_group_instance_id}): each needs one of its own, --worker-id"
+                        f"{topic}/{number} is this worker's to the group, but was lost: {holding.why_lost}. When it is"
+                        " started again it takes it over from the last commit; look whether Kafka answers, and whether"
+                        f" another process runs as {self.app.conf.consumer_group_instance_id}"
                     )
                 )
 

@@ -317,7 +317,7 @@ def test_two_workers_of_one_id_end_one_of_them_with_a_reason(settings: Settings,
                     said = str(error)
             time.sleep(0.2)
     assert said
-    assert "ended with code" not in said, "it ended without a message"
+    assert "ended with code" not in said, said
     with workers(settings) as running:
         wait(completion, settings, running)
     require_no_difference(settings)

@@ -111,6 +111,16 @@ def test_a_bad_record_is_a_dead_letter(value: bytes | None, reason: Reason, deta
     assert not routed.touchpoints
 
 
+def test_a_record_above_the_bound_is_named_and_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no dead letter can hold must not end the worker at every start: its topic holds it."""
+    monkeypatch.setattr("streams.ingest.LETTER_BYTES_MAX", 100)
+    (letter,) = ingestion().route(1, [Record(b"x" * 90, key=b"k" * 11)]).dead_letters
+    headers = dict(letter.headers)
+    assert letter.value is None
+    assert "key" not in headers
+    assert headers["detail"].startswith(b"only its topic holds it, for it has 101 bytes with its key; ")
+
+
 def test_the_tolerated_future_is_believed() -> None:
     """Exactly the tolerance ahead is no dead letter."""
     assert touchpoint_from(event_time=NOW + TOLERANCE).event_time == NOW + TOLERANCE
