@@ -28,6 +28,7 @@ def logging_config() -> dict[str, Any]:
             "kafka": {"level": "ERROR"},
             # Its classes are services of mode, which say under its name that they start and stop.
             "streams.transport": {"level": "WARNING"},
+            "streams.consumer_thread": {"level": "WARNING"},
         },
     }
 

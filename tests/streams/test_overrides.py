@@ -24,10 +24,10 @@ from agents.settings import Settings
 from streams.admin import create_topics, delete_topics, topic_ids
 from streams.batch_event import BatchMessage, batch_topic, owned
 from streams.broker import EmbeddedBroker
+from streams.consumer_thread import FETCH_WAIT_MS
 from streams.errors import LostError, MismatchError
 from streams.ownership import Heartbeat, Partition, Phase
 from streams.topics import topic_name
-from streams.transport import FETCH_WAIT_MS
 from tests.streams.toy import produce
 
 pytestmark = pytest.mark.broker
