@@ -5,6 +5,7 @@ topic is still the one that was opened, and whether the group takes this worker 
 each override says why it is there, and `tests/streams/test_overrides.py` pins what it relies on.
 """
 
+import asyncio
 import logging
 import time
 from collections import defaultdict, deque
@@ -23,6 +24,7 @@ from streams.topic_identity import topic_ids_at
 log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 250
+_ASK_AGAIN_S = 0.2
 FORGOTTEN_MAX, FORGOTTEN_S = 5, 60.0
 
 
@@ -116,6 +118,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
                 " meant, set the group's offset with Kafka's own tools."
             )
         return int(committed.offset)
+
+    async def _fetch_records(self, consumer: Any, active: set[TP], **how: Any) -> Any:
+        """Asked behind each fetch whether the topics are still the same, for one that is made again goes on under its
+        name and offsets. On this thread, so that nobody waits for it who computes."""
+        records = await super()._fetch_records(consumer, active, **how)
+        while records and not await self._are_same(records):
+            if not self.consumer.flow_active or self.should_stop:
+                return {}  # what was fetched is read again from where the next owner says
+            await asyncio.sleep(_ASK_AGAIN_S)
+        return records
+
+    async def _are_same(self, places: Iterable[TopicPartition]) -> bool:
+        try:
+            return await self.require_same(places, self.consumer.transport.id_by_topic)
+        except KafkaError as error:
+            log.info("could not ask which topics were read: %r", error)
+            return False
 
     async def require_same(self, places: Iterable[TopicPartition], id_by_topic: Mapping[str, str]) -> bool:
         """Whether the brokers that serve `places` say that their topics are still those that were opened; False when

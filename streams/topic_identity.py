@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import NoError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
@@ -105,7 +106,8 @@ async def topic_ids_at(client: Any, node: int, topics: Sequence[str]) -> dict[st
     client: aiokafka's, connected. A topic that the node does not know is left out. Raises KafkaError when the node does
     not answer.
     """
-    answer = await client.send(node, _MetadataRequest(topics))
+    # Not on the connection of the fetches: a broker answers in order, and a fetch may wait there for records.
+    answer = await client.send(node, _MetadataRequest(topics), group=ConnectionGroup.COORDINATION)
     return {name: kafka_id(id_) for error, name, id_, *_ in answer.topics if for_code(error) is NoError}
 
 

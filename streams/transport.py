@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -308,24 +307,10 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
                 raise
         if not active:
             await self.wait(self._wake, timeout=0.2)
-        if not records or not await self._are_of_the_same_topics(records, generation):
-            return
-        for place, batch in records.items():
+        for place, batch in (records or {}).items():
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
             await self._deliver(TP(place.topic, place.partition), batch, generation)
-
-    async def _are_of_the_same_topics(self, places: Iterable[TopicPartition], generation: int) -> bool:
-        """Asked behind each fetch, for a topic that is made again goes on under the same name and offsets. False when
-        a rebalance came first."""
-        while self.flow_active and generation == self.app.consumer_generation_id:
-            try:
-                if await self._thread.call_thread(self._thread.require_same, places, self.transport.id_by_topic):
-                    return True
-            except KafkaError as error:
-                log.info("could not ask which topics were read: %r", error)
-            await self.sleep(0.2)
-        return False
 
     def _fetch_patience_s(self, active: frozenset[TP]) -> float:
         """aiokafka fetches no next page from a node while another partition's page is unread, and a waiting call does
