@@ -101,3 +101,15 @@ def test_a_correction_at_the_same_place_moves_no_edge() -> None:
     assert list(store.scan(b"c")) == list(fresh.scan(b"c"))
     journeys = [Accounts(PLAN, each).compute([Record(event(4))]).journeys for each in (store, fresh)]
     assert [rows[0][1].touchpoint_count for rows in journeys if rows[0][1]] == [5, 5]
+
+
+def test_a_chunk_that_many_come_late_to_is_cut() -> None:
+    """Six that belong in one chunk of three make three of it; in the open one all but the last are sealed."""
+    store = MemoryStore()
+    take(store, *[event(10 * n) for n in range(4)])
+    assert sizes(store) == [3]
+    take(store, *[event(n) for n in range(1, 7)])
+    assert sizes(store) == [3, 3, 3]
+    take(store, event(50))
+    take(store, *[event(n) for n in range(31, 37)])
+    assert sizes(store) == [3, 3, 3, 3, 3]
