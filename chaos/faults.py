@@ -264,26 +264,27 @@ def _meanwhile(world: World, rng: random.Random) -> str:
     return ""
 
 
+def _start_again(world: World, rng: random.Random, node: Broker, away_s_max: float) -> str:
+    """Starts a node that was ended, some time later."""
+    also = _meanwhile(world, rng)
+    world.wait(rng.uniform(0, away_s_max))
+    node.start()
+    node.await_ready()
+    return also
+
+
 def restart_broker(world: World, rng: random.Random) -> str:
     """An orderly stop and a new start."""
     node = _node(world, rng)
     node.stop()
-    also = _meanwhile(world, rng)
-    world.wait(rng.uniform(0, 4))
-    node.start()
-    node.await_ready()
-    return f"broker {node.number} stopped and started{also}"
+    return f"broker {node.number} stopped and started{_start_again(world, rng, node, 4)}"
 
 
 def crash_broker(world: World, rng: random.Random) -> str:
     """kill -9 and a new start; with three nodes the leaders move."""
     node = _node(world, rng)
     node.kill()
-    also = _meanwhile(world, rng)
-    world.wait(rng.uniform(0, 6))
-    node.start()
-    node.await_ready()
-    return f"broker {node.number} killed and started{also}"
+    return f"broker {node.number} killed and started{_start_again(world, rng, node, 6)}"
 
 
 def pause_broker(world: World, rng: random.Random) -> str:

@@ -3,7 +3,6 @@
 The law: nothing that exists is ever changed here. A difference is reported, with whether going on would corrupt.
 """
 
-import base64
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError, KafkaTimeoutError, NoError, TopicAlreadyExistsError, for_code
 
 from streams.errors import MismatchError, UnavailableError, UsageError
-from streams.topics import DAY_MS, TOPICS, Topic, topic_name
+from streams.topics import DAY_MS, TOPICS, Topic, kafka_id, topic_name
 
 CONNECT_MS = 5_000
 REQUEST_MS = 30_000
@@ -187,7 +186,7 @@ def topic_ids(bootstrap: str, names: Sequence[str]) -> dict[str, str]:
     for name in names:
         if name not in found:
             raise UnavailableError(_no_topic(name, bootstrap))
-    return {name: _kafka_id(found[name]["topic_id"]) for name in names}
+    return {name: kafka_id(uuid.UUID(found[name]["topic_id"]).bytes) for name in names}
 
 
 def start_offsets(bootstrap: str, topic: str) -> dict[int, int]:
@@ -212,11 +211,6 @@ def _offsets(bootstrap: str, topic: str, which: OffsetSpec) -> dict[int, int]:
 
 def _no_topic(name: str, bootstrap: str) -> str:
     return f"The topic {name} is not on {bootstrap}. `milepost topics create` with this prefix and generation makes it."
-
-
-def _kafka_id(text: str) -> str:
-    """A UUID in the form that Kafka's own tools print."""
-    return base64.urlsafe_b64encode(uuid.UUID(text).bytes).decode().rstrip("=")
 
 
 def _describe(admin: KafkaAdminClient, names: Sequence[str] | dict[str, Topic]) -> dict[str, dict[str, Any]]:

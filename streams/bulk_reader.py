@@ -17,25 +17,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.consumer.fetcher import FetchError
 from aiokafka.errors import CorruptRecordException
 
+from streams.stage import StoredRecord
+
 
 class Bounds(msgspec.Struct, frozen=True):
     """A partition's first offset that is still there, and the offset that its next record will get."""
 
     start: int
     end: int
-
-
-class StoredRecord(Protocol):
-    """One record as it lies in a batch. timestamp: the broker's append time in milliseconds."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes: ...
-    @property
-    def value(self) -> bytes | None: ...
 
 
 class RecordBatch(Protocol):

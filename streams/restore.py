@@ -19,12 +19,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from streams.bulk_reader import Bounds, BulkReader, RecordBatch, StoredRecord
+from streams.bulk_reader import Bounds, BulkReader, RecordBatch
 from streams.crash import crash_point
 from streams.errors import MismatchError
 from streams.fence import Appended
 from streams.progress import Progress
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, READY_KEY
+from streams.stage import StoredRecord
 from streams.store import Position, Store
 from streams.topics import MESSAGE_BYTES_MAX
 

@@ -13,17 +13,24 @@ from streams.partials import Tag
 from streams.store import Row, Store
 
 
-class Record(Protocol):
-    """One record of an input, as aiokafka gives it. `timestamp` is the broker's append time in milliseconds."""
+class StoredRecord(Protocol):
+    """One record as it lies in a log. timestamp: the broker's append time in milliseconds."""
 
-    @property
-    def topic(self) -> str: ...
     @property
     def offset(self) -> int: ...
     @property
     def timestamp(self) -> int: ...
     @property
     def key(self) -> bytes: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+class Record(StoredRecord, Protocol):
+    """One record of an input, as aiokafka gives it; an input has no deletions."""
+
+    @property
+    def topic(self) -> str: ...
     @property
     def value(self) -> bytes: ...
 

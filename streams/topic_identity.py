@@ -4,7 +4,6 @@ has its name and its offsets, but another id and other records.
 aiokafka's metadata know no ids, so the request is made here (Metadata, version 12).
 """
 
-import base64
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
@@ -22,6 +21,8 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+from streams.topics import kafka_id
 
 
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc]  # aiokafka's types are not followed
@@ -109,8 +110,3 @@ async def topic_ids_at(client: Any, node: int, topics: Sequence[str]) -> dict[st
     # Not on the connection of the fetches: a broker answers in order, and a fetch may wait there for records.
     answer = await client.send(node, _MetadataRequest(topics), group=ConnectionGroup.COORDINATION)
     return {name: kafka_id(id_) for error, name, id_, *_ in answer.topics if for_code(error) is NoError}
-
-
-def kafka_id(uuid: bytes) -> str:
-    """16 bytes as Kafka writes them: 22 letters."""
-    return base64.urlsafe_b64encode(uuid).decode().rstrip("=")

@@ -4,6 +4,7 @@ The law: every topic takes `LogAppendTime`. Kafka deletes segments by the time o
 replayed with the time at which they happened would be gone minutes after they arrived. Event time lives in the value.
 """
 
+import base64
 from typing import Literal
 
 import msgspec
@@ -137,6 +138,11 @@ TOPICS = (
 )
 
 TOPIC_BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def kafka_id(uuid: bytes) -> str:
+    """A topic's id, 16 bytes, in the form that Kafka's own tools print: 22 letters."""
+    return base64.urlsafe_b64encode(uuid).decode().rstrip("=")
 
 
 def topic_name(name: str, prefix: str, generation: int) -> str:

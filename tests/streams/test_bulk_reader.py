@@ -10,9 +10,10 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from streams.batch import one_batch
 from streams.broker import EmbeddedBroker
-from streams.bulk_reader import Bounds, BulkReader, StoredRecord
+from streams.bulk_reader import Bounds, BulkReader
 from streams.fence import FencedProducer
 from streams.restore import reader_of
+from streams.stage import StoredRecord
 from tests.streams.toy import make_topics, read_all
 
 pytestmark = pytest.mark.broker
