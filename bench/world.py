@@ -1,7 +1,6 @@
 """A Kafka with generated input, and workers whose progress is read from their metrics."""
 
 import asyncio
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from agents.pipeline import Workers
 from agents.settings import Settings
 from generator.plan import GeneratorPlan
 from streams.admin import create_topics, end_offsets
+from streams.broker import free_ports
 from streams.topics import topic_name
 
 DAY_MS = 86_400_000
@@ -27,7 +27,7 @@ SILENCE_S_MAX = 60.0
 
 def settings_of(folder: Path, prefix: str, bootstrap: str) -> Settings:
     """Settings of one input's pipeline."""
-    return Settings(folder=folder, prefix=prefix, bootstrap_servers=bootstrap, metrics_port=_free_port())
+    return Settings(folder=folder, prefix=prefix, bootstrap_servers=bootstrap, metrics_port=free_ports(1)[0])
 
 
 def fill_sources(settings: Settings, bootstrap: str, events: int, accounts: int, *, late: float) -> int:
@@ -110,13 +110,6 @@ def _rss_bytes(pid: int) -> int:
         return int(psutil.Process(pid).memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

@@ -8,7 +8,6 @@ the address of a relay, brokers talk to each other directly.
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from chaos.proxy import Proxy
-from streams.broker import HOST, PROPERTIES, cluster_id_of
+from streams.broker import HOST, PROPERTIES, answers, cluster_id_of, free_ports
 from streams.jars import kafka_jars
 from streams.java import java_command
 
@@ -50,7 +49,7 @@ class Broker:
     def await_ready(self) -> None:
         """Returns when it answers a request."""
         deadline = time.monotonic() + START_S
-        while not _answers(self.port):
+        while not answers(self.port):
             assert self._process is not None
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"broker {self.number} did not come up; see {self._folder / 'broker.log'}")
@@ -128,7 +127,7 @@ class _Ports(NamedTuple):
 
     @classmethod
     def of(cls, count: int) -> list[Self]:
-        free = _free_ports(4 * count)
+        free = free_ports(4 * count)
         return [cls(*free[start : start + 4]) for start in range(0, 4 * count, 4)]
 
 
@@ -162,25 +161,3 @@ def _format(home: Path, java: Sequence[str], cluster_id: str, config: Path) -> N
     command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
     with (home / "broker.log").open("w") as log:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
-
-
-def _free_ports(count: int) -> list[int]:
-    """Different ports that no program listens on now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind((HOST, 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection((HOST, port), 1.0) as connection:
-            request = b"\x00\x12\x00\x00\x00\x00\x00\x07\xff\xff"  # ApiVersions, version 0
-            connection.sendall(len(request).to_bytes(4, "big") + request)
-            return connection.recv(8)[4:8] == b"\x00\x00\x00\x07"
-    except OSError:
-        return False

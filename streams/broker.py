@@ -140,7 +140,7 @@ class EmbeddedBroker:
         """Returns when the broker answers a request, which it does only after it has read its logs."""
         port = int(self.bootstrap_servers.rsplit(":", 1)[1])
         deadline = time.monotonic() + START_S
-        while not _answers(port):
+        while not answers(port):
             if not self.is_running() or time.monotonic() > deadline:
                 state = "did not answer within a minute" if self.is_running() else "ended while it started"
                 raise UnavailableError(f"The embedded Kafka {state}. {_last_words(folder)}")
@@ -185,7 +185,7 @@ def _running(folder: Path) -> tuple[str, int] | None:
     address = _last_address(folder)
     if address is None or not _is_locked(folder):
         return None
-    return address if _answers(int(address[0].rsplit(":", 1)[1])) else None
+    return address if answers(int(address[0].rsplit(":", 1)[1])) else None
 
 
 def _is_locked(folder: Path) -> bool:
@@ -218,20 +218,22 @@ def _choose_ports(folder: Path, port: int | None) -> tuple[int, int]:
     if port is None:
         last = _last_address(folder)
         port = int(last[0].rsplit(":", 1)[1]) if last else None
+    one, *others = free_ports(3)
     if port is None or not _is_free(port):
-        port = _free_port()
-    controller_port = _free_port()
-    while controller_port == port:
-        controller_port = _free_port()
-    return port, controller_port
+        port = one
+    return port, next(other for other in others if other != port)
 
 
-def _free_port() -> int:
-    """A port that no program listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Different ports that no program listens on now."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind((HOST, 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def _is_free(port: int) -> bool:
@@ -296,7 +298,7 @@ def _last_words(folder: Path) -> str:
     return f"{path} ends with:\n" + "\n".join(line[:300] for line in lines) if lines else f"{path} is empty."
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     """Whether a Kafka answers there: asks for ApiVersions (key 18, version 0), expects the correlation id back."""
     request = b"\x00\x12\x00\x00\x00\x00\x00\x07\xff\xff"
     try:

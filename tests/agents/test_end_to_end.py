@@ -5,7 +5,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,7 +28,7 @@ from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from generator.plan import GeneratorPlan
 from streams.admin import create_topics, end_offsets
-from streams.broker import EmbeddedBroker
+from streams.broker import EmbeddedBroker, free_ports
 from streams.errors import UsageError
 from streams.topics import topic_name
 
@@ -133,7 +132,12 @@ def test_a_standby_takes_over_and_changes_no_number(settings: Settings) -> None:
     completion = generate(settings)
     pair = [
         settings.model_copy(
-            update={"folder": settings.folder / name, "worker_id": name, "standby": True, "metrics_port": free_port()}
+            update={
+                "folder": settings.folder / name,
+                "worker_id": name,
+                "standby": True,
+                "metrics_port": free_ports(1)[0],
+            }
         )
         for name in ("a", "b")
     ]
@@ -164,13 +168,6 @@ def followed_rows(settings: Settings) -> float:
         return 0.0
     found = re.search(r'^milepost_restored_rows_total\{by="standby"\} (.*)$', text, re.MULTILINE)
     return float(found[1]) if found else 0.0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def test_a_restart_on_an_empty_disk_gives_the_same(settings: Settings) -> None:
