@@ -3,21 +3,21 @@
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaProducer
 
-from agents.reading import read_topic
+from agents.reading import ReadRecord, read_topic
 from agents.settings import Settings
 from streams.admin import topic_ids
 from streams.errors import UnavailableError, UsageError
 from streams.event import DETAIL_CHARACTERS_MAX, EVENT_BYTES_MAX
+from streams.ingest import letter_headers
 from streams.partials import COVERS_KEY, Covers, decode_covers
 from streams.poison import SetAside, encode_set_aside, record_id
 from streams.shown import shown
 from streams.topics import SOURCE_BATCH_BYTES_MAX, topic_name
 
 SENT_BYTES_MAX = SOURCE_BATCH_BYTES_MAX - 1_024
-PATIENCE_MS = 10_000
+PATIENCE_S = 10.0
 SET_ASIDE = "set-aside"
 """The reason of dead letters that a person made."""
 FOREIGN = "foreign"
@@ -25,8 +25,6 @@ FOREIGN = "foreign"
 _DIGITS_MAX = 19
 _KEPT_TOPICS = ("crm-events", "web-events", "touchpoints")
 """Where a dead letter may be sent again."""
-
-Header = tuple[str, bytes]
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -52,7 +50,7 @@ def letters(bootstrap: str, settings: Settings, reason: str | None = None) -> It
     """
     seen: set[bytes] = set()
     topic = _name("dead-letters", settings)
-    for record in _with_headers(bootstrap, topic):
+    for record in read_topic(bootstrap, topic, patience_s=PATIENCE_S):
         letter = letter_of(record.key, record.value, record.headers)
         if letter.id in seen or (reason is not None and letter.reason != reason):
             continue
@@ -127,12 +125,7 @@ def set_aside(
         )
     id_ = record_id(topic_ids(bootstrap, [topic])[topic], partition, offset)
     record = _fetch(bootstrap, topic, partition, offset)
-    headers: list[Header] = [
-        ("reason", SET_ASIDE.encode()), ("detail", why.encode()), ("topic", topic.encode()),
-        ("partition", b"%d" % partition), ("offset", b"%d" % offset),
-    ]  # fmt: skip
-    if record.key is not None:
-        headers.append(("key", record.key))
+    headers = letter_headers(SET_ASIDE, why, (topic, partition, offset), record.key)
     producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
     try:
         # The letter first: nothing is passed over that is not kept.
@@ -163,44 +156,12 @@ def _failing_at(bootstrap: str, settings: Settings, partition: int) -> dict[str,
     return {} if newest is None else newest.failing
 
 
-def _fetch(bootstrap: str, topic: str, partition: int, offset: int) -> "_Record":
-    for record in _with_headers(bootstrap, topic, (partition, offset)):
-        return record
+def _fetch(bootstrap: str, topic: str, partition: int, offset: int) -> ReadRecord:
+    for record in read_topic(bootstrap, topic, [partition], start=offset, patience_s=PATIENCE_S):
+        if record.offset == offset:
+            return record
+        break  # it expired, and this is the first that is left
     raise UnavailableError(f"{topic}/{partition} offset {offset} can not be read any more")
-
-
-class _Record(msgspec.Struct, frozen=True):
-    key: bytes
-    value: bytes | None
-    headers: list[Header]
-
-
-def _with_headers(bootstrap: str, topic: str, one: tuple[int, int] | None = None) -> Iterator[_Record]:
-    """All records up to the ends seen at the start, or one."""
-    topic_ids(bootstrap, [topic])  # says what to do when it is not there
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap.split(","), group_id=None, enable_auto_commit=False)
-    try:
-        numbers = sorted(consumer.partitions_for_topic(topic) or ()) if one is None else [one[0]]
-        places = [TopicPartition(topic, number) for number in numbers]
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        if one is None:
-            consumer.seek_to_beginning(*places)
-        else:
-            consumer.seek(places[0], one[1])
-            ends = {places[0]: min(ends[places[0]], one[1] + 1)}
-        behind = {place for place in places if consumer.position(place) < ends[place]}
-        while behind:
-            fetched = consumer.poll(PATIENCE_MS)
-            if not fetched:
-                raise UnavailableError(f"{topic} can not be read: nothing came within {PATIENCE_MS / 1000:g} s")
-            for place, records in fetched.items():
-                yield from (_Record(r.key, r.value, list(r.headers)) for r in records if r.offset < ends[place])
-            behind = {place for place in behind if consumer.position(place) < ends[place]}
-    except KafkaError as error:
-        raise UnavailableError(f"{topic} at {bootstrap} can not be read: {error}") from error
-    finally:
-        consumer.close()
 
 
 def _name(topic: str, settings: Settings) -> str:

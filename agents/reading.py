@@ -3,7 +3,9 @@
 Nothing here joins a group or commits an offset: a reader leaves no trace.
 """
 
-from collections.abc import Iterable, Iterator
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from kafka import KafkaConsumer, TopicPartition
@@ -19,31 +21,47 @@ POLL_MS = 250
 
 
 class ReadRecord(msgspec.Struct, frozen=True, gc=False):
-    """One record: its place, the broker's append time in milliseconds, key and value."""
+    """One record: its place, the broker's append time in milliseconds, key, value and headers."""
 
     partition: int
     offset: int
     append_time: int
     key: bytes
     value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-def read_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = None) -> Iterator[ReadRecord]:
+def read_topic(
+    bootstrap: str,
+    topic: str,
+    partitions: Iterable[int] | None = None,
+    *,
+    start: int | None = None,
+    patience_s: float = math.inf,
+) -> Iterator[ReadRecord]:
     """The records of a topic (or of some partitions) up to the ends seen at the start; per partition in order.
 
-    Raises UnavailableError when the topic or the broker is not there.
+    start: the offset to begin at, or the first that is left behind it; without it at the first of all. Raises
+    UnavailableError when the topic or the broker is not there, or when nothing comes for `patience_s`.
     """
-    for records in follow_topic(bootstrap, topic, partitions):
+    for records in follow_topic(bootstrap, topic, partitions, start=start, patience_s=patience_s):
         if not records:
             return
         yield from records
 
 
-def follow_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = None) -> Iterator[list[ReadRecord]]:
+def follow_topic(
+    bootstrap: str,
+    topic: str,
+    partitions: Iterable[int] | None = None,
+    *,
+    start: int | None = None,
+    patience_s: float = math.inf,
+) -> Iterator[list[ReadRecord]]:
     """The records in lists as they come, each of one partition; for ever.
 
-    An empty list says that the ends seen at the start are reached, and then, that nothing came for a moment.
-    Raises UnavailableError when the topic or the broker is not there.
+    An empty list says that the ends seen at the start are reached, and then, that nothing came for a moment. `start`,
+    `patience_s` up to these ends, and errors as of `read_topic`.
     """
     try:
         consumer = KafkaConsumer(
@@ -59,7 +77,7 @@ def follow_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = 
             f" or leave the option out to use the embedded one"
         ) from error
     try:
-        yield from _follow(consumer, bootstrap, topic, partitions)
+        yield from _follow(consumer, bootstrap, topic, partitions, start, patience_s)
     except KafkaError as error:
         raise UnavailableError(f"{topic} at {bootstrap} can not be read: {error}") from error
     finally:
@@ -67,7 +85,12 @@ def follow_topic(bootstrap: str, topic: str, partitions: Iterable[int] | None = 
 
 
 def _follow(
-    consumer: KafkaConsumer, bootstrap: str, topic: str, partitions: Iterable[int] | None
+    consumer: KafkaConsumer,
+    bootstrap: str,
+    topic: str,
+    partitions: Iterable[int] | None,
+    start: int | None,
+    patience_s: float,
 ) -> Iterator[list[ReadRecord]]:
     found = consumer.partitions_for_topic(topic)
     if not found:
@@ -75,12 +98,25 @@ def _follow(
     places = [TopicPartition(topic, partition) for partition in sorted(found if partitions is None else partitions)]
     consumer.assign(places)
     consumer.seek_to_beginning(*places)
+    if start is not None:
+        for place in places:
+            consumer.seek(place, start)
     ends = consumer.end_offsets(places)
-    behind = set(places)
+    behind, came_at = set(places), time.monotonic()
+    later: list[list[ReadRecord]] = []  # fetched along with the last that were asked for
     while behind:
-        yield from _fetched(consumer)
+        for records in _fetched(consumer):
+            came_at, end = time.monotonic(), ends[TopicPartition(topic, records[0].partition)]
+            within = [record for record in records if record.offset < end] if records[-1].offset >= end else records
+            if within:
+                yield within
+            if len(within) < len(records):
+                later.append(records[len(within) :])
         behind = {place for place in behind if consumer.position(place) < ends[place]}
+        if behind and time.monotonic() - came_at > patience_s:
+            raise UnavailableError(f"{topic} can not be read: nothing came within {patience_s:g} s")
     yield []
+    yield from later
     while True:
         lists = list(_fetched(consumer))
         yield from lists or [[]]
@@ -88,7 +124,10 @@ def _follow(
 
 def _fetched(consumer: KafkaConsumer) -> Iterator[list[ReadRecord]]:
     for place, records in consumer.poll(POLL_MS).items():
-        yield [ReadRecord(place.partition, each.offset, each.timestamp, each.key, each.value) for each in records]
+        yield [
+            ReadRecord(place.partition, each.offset, each.timestamp, each.key, each.value, each.headers)
+            for each in records
+        ]
 
 
 def read_definitions(bootstrap: str, settings: Settings) -> DefinitionSet:

@@ -13,6 +13,7 @@ from aiokafka.partitioner import murmur2
 
 from streams.errors import MilepostError
 from streams.event import Reason, Rejection, touchpoint_of
+from streams.poison import record_id
 from streams.topics import MIB
 from streams.touchpoint import Touchpoint, encode_touchpoint
 
@@ -39,6 +40,19 @@ class DeadLetter(msgspec.Struct, frozen=True):
     key: bytes
     value: bytes | None
     headers: list[Header]
+
+
+def letter_headers(reason: str, detail: str, origin: tuple[str, int, int], key: bytes | None) -> list[Header]:
+    """The headers of a dead letter. origin: topic, partition and offset of the record, key its key."""
+    topic, partition, offset = origin
+    headers: list[Header] = [
+        ("reason", reason.encode()),
+        ("detail", detail.encode()),
+        ("topic", topic.encode()),
+        ("partition", b"%d" % partition),
+        ("offset", b"%d" % offset),
+    ]
+    return headers if key is None else [*headers, ("key", key)]
 
 
 class Routed(msgspec.Struct):
@@ -93,16 +107,8 @@ class Ingestion:
         if size > LETTER_BYTES_MAX:
             key = value = None
             detail = f"only its topic holds it, for it has {size} bytes with its key; {detail}"
-        headers: list[Header] = [
-            ("reason", rejection.reason.value.encode()),
-            ("detail", detail.encode()),
-            ("topic", self._topic.encode()),
-            ("partition", b"%d" % partition),
-            ("offset", b"%d" % record.offset),
-        ]
-        if key is not None:
-            headers.append(("key", key))
-        return DeadLetter(b"%b:%d:%d" % (self._topic_id.encode(), partition, record.offset), value, headers)
+        headers = letter_headers(rejection.reason.value, detail, (self._topic, partition, record.offset), key)
+        return DeadLetter(record_id(self._topic_id, partition, record.offset), value, headers)
 
 
 class RejectLimitError(MilepostError):
