@@ -20,6 +20,7 @@ from faust.types import TP
 
 from streams.errors import MismatchError
 from streams.topic_identity import topic_ids_at
+from streams.unpacking import UnpackedTooLargeError
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +123,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     async def _fetch_records(self, consumer: Any, active: set[TP], **how: Any) -> Any:
         """Asked behind each fetch whether the topics are still the same, for one that is made again goes on under its
         name and offsets. On this thread, so that nobody waits for it who computes."""
-        records = await super()._fetch_records(consumer, active, **how)
+        try:
+            records = await super()._fetch_records(consumer, active, **how)
+        except UnpackedTooLargeError as error:
+            raise _too_large(consumer._fetcher, active, error) from error
         while records and not await self._are_same(records):
             if not self.consumer.flow_active or self.should_stop:
                 return {}  # what was fetched is read again from where the next owner says
@@ -179,6 +183,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
             log.warning("could not commit %s: %r", held, error)
             return False
         return True
+
+
+def _too_large(fetcher: Any, active: set[TP], error: UnpackedTooLargeError) -> MismatchError:
+    """aiokafka goes through its answers in their order, and lets go of each that it is through with."""
+    place, answer = next((place, each) for place, each in fetcher._records.items() if place in active)
+    return MismatchError(
+        f"the record batch at {place.topic}/{place.partition} offset {answer._partition_records.next_fetch_offset} is"
+        f" refused: {error}, and a worker's memory would not hold it. Nothing of it was taken. Look what writes there;"
+        " where that is a source, a group's offset set behind it with Kafka's own tools leaves it out."
+    )
 
 
 def _made_again(topic: str, was: str, is_now: str) -> MismatchError:

@@ -26,6 +26,7 @@ from streams.batch_event import BatchMessage
 from streams.consumer_thread import FORGOTTEN_MAX, FORGOTTEN_S, ConsumerThread, Listener
 from streams.errors import LostError, MilepostError, MismatchError, UnavailableError
 from streams.ownership import Followers, Holding, OwnerFactory, Ownership, Phase
+from streams.unpacking import bound_unpacking
 
 log = logging.getLogger(__name__)
 
@@ -363,6 +364,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust ships no 
         id_by_topic: Mapping[str, str] | None = None,
     ) -> None:
         """id_by_topic: what the topics that are read must be; without an id one is not looked after."""
+        bound_unpacking()
         self.factory_by_topic = factory_by_topic
         self.followers = followers
         self.id_by_topic = id_by_topic or {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.consumer.fetcher import FetchError
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import CommitFailedError
@@ -509,5 +509,32 @@ def test_a_group_does_not_go_on_in_another_topic_of_the_name(
         assert await thread.call_thread(thread.committed_offset, tp, id_) == COUNT
         with pytest.raises(MismatchError, match="made again"):
             await thread.call_thread(thread.committed_offset, tp, "another")
+
+    run(kafka, prefix, tmp_path, steps)
+
+
+async def send_packed(bootstrap: str, topic: str, partition: int, value: bytes) -> None:
+    room = {"max_request_size": 2 * len(value), "max_batch_size": 2 * len(value)}
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, compression_type="zstd", **room)
+    await producer.start()
+    await producer.send_and_wait(topic, value, partition=partition)
+    await producer.stop()
+
+
+def test_a_batch_that_unpacks_to_too_much_is_refused_and_named(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`_fetch_records`: the worker says where it is, before it has it in memory; what lies before it is taken."""
+    monkeypatch.setattr("streams.unpacking.UNPACKED_BYTES_MAX", 1 << 20)
+
+    async def steps(world: Running) -> None:
+        await world.ready()
+        await until(lambda: all(world.consumer._committed_offset[tp] == COUNT for tp in world.places()))
+        await send_packed(kafka.bootstrap_servers, world.topic, 1, b"x" * (4 << 20))
+        await until(lambda: world.consumer.failure is not None)
+        assert isinstance(world.consumer.failure, MismatchError)
+        place = f"{world.topic}/1 offset {COUNT}"
+        assert f"{place} is refused: it unpacks to more than 1 MiB" in str(world.consumer.failure)
+        assert [probe.batches[-1][1] for probe in world.probes] == [COUNT - 1] * PARTITIONS
 
     run(kafka, prefix, tmp_path, steps)

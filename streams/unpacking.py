@@ -1,0 +1,51 @@
+"""Record batches are unpacked up to a bound: 8 KiB of a source can hold a record of 256 MiB, and a worker that unpacks
+what a topic's limit on packed batches lets through may be ended for its memory, at every start.
+
+zstd and gzip are bounded here, for aiokafka bounds neither. What lz4 and snappy make is bounded by their formats, at
+255 and 22 times the size.
+"""
+
+import gzip
+import io
+
+import aiokafka.record._crecords.default_records as compiled
+import aiokafka.record.default_records as plain
+import zstandard
+
+from streams.errors import MilepostError
+from streams.topics import MIB
+
+UNPACKED_BYTES_MAX = 128 * MIB
+_PIECE_BYTES = MIB
+
+
+class UnpackedTooLargeError(MilepostError):
+    """A record batch becomes larger than a worker has room for."""
+
+
+def bound_unpacking() -> None:
+    """Has aiokafka unpack with what is here, in the whole process; doing it again changes nothing."""
+    for records in (compiled, plain):
+        records.zstd_decode, records.gzip_decode = unpack_zstd, unpack_gzip
+
+
+def unpack_zstd(packed: bytes) -> bytes:
+    """Raises UnpackedTooLargeError."""
+    with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as stream:
+        return _read(stream)
+
+
+def unpack_gzip(packed: bytes) -> bytes:
+    """Raises UnpackedTooLargeError."""
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as stream:
+        return _read(stream)
+
+
+def _read(stream: "gzip.GzipFile | zstandard.ZstdDecompressionReader") -> bytes:
+    pieces, size = [], 0
+    while piece := stream.read(_PIECE_BYTES):
+        size += len(piece)
+        if size > UNPACKED_BYTES_MAX:
+            raise UnpackedTooLargeError(f"it unpacks to more than {UNPACKED_BYTES_MAX // MIB} MiB")
+        pieces.append(piece)
+    return b"".join(pieces)
