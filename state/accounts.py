@@ -34,9 +34,13 @@ class Accounts:
 
         Raises BatchTooLargeError when that is more than a commit holds, and while a job waits for its own record.
         """
-        if self._store.get([JOB_KEY])[0] is not None:
+        if self.has_job():
             raise BatchTooLargeError("the first of these records is applied in slices and not done yet")
         return AccountBatch(self._plan, self._store).outcome(records)
+
+    def has_job(self) -> bool:
+        """Whether a record is half applied."""
+        return self._store.get([JOB_KEY])[0] is not None
 
     def slice(self, record: PlacedRecord) -> list[Row] | Outcome | None:
         """The next piece of what one record changes: rows that no reader notices, then the outcome.

@@ -38,6 +38,10 @@ class AccountsStage:
             return Slice(self._work(piece), is_last=True)
         return Slice(self._unchanged(piece), is_last=False)
 
+    def is_halfway(self) -> bool:
+        """Whether a record's job is under way."""
+        return self._accounts.has_job()
+
     def again(self, pending: bytes) -> Publish:
         """What the last commit published, from its rows."""
         return partial(self._publications, self._accounts.again(_unpack_pending(pending)))

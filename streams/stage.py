@@ -107,6 +107,9 @@ class Stage(Protocol):
         """The next piece of a record that is too large for one commit, from the rows as they are: the stage is made
         anew between two of them when its owner dies. None when the record can not be cut."""
 
+    def is_halfway(self) -> bool:
+        """Whether some slices of the next record are applied, and not its last."""
+
     def again(self, pending: bytes) -> Publish:
         """The publications of the last commit, from the rows as they are."""
 

@@ -92,7 +92,9 @@ class Standstill:
 
     async def go_on(self, found: Found) -> None:
         """Passes over the record or tries it, by what was found; otherwise stands still as before."""
-        if found.passed:
+        if found.passed and self._commits.stage.is_halfway():
+            log.error("the record is half applied and can not be passed over; its partition stands until it computes")
+        elif found.passed:
             await self._commits.commit_idle(self._commits.row.input_by_topic | found.passed)
         elif found.record is not None:
             with suppress(ComputationError):

@@ -107,6 +107,7 @@ def test_a_slice_publishes_covers_and_the_last_one_everything() -> None:
         assert decode_covers(covers or b"").event_time_max_ms == START + 3
         store.apply(cut.work.rows)
         is_last = cut.is_last
+        assert stage.is_halfway() is not is_last
     assert seen[:-1] == [{"partials": [COVERS_KEY]}] * 2
     assert seen[-1]["journeys"] == [b"acme"]
     assert len(seen[-1]["partials"]) > 1

@@ -61,6 +61,9 @@ class World:
         await writer.open()
         return writer
 
+    def id_of_the_record(self) -> bytes:
+        return record_id(topic_ids(self.bootstrap, [self.names.source])[self.names.source], 0, AT)
+
     async def records(self) -> list[Stored]:
         return await read_all(self.bootstrap, self.names.source)
 
@@ -131,8 +134,7 @@ def test_a_record_set_aside_is_passed_over(kafka: EmbeddedBroker, prefix: str, n
 
     async def steps() -> None:
         writer = await world.stand()
-        id_ = record_id(topic_ids(kafka.bootstrap_servers, [names.source])[names.source], 0, AT)
-        await say(kafka.bootstrap_servers, world.set_aside, id_)
+        await say(kafka.bootstrap_servers, world.set_aside, world.id_of_the_record())
         await writer.tend()
         assert (writer.standstill, writer.start_offset(names.source)) == (None, AT + 1)
         await writer.process((await world.records())[AT + 1 :])
@@ -163,6 +165,24 @@ def test_a_record_that_computes_after_all_is_applied(
     run(steps())
     counts = logged(read(kafka.bootstrap_servers, names.changelog))
     assert (sum(counts.values()), counts[POISON]) == (2 * len(GOOD) + 1, 1)
+
+
+@pytest.mark.broker
+def test_a_record_that_is_half_applied_is_not_passed_over(
+    kafka: EmbeddedBroker, prefix: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its slices are in the state and its last one is not, so what comes behind it could not be computed."""
+    world = World(kafka, prefix, names)
+
+    async def steps() -> None:
+        writer = await world.stand()
+        await say(kafka.bootstrap_servers, world.set_aside, world.id_of_the_record())
+        monkeypatch.setattr(ToyStage, "is_halfway", lambda _: True)
+        await writer.tend()
+        assert writer.start_offset(names.source) is None
+        await writer.close(1)
+
+    run(steps())
 
 
 @pytest.mark.broker

@@ -72,7 +72,7 @@ class ToyStage:
         self.batch_sizes.append(len(records))
         if any(record.key == POISON for record in records):
             raise ValueError("it can not be counted")
-        if self._store.get([JOB_KEY]) != [None]:
+        if self.is_halfway():
             raise BatchTooLargeError("the record before these is half applied")
         work = self._count(records)
         big = [record.key for record in records if record.key.startswith(BIG)]
@@ -89,6 +89,9 @@ class ToyStage:
             return Slice(Work([_piece(record.key, done_count), job], pack([]), self._publish({})), False)
         work = self._count([record])
         return Slice(work._replace(rows=[*work.rows, (JOB_KEY, None), (SWEEP_KEY, record.key)]), True)
+
+    def is_halfway(self) -> bool:
+        return self._store.get([JOB_KEY]) != [None]
 
     def chore(self, clock_ms: int) -> Work | None:
         (key,) = self._store.get([SWEEP_KEY])
