@@ -4,12 +4,10 @@ from functools import partial
 from typing import Any
 
 from agents.app import make_app
+from agents.definitions_follower import DefinitionsFollower
 from agents.metrics import RESTORED, note_commit
-from agents.reading import read_definitions
 from agents.settings import Settings
 from state.accounts_stage import AccountsStage
-from state.definition_set import DefinitionSet, require_tzdata
-from state.plan import Plan
 from state.store import RocksStore
 from streams.admin import topic_ids
 from streams.batch_event import batch_topic, owned
@@ -27,7 +25,7 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
         topic_name(name, settings.prefix, settings.generation)
         for name in ("touchpoints", "accounts-changelog", "journeys", "partials")
     )
-    plan = Plan(_definitions(settings, bootstrap))
+    definitions = _definitions(settings, bootstrap)
     writer_plan = WriterPlan(
         name="accounts",
         bootstrap=bootstrap,
@@ -43,7 +41,7 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
     )
 
     def stage(_: int, store: Store) -> AccountsStage:
-        return AccountsStage(plan, journeys, partials, store)
+        return AccountsStage(definitions.current, journeys, partials, store)
 
     def open_store(number: int) -> RocksStore:
         return RocksStore(settings.worker_folder("accounts") / str(number))
@@ -73,12 +71,11 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
     return app
 
 
-def _definitions(settings: Settings, bootstrap: str) -> DefinitionSet:
-    definitions = read_definitions(bootstrap, settings)
-    if not definitions.definitions:
+def _definitions(settings: Settings, bootstrap: str) -> DefinitionsFollower:
+    definitions = DefinitionsFollower(bootstrap, settings)
+    if not definitions.current()[1].definitions:
         raise UsageError(
             "no definitions are in force, so there is nothing to count; publish some first, for example "
             "`milepost definitions apply examples/definitions/everyday.yaml`"
         )
-    require_tzdata(definitions)
     return definitions

@@ -24,8 +24,7 @@ from check.reading import PublishedCells, PublishedSnapshots
 from check.render import body_of
 from check.touchpoints import Arrival, load, open_database, settle
 from state.definition_set import Definition, DefinitionSet
-from streams.errors import MismatchError, UnavailableError, UsageError
-from streams.partials import Covers
+from streams.errors import UnavailableError, UsageError
 from streams.shown import shown
 from streams.snapshot import Snapshot
 from streams.topics import topic_name
@@ -38,13 +37,15 @@ Progress = Callable[[str], None]
 
 class AnalysisReport(msgspec.Struct, frozen=True):
     """One analysis: how many cells were compared (over all partitions), whether a snapshot was there to compare, and
-    every difference."""
+    every difference. is_complete: whether every partition counts all its accounts in it; if not, its cells were not
+    compared, only the snapshot of the version before."""
 
     analysis: str
     kind: str
     cell_count: int
     has_snapshot: bool
     differences: list[Difference]
+    is_complete: bool = True
 
 
 class CheckReport(msgspec.Struct, frozen=True):
@@ -70,17 +71,16 @@ class CheckReport(msgspec.Struct, frozen=True):
 def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _step: None) -> CheckReport:
     """Compares what is published now. `progress` is told each step in words.
 
-    Raises UnavailableError where nothing was computed yet, MismatchError when it was computed with other definitions.
+    Raises UnavailableError where nothing was computed yet.
     """
     began = time.monotonic()
     progress("reading the live numbers")
     definitions = read_definitions(bootstrap, settings)
     cells = _read_cells(bootstrap, settings)
     snapshots = _read_snapshots(bootstrap, settings, definitions)
-    _require_same_definitions(cells.covers, definitions)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
     applied = {partition: covers.applied.get(touchpoints, -1) for partition, covers in cells.covers.items()}
-    columns = attribute_columns([definition.analysis for definition in definitions.definitions])
+    columns = attribute_columns([definition.analysis for definition in definitions.every])
     with open_database() as connection:
         progress("reading the touchpoints")
         ends = _latest([applied, *(_applied_of(snapshot) for snapshot in snapshots.values())])
@@ -88,7 +88,7 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
         count = load(connection, _arrivals(bootstrap, touchpoints, ends, left_out), columns)
         batch = _Batch(connection, columns, progress)
         reports = [
-            _check(definition, cells.cells(definition.version), applied, batch, snapshots.get(definition.analysis.name))
+            _check(definition, cells, applied, batch, snapshots.get(definition.analysis.name))
             for definition in definitions.definitions
         ]
         _compare_snapshots(definitions, snapshots, batch, reports)
@@ -110,11 +110,10 @@ class _Batch:
             self._progress("putting the touchpoints in order")
             settle(self._connection, applied, self._columns)
             self._applied, self._cells = applied, {}
-        name = definition.analysis.name
-        if name not in self._cells:
-            self._progress(f"computing {name}")
-            self._cells[name] = self._compute(definition)
-        return self._cells[name]
+        if definition.version not in self._cells:
+            self._progress(f"computing {definition.analysis.name}")
+            self._cells[definition.version] = self._compute(definition)
+        return self._cells[definition.version]
 
     def _compute(self, definition: Definition) -> CellsByPart:
         try:
@@ -127,13 +126,16 @@ class _Batch:
 
 
 def _check(
-    definition: Definition, live: CellsByPart, applied: Applied, batch: _Batch, snapshot: Snapshot | None
+    definition: Definition, published: PublishedCells, applied: Applied, batch: _Batch, snapshot: Snapshot | None
 ) -> AnalysisReport:
     """The cells of one analysis; its snapshot follows in `_compare_snapshots`."""
+    analysis = definition.analysis
+    if any(definition.version not in covers.complete for covers in published.covers.values()):
+        return AnalysisReport(analysis.name, analysis.kind, 0, snapshot is not None, [], is_complete=False)
+    live = published.cells(definition.version)
     expected = batch.cells(definition, applied)
     compared = sum(len({*expected.get(part, {}), *live.get(part, {})}) for part in {*expected, *live})
-    differences = list(cell_differences(definition.analysis, expected, live))
-    analysis = definition.analysis
+    differences = list(cell_differences(analysis, expected, live))
     return AnalysisReport(analysis.name, analysis.kind, compared, snapshot is not None, differences)
 
 
@@ -143,8 +145,8 @@ def _compare_snapshots(
     """Adds what differs in snapshots to the reports. Those at the same offsets are computed one after the other."""
     report_by_name = {report.analysis: report for report in reports}
     for name in sorted(snapshots, key=lambda name: sorted(_applied_of(snapshots[name]).items())):
-        definition, snapshot = definitions.named(name), snapshots[name]
-        assert definition is not None
+        snapshot = snapshots[name]
+        definition = next(each for each in definitions.every if each.version == snapshot.version)
         expected = summed(batch.cells(definition, _applied_of(snapshot)))
         body = body_of(definition, expected, snapshot.clock_ms)
         report_by_name[name].differences.extend(body_differences(body, snapshot.body))
@@ -161,22 +163,12 @@ def _read_cells(bootstrap: str, settings: Settings) -> PublishedCells:
 
 
 def _read_snapshots(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> dict[str, Snapshot]:
-    """The newest snapshot of each definition in force, by name."""
+    """The newest snapshot of each definition in force, or of what it replaces, by name."""
     found = PublishedSnapshots()
     for record in read_topic(bootstrap, topic_name("snapshots", settings.prefix, settings.generation)):
         found.apply(record.key, record.value)
-    versions = {definition.analysis.name: definition.version for definition in definitions.definitions}
-    return {name: each for name, each in found.by_name.items() if versions.get(name) == each.version}
-
-
-def _require_same_definitions(covers: Mapping[int, Covers], definitions: DefinitionSet) -> None:
-    for partition, each in covers.items():
-        if each.definitions_hash != definitions.hash:
-            raise MismatchError(
-                f"partition {partition} was computed with the definitions {each.definitions_hash}, and those in force"
-                f" are {definitions.hash}. Run workers with the definitions in force, or name the generation to check"
-                " with --generation"
-            )
+    versions = {definition.version for definition in definitions.every}
+    return {name: each for name, each in found.by_name.items() if each.version in versions}
 
 
 def _applied_of(snapshot: Snapshot) -> dict[int, int]:
@@ -207,7 +199,8 @@ def print_report(report: CheckReport, console: Console, differences_shown: int =
     table.add_column("snapshot")
     table.add_column("verdict")
     for each in report.analyses:
-        verdict = "[green]equal[/]" if not each.differences else "[bold red]DIFFERENT[/]"
+        verdict = "[green]equal[/]" if each.is_complete else "[yellow]being counted[/]"
+        verdict = "[bold red]DIFFERENT[/]" if each.differences else verdict
         has_snapshot = "compared" if each.has_snapshot else "none yet"
         table.add_row(each.analysis, f"{each.cell_count:,}", f"{len(each.differences):,}", has_snapshot, verdict)
     console.print(table)

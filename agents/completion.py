@@ -22,7 +22,7 @@ class Completion:
     def __init__(self, bootstrap: str, settings: Settings, definitions: DefinitionSet) -> None:
         self._bootstrap = bootstrap
         self._settings = settings
-        self._names = [definition.analysis.name for definition in definitions.definitions]
+        self._versions = {definition.analysis.name: definition.version for definition in definitions.definitions}
         self._source_ends: dict[tuple[str, int], int] | None = None
         self._touchpoint_ends: dict[int, int] | None = None
         self._asked_at = 0.0
@@ -37,13 +37,13 @@ class Completion:
         return None if self._touchpoint_ends is None else sum(self._touchpoint_ends.values())
 
     def is_reached(self, snapshots: Mapping[str, Snapshot]) -> bool:
-        """Whether every analysis has a snapshot that contains all that was expected."""
+        """Whether every analysis has a snapshot of its present version that contains all that was expected."""
         if self._touchpoint_ends is None and not self._ingest_is_through():
             return False
         ends = self._touchpoint_ends or {}
-        return all(
-            name in snapshots and all(snapshots[name].applied.get(str(p), -1) >= end - 1 for p, end in ends.items())
-            for name in self._names
+        found = {name: snapshot for name, snapshot in snapshots.items() if snapshot.version == self._versions.get(name)}
+        return found.keys() == self._versions.keys() and all(
+            snapshot.applied.get(str(p), -1) >= end - 1 for snapshot in found.values() for p, end in ends.items()
         )
 
     def _ingest_is_through(self) -> bool:

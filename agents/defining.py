@@ -1,16 +1,17 @@
 """Publishes a definition file as the set in force."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 from kafka import KafkaProducer
 from pydantic import ValidationError
 
-from agents.reading import read_definitions
+from agents.live_snapshots import published_snapshots
+from agents.reading import read_definition_records, read_definitions
 from agents.settings import Settings
-from state.definition_set import DefinitionSet, publications
+from state.definition_set import DefinitionSet, publications, stale_retirements
 from state.definitions import DefinitionFile
-from streams.admin import end_offsets
 from streams.errors import UsageError
 from streams.topics import MESSAGE_BYTES_MAX, topic_name
 from streams.yaml_file import explain, load_yaml
@@ -37,34 +38,28 @@ def load_definitions(path: Path) -> DefinitionFile:
 
 
 def apply_definitions(file: DefinitionFile, bootstrap: str, settings: Settings, published_at_ms: int) -> Applied:
-    """Makes `file` the set in force. An unchanged analysis keeps its version.
-
-    Raises UsageError when accounts were computed already: definitions come before the first event in this version.
-    """
-    in_force = read_definitions(bootstrap, settings)
-    records, unchanged = publications(file, in_force, published_at_ms)
+    """Makes `file` the set in force. An unchanged analysis keeps its version; workers that run go over to the others
+    within about a second, and count the past into them while events go on."""
+    known = read_definition_records(bootstrap, settings)
+    in_force = known.in_force()
+    records, unchanged = publications(file, in_force, published_at_ms, _shown_versions(bootstrap, settings, in_force))
+    published = sorted(name for name, value in records.items() if value is not None)
+    removed = sorted(name for name, value in records.items() if value is None)
     if records:
-        _refuse_after_the_first_commit(bootstrap, settings)
-        _publish(records, bootstrap, settings)
-    return Applied(
-        published=sorted(name for name, value in records.items() if value is not None),
-        removed=sorted(name for name, value in records.items() if value is None),
-        unchanged=unchanged,
-        in_force=read_definitions(bootstrap, settings),
-    )
+        records |= dict.fromkeys(stale_retirements(known.newest, records))
+        publish_definitions(bootstrap, settings, records)
+    return Applied(published, removed, unchanged, in_force=read_definitions(bootstrap, settings))
 
 
-def _refuse_after_the_first_commit(bootstrap: str, settings: Settings) -> None:
-    changelog = topic_name("accounts-changelog", settings.prefix, settings.generation)
-    if any(end_offsets(bootstrap, changelog).values()):
-        raise UsageError(
-            f"generation {settings.generation} was computed with the definitions in force, and this version can not "
-            f"change them live. Apply these to the next one, and give it to its workers and to every command; it "
-            f"computes everything anew from the touchpoints, beside the old one: --generation {settings.generation + 1}"
-        )
+def _shown_versions(bootstrap: str, settings: Settings, in_force: DefinitionSet) -> dict[str, str]:
+    """Per name the version that readers see."""
+    if not in_force.definitions:
+        return {}
+    return {name: snapshot.version for name, snapshot in next(published_snapshots(bootstrap, settings)).items()}
 
 
-def _publish(records: dict[str, bytes | None], bootstrap: str, settings: Settings) -> None:
+def publish_definitions(bootstrap: str, settings: Settings, records: Mapping[str, bytes | None]) -> None:
+    """Sends records to the definitions topic. Raises UsageError for one that is too large, and sends nothing then."""
     topic = topic_name("definitions", settings.prefix, settings.generation)
     for name, value in records.items():
         if value is not None and len(value) > DEFINITION_BYTES_MAX:

@@ -9,7 +9,7 @@ from datetime import date
 
 from agents.reading import follow_topic
 from agents.settings import Settings
-from state.definition_set import Definition
+from state.definition_set import DefinitionSet
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
 from streams.errors import UnavailableError, UsageError
@@ -46,14 +46,16 @@ def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
 
 
 def range_snapshots(
-    bootstrap: str, settings: Settings, definitions: Sequence[Definition], dates: tuple[date, date]
+    bootstrap: str, settings: Settings, definitions: DefinitionSet, names: Sequence[str], dates: tuple[date, date]
 ) -> Iterator[dict[str, Snapshot]]:
-    """The analyses over the local days from the first to the last of `dates`, as `partials` has them.
+    """The analyses over the local days from the first to the last of `dates`, as `partials` has them; of those that
+    were changed the former version until the new one is complete.
 
     Raises UsageError for a range that an analysis can not give, UnavailableError where nothing was computed yet.
     """
     days = ((dates[0] - EPOCH).days, (dates[1] - EPOCH).days)
-    sums = PartialSums(definitions, days)
+    wanted = [each for each in definitions.every if each.analysis.name in names]
+    sums = PartialSums(wanted, days)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
     partials = topic_name("partials", settings.prefix, settings.generation)
     caught_up = False
@@ -65,6 +67,7 @@ def range_snapshots(
             continue
         if not sums.covers:
             raise UnavailableError(f"{partials} holds no result yet; run a worker: `milepost worker`")
+        shown = [definitions.shown(name, sums.is_complete) for name in names]
         yield {
             definition.analysis.name: snapshot_of(
                 definition,
@@ -74,7 +77,8 @@ def range_snapshots(
                 lateness_ms=settings.lateness_s * 1000,
                 range_dates=(dates[0].isoformat(), dates[1].isoformat()),
             )
-            for definition in definitions
+            for definition in shown
+            if definition is not None
         }
 
 

@@ -130,13 +130,34 @@ def _fetched(consumer: KafkaConsumer) -> Iterator[list[ReadRecord]]:
         ]
 
 
+class Definitions:
+    """The records of the definitions topic, in their order."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, bytes] = {}
+        self.end = 0
+
+    def apply(self, record: ReadRecord) -> None:
+        """Takes the next record."""
+        self.end = record.offset + 1
+        if record.value is None:
+            self.newest.pop(record.key.decode(), None)
+        else:
+            self.newest[record.key.decode()] = record.value
+
+    def in_force(self) -> DefinitionSet:
+        """What they say. Raises MismatchError for what can not be read."""
+        return definition_set_of(self.newest)
+
+
+def read_definition_records(bootstrap: str, settings: Settings) -> Definitions:
+    """The records up to now. Raises UnavailableError without the topic."""
+    found = Definitions()
+    for record in read_topic(bootstrap, topic_name("definitions", settings.prefix, settings.generation)):
+        found.apply(record)
+    return found
+
+
 def read_definitions(bootstrap: str, settings: Settings) -> DefinitionSet:
     """The definitions in force. Raises UnavailableError without the topic, MismatchError for unreadable ones."""
-    newest: dict[str, bytes] = {}
-    for record in read_topic(bootstrap, topic_name("definitions", settings.prefix, settings.generation)):
-        name = record.key.decode()
-        if record.value is None:
-            newest.pop(name, None)
-        else:
-            newest[name] = record.value
-    return definition_set_of(newest)
+    return read_definition_records(bootstrap, settings).in_force()

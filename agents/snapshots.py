@@ -7,15 +7,16 @@ them and raises when the writer may not write any more.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.definition_set import Definition, DefinitionSet
+from state.layers import Current
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
-from streams.errors import MismatchError
 from streams.snapshot import Snapshot, SnapshotTag, encode_snapshot
+from streams.store import Row
 
 RECORDS_MAX = 5_000
 REST_FACTOR = 4
@@ -23,7 +24,8 @@ REST_FACTOR = 4
 UNCHANGED_FACTOR = 10
 """An analysis that did not change is published for its newer covers after this many intervals of traffic."""
 
-Publish = Callable[[list[tuple[bytes, bytes]]], Awaitable[None]]
+Publish = Callable[[list[Row]], Awaitable[None]]
+Retire = Callable[[Sequence[str]], Awaitable[None]]
 
 
 class Schedule:
@@ -31,20 +33,24 @@ class Schedule:
 
     An analysis whose totals changed is due `interval_s` after its last snapshot. One that did not change still has to
     say that it contains more input: it is due when the covers have stood still for an interval, or at the latest
-    after UNCHANGED_FACTOR intervals.
+    after UNCHANGED_FACTOR intervals. Of an analysis that was changed the former version is shown until every
+    partition has the new one complete.
     """
 
     def __init__(
         self,
-        definitions: DefinitionSet,
+        current: Current,
         *,
         touchpoints: str,
         claim_offset: int,
         interval_s: float,
         lateness_ms: int,
+        published: Iterable[str] = (),
     ) -> None:
-        self.sums = PartialSums(definitions.definitions)
-        self._definitions = definitions
+        """published: names whose snapshots are on the topic already."""
+        self.sums = PartialSums()
+        self._current = current
+        self._definitions = DefinitionSet(())
         self._touchpoints = touchpoints
         self.claim_offset = claim_offset  # rises when the owner claims the topic anew
         self._interval_s = interval_s
@@ -52,32 +58,43 @@ class Schedule:
         self._counter = 0
         self._moved_at = 0.0
         self._changed: set[str] = set()
-        self._behind = {definition.version for definition in definitions.definitions}
+        self._behind: set[str] = set()
         self._published_at: dict[str, float] = {}
+        self._published = set(published)
+        self._follow_definitions()
 
     def apply(self, partition: int, records: list[tuple[bytes, bytes | None]], now_s: float) -> None:
         """Takes the next records of a partition of `partials`."""
         if self.sums.apply(partition, records):
             self._moved_at = now_s
-            self._behind.update(definition.version for definition in self._definitions.definitions)
+            self._behind.update(definition.version for definition in self._definitions.every)
 
     def due(self, now_s: float) -> Iterator[Snapshot]:
-        """The snapshots to publish now.
-
-        Raises MismatchError when a partition was computed with other definitions than ours.
-        """
+        """The snapshots to publish now."""
+        self._follow_definitions()
         self._changed |= self.sums.take_changed()
-        if not self.sums.covers:
-            return
-        if foreign := self.sums.foreign_hashes(self._definitions):
-            raise MismatchError(
-                f"partials of partition {min(foreign)} were computed with the definitions {foreign[min(foreign)]}, and"
-                f" this worker has {self._definitions.hash}. Apply the definitions of the running workers, or take"
-                f" a new generation"
-            )
         for definition in self._definitions.definitions:
-            if self._is_due(definition.version, now_s):
-                yield self._snapshot(definition, now_s)
+            shown = self._definitions.shown(definition.analysis.name, self.sums.is_complete)
+            if shown is not None and self._is_due(shown.version, now_s):
+                yield self._snapshot(shown, definition, now_s)
+
+    def gone(self) -> list[str]:
+        """Names that were published and are not defined any more; each is told once."""
+        gone = sorted(self._published - {each.analysis.name for each in self._definitions.definitions})
+        self._published.difference_update(gone)
+        return gone
+
+    def retired(self) -> list[str]:
+        """Former versions that are not shown any more, for what replaces them is complete."""
+        complete = {d.analysis.name for d in self._definitions.definitions if self.sums.is_complete(d.version)}
+        return [each.version for each in self._definitions.replaced if each.analysis.name in complete]
+
+    def _follow_definitions(self) -> None:
+        found = self._current()[1]
+        if found != self._definitions:
+            self._definitions = found
+            self.sums.define(found.every)
+            self._behind = {each.version for each in found.every}
 
     def _is_due(self, version: str, now_s: float) -> bool:
         published_at = self._published_at.get(version)
@@ -89,28 +106,31 @@ class Schedule:
         is_quiet = now_s - self._moved_at >= self._interval_s
         return version in self._behind and (is_quiet or waited_s >= self._interval_s * UNCHANGED_FACTOR)
 
-    def _snapshot(self, definition: Definition, now_s: float) -> Snapshot:
-        version = definition.version
+    def _snapshot(self, shown: Definition, newest: Definition, now_s: float) -> Snapshot:
+        version = shown.version
         self._counter += 1
         self._changed.discard(version)
         self._behind.discard(version)
         self._published_at[version] = now_s
+        self._published.add(shown.analysis.name)
         return snapshot_of(
-            definition,
+            shown,
             self.sums.totals(version),
             self.sums.covers,
             touchpoints=self._touchpoints,
             lateness_ms=self._lateness_ms,
             tag=SnapshotTag(self.claim_offset, self._counter),
+            backfill=None if shown is newest else self.sums.moved_percent(newest.version),
         )
 
 
 async def follow_partials(
-    bootstrap: str, topic: str, partition_count: int, schedule: Schedule, publish: Publish
+    bootstrap: str, topic: str, partition_count: int, schedule: Schedule, publish: Publish, retire: Retire
 ) -> None:
-    """Runs until it is cancelled: reads all partitions of `topic` and publishes what is due.
+    """Runs until it is cancelled: reads all partitions of `topic`, publishes what is due, and says which versions are
+    not shown any more.
 
-    Ends by what `publish` raises, or MismatchError of `Schedule.due`.
+    Ends by what `publish`, `retire` or the reading of the definitions raises.
     """
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
@@ -127,6 +147,7 @@ async def follow_partials(
             behind = {place: end for place, end in behind.items() if await consumer.position(place) < end}
             if not behind and time.monotonic() >= rest_until:
                 took_s = await _publish_due(schedule, publish)
+                await retire(schedule.retired())
                 rest_until = time.monotonic() + REST_FACTOR * took_s
     finally:
         await consumer.stop()
@@ -147,8 +168,10 @@ async def _publish_due(schedule: Schedule, publish: Publish) -> float:
     took_s = 0.0
     started_s = time.monotonic()
     for snapshot in schedule.due(started_s):
-        record = (snapshot.analysis.encode(), encode_snapshot(snapshot))
+        record: Row = (snapshot.analysis.encode(), encode_snapshot(snapshot))
         took_s += time.monotonic() - started_s
         await publish([record])
         started_s = time.monotonic()
+    if gone := schedule.gone():
+        await publish([(name.encode(), None) for name in gone])
     return took_s

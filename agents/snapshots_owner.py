@@ -8,15 +8,18 @@ appends nothing, whatever it was doing when it was closed.
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
 from agents.app import make_app
-from agents.reading import read_definitions
+from agents.defining import publish_definitions
+from agents.definitions_follower import DefinitionsFollower
 from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
-from state.definition_set import DefinitionSet, require_tzdata
+from state.definition_set import retirement
+from state.layers import Current
 from streams.batch import BatchTooLargeError, one_batch
 from streams.batch_event import batch_topic
 from streams.errors import LostError
@@ -32,13 +35,13 @@ log = structlog.get_logger(__name__)
 class SnapshotsOwner:
     """Publishes snapshots while it owns the partition."""
 
-    def __init__(self, settings: Settings, bootstrap: str, definitions: DefinitionSet, heartbeat: Heartbeat) -> None:
+    def __init__(self, settings: Settings, bootstrap: str, current: Current, heartbeat: Heartbeat) -> None:
         self._settings = settings
         self._bootstrap = bootstrap
         self._heartbeat = heartbeat
         self._snapshots = self._name("snapshots")
         self._schedule = Schedule(
-            definitions,
+            current,
             touchpoints=self._name("touchpoints"),
             claim_offset=-1,
             interval_s=settings.snapshot_interval_s,
@@ -49,6 +52,7 @@ class SnapshotsOwner:
         self._fence: FencedProducer | None = None
         self._following: asyncio.Task[None] | None = None
         self._appended_at = 0.0
+        self._retired: set[str] = set()
 
     def _name(self, topic: str) -> str:
         return topic_name(topic, self._settings.prefix, self._settings.generation)
@@ -58,7 +62,12 @@ class SnapshotsOwner:
         async with self._turn:
             await self._claim()
         following = follow_partials(
-            self._bootstrap, self._name("partials"), self._settings.partitions, self._schedule, self._publish
+            self._bootstrap,
+            self._name("partials"),
+            self._settings.partitions,
+            self._schedule,
+            self._publish,
+            self._retire,
         )
         self._following = asyncio.create_task(following)
 
@@ -92,10 +101,19 @@ class SnapshotsOwner:
     def start_offset(self, topic: str) -> None:
         """It holds the partition and reads nothing of it."""
 
-    async def _publish(self, records: list[tuple[bytes, bytes]]) -> None:
+    async def _retire(self, versions: Sequence[str]) -> None:
+        """Says on the definitions topic that nobody sees these versions any more; who computes them stops.
+
+        Not fenced, for it stays true whoever says it, and however often.
+        """
+        if new := [version for version in versions if version not in self._retired]:
+            await asyncio.to_thread(publish_definitions, self._bootstrap, self._settings, dict(map(retirement, new)))
+            self._retired.update(new)
+
+    async def _publish(self, records: list[Row]) -> None:
         async with self._turn:
             try:
-                await self._append([*records])
+                await self._append(records)
             except BatchTooLargeError as error:
                 # The other analyses go on; this one's numbers stay in `partials`.
                 names = ", ".join(key.decode() for key, _ in records)
@@ -131,12 +149,11 @@ class SnapshotsOwner:
 
 def make_snapshots(settings: Settings, bootstrap: str) -> Any:
     """The application of the role snapshots."""
-    definitions = read_definitions(bootstrap, settings)
-    require_tzdata(definitions)
+    definitions = DefinitionsFollower(bootstrap, settings)
     snapshots = topic_name("snapshots", settings.prefix, settings.generation)
 
     def owner(_: Partition, heartbeat: Heartbeat) -> SnapshotsOwner:
-        return SnapshotsOwner(settings, bootstrap, definitions, heartbeat)
+        return SnapshotsOwner(settings, bootstrap, definitions.current, heartbeat)
 
     app = make_app(settings, "snapshots", bootstrap, {snapshots: owner})
 

@@ -334,7 +334,34 @@ def forget_producers(world: World, rng: random.Random) -> str:
     return f"idle for {PRODUCER_EXPIRATION_MS / 1000 + 5:g} s, {worker.name} asleep"
 
 
+# --- definitions
+
+
+def redefine(world: World, rng: random.Random) -> str:
+    """Definitions come, change and go while events arrive, several times in a row."""
+    times = rng.randint(1, 4)
+    for _ in range(times):
+        world.redefine(rng)
+        world.wait(rng.uniform(0.2, 3.0))
+    return f"defined anew, {times} times"
+
+
+def crash_while_counting_the_past(world: World, rng: random.Random) -> str:
+    """A worker ends behind one of the commits in which it goes over to other definitions."""
+    worker, passes = _one(world, rng), rng.choice((1, 1, 2, 5, 20))
+    with world.fleet.turn:
+        worker.kill()
+        worker.start(MILEPOST_CRASH_AT=f"chore:{passes}")
+        world.redefine(rng)
+        reached = world.wait_until(lambda: not worker.lives(), 12)
+        worker.kill()
+        worker.start()
+    return f"{worker.name} was to end at chore {passes} and did{'' if reached else ' not'}"
+
+
 FAULTS = (
+    Fault("redefine", redefine, cheap=True),
+    Fault("crash-while-counting-the-past", crash_while_counting_the_past, cheap=True),
     Fault("kill", kill, cheap=True),
     Fault("kill-while-taking-over", kill_while_taking_over, cheap=True),
     Fault("crash-at", crash_at, cheap=True),

@@ -1,5 +1,6 @@
 """One seed's world: brokers, topics, definitions, workers, events that come, and the timeline of what befell them."""
 
+import contextlib
 import random
 import subprocess
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError
 from rich.console import Console
 
 from agents.commands.demo import everyday_definitions
@@ -17,9 +19,12 @@ from agents.settings import Settings
 from chaos.brokers import Brokers
 from chaos.feed import Feed
 from chaos.fleet import Fleet, milepost_path
+from chaos.redefine import redefined
 from generator.plan import GeneratorPlan
 from generator.rhythm import DAY_MS
+from state.definitions import DefinitionFile
 from streams.admin import create_topics
+from streams.errors import UnavailableError
 from streams.topics import TOPICS, topic_name
 
 END_MS = 1_788_220_800_000
@@ -100,7 +105,7 @@ class World:
         create_topics(self.bootstrap, settings.prefix, 0, settings.partitions, settings.replication)
         if self.shape.compacts:
             self._compact_soon()
-        apply_definitions(load_definitions(everyday_definitions()), self.bootstrap, settings, END_MS)
+        self._apply(load_definitions(everyday_definitions()))
         for number in range(self.shape.workers):
             self.fleet.add(f"w{number}").start()
         self.fleet.watch()
@@ -119,6 +124,15 @@ class World:
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, changes) for name in names])
         finally:
             admin.close()
+
+    def redefine(self, rng: random.Random) -> None:
+        """Applies another definition file; without a broker that answers, the one before stays."""
+        with contextlib.suppress(UnavailableError, KafkaError):
+            self._apply(redefined(rng, self._file))
+
+    def _apply(self, file: DefinitionFile) -> None:
+        apply_definitions(file, self.bootstrap, self.settings, END_MS)
+        self._file = file
 
     def note(self, text: str) -> None:
         """A line of the timeline."""

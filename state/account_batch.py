@@ -6,21 +6,30 @@ dictionary of cell changes. Budget: 12 µs an event, of which decoding, keys and
 containers 5, journeys 2.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import msgspec
 
-from state.cell_changes import CellChanges
+from state.cell_changes import CellChanges, Sinks
 from state.container_steps import Stepper
 from state.edges import Edges, edges_of, loses_an_edge
-from state.groups import Group, Groups, TouchpointRecord
+from state.groups import Group, Groups
 from state.job import Part
 from state.journeys import Positions, Standing, list_siblings, with_sibling
-from state.plan import NAME_BY_CODE, Plan
+from state.layers import Share
+from state.plan import NAME_BY_CODE
 from state.row_list import RowList
-from state.rows import EVENT_TIME_KEY, ContainerRow, container_key, decode_container, encode_row
+from state.rows import (
+    ACCOUNT_COUNT_KEY,
+    EVENT_TIME_KEY,
+    ContainerRow,
+    container_key,
+    decode_container,
+    encode_row,
+)
 from state.series import Revision, new_container
 from streams.store import Row, Store
+from streams.touchpoint import Touchpoint
 
 _SESSIONLIKE = (b"s", b"v")
 _NOTHING_REVISED: Mapping[bytes, Part] = {}
@@ -43,54 +52,93 @@ class Outcome(msgspec.Struct):
     event_time_max_ms: int
 
 
-class AccountBatch:
-    """Computes one batch, once. revised: containers whose past a job has changed already."""
+class Changes:
+    """What the shares of one batch change together: rows and cells."""
 
-    def __init__(self, plan: Plan, store: Store, revised: Mapping[bytes, Part] = _NOTHING_REVISED) -> None:
-        self._plan = plan
+    def __init__(self, in_force: Container[str]) -> None:
+        self.rows = RowList()
+        self.cells = CellChanges(in_force)
+        self.journeys: list[tuple[bytes, ContainerRow | None]] = []
+        self.newest_ms = self.account_count = 0
+
+    def outcome(self, store: Store) -> Outcome:
+        """The changes against what the store has."""
+        rows = self.rows.rows
+        cell_rows, cells = self.cells.settle(store)
+        rows.extend(cell_rows)
+        known_ms, known_count = (int(found or 0) for found in store.get([EVENT_TIME_KEY, ACCOUNT_COUNT_KEY]))
+        if self.newest_ms > known_ms:
+            rows.append((EVENT_TIME_KEY, b"%d" % self.newest_ms))
+        if self.account_count:
+            rows.append((ACCOUNT_COUNT_KEY, b"%d" % (known_count + self.account_count)))
+        pending = Pending([account for account, _ in self.journeys], [key for key, _ in cells])
+        return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms))
+
+
+class AccountBatch:
+    """Computes one share of a batch, once. revised: containers whose past a job has changed already."""
+
+    def __init__(
+        self, share: Share, store: Store, changes: Changes, revised: Mapping[bytes, Part] = _NOTHING_REVISED
+    ) -> None:
+        self._share = share
+        self._plan = share.plan
         self._store = store
         self._revised = revised
-        self._collected = RowList()
-        self._put = self._collected.put
-        self._cells = CellChanges(plan)
-        self._groups = Groups(plan, store)
+        self._changes = changes
+        self._put = changes.rows.put
+        self._groups = Groups(share.plan, store, share.until)
+        self._sinks: dict[bytes, Sinks] = {}
         self._edges: dict[bytes, Edges] = {}
         self._stepper = Stepper(store, self._put, self._edges, revised)
 
-    def outcome(self, records: Sequence[TouchpointRecord]) -> Outcome:
-        """What `records`, in the order of their offsets, change. Raises BatchTooLargeError as soon as that is more
-        than a commit holds."""
-        groups, rows = self._groups, self._collected.rows
-        self._read(records)
-        rows.extend(groups.touchpoints.items())
-        journeys = self._change_containers()
-        cell_rows, cells = self._cells.settle(self._store)
-        rows.extend(cell_rows)
-        if groups.newest_ms > groups.known_ms:
-            rows.append((EVENT_TIME_KEY, b"%d" % groups.newest_ms))
-        pending = Pending([account for account, _ in journeys], [key for key, _ in cells])
-        return Outcome(rows, pending, journeys, cells, max(groups.newest_ms, groups.known_ms))
+    def apply(self) -> None:
+        """Adds what the records of the share, in the order of their offsets, change. Raises BatchTooLargeError as soon
+        as that is more than a commit holds."""
+        groups, changes = self._groups, self._changes
+        self._read()
+        changes.rows.rows.extend(groups.touchpoints.items())
+        changes.rows.rows.extend(groups.waiting_rows())
+        changes.newest_ms = max(changes.newest_ms, groups.newest_ms)
+        for account, row in self._change():
+            known = groups.values[self._account_key(account)]
+            changes.account_count += (row is not None) - (known is not None)
 
-    def revisions(self, records: Sequence[TouchpointRecord]) -> dict[bytes, Revision]:
-        """What `records` change in the past of containers, by key, not begun."""
-        self._read(records)
+    def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
+        """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and
+        that none of its containers has yet."""
+        self._groups.take(account, touchpoints)
+        self._groups.read_missing()
+        self._change()
+
+    def revisions(self) -> dict[bytes, Revision]:
+        """What the records change in the past of containers, by key, not begun."""
+        self._read()
         groups = ((group, self._row_of(group)) for group in self._changed())
         revisions = ((group.key, self._stepper.revision(group, row)) for group, row in groups)
         return {key: revision for key, revision in revisions if revision is not None}
 
-    def _read(self, records: Sequence[TouchpointRecord]) -> None:
+    def _read(self) -> None:
         """Takes the records and finds the edges of containers that lose theirs, with one scan per account."""
         groups = self._groups
-        groups.read(records)
+        groups.read(self._share.records)
         losing: dict[bytes, list[Group]] = {}
         for key in groups.shrunk - self._revised.keys():
             group = groups.by_key[key]
             if loses_an_edge(group, self._row_of(group)):
                 losing.setdefault(group.account, []).append(group)
         for account, those in losing.items():
-            self._edges.update(edges_of(self._plan, self._store, account, those, groups.touchpoints))
+            self._edges.update(edges_of(self._share, self._store, account, those, groups.touchpoints))
 
     # -- containers
+
+    def _change(self) -> list[tuple[bytes, ContainerRow | None]]:
+        """Changes the containers; gives the accounts that readers hear of, with their rows."""
+        journeys = self._change_containers()
+        if self._share.until is not None:
+            return []
+        self._changes.journeys += journeys
+        return journeys
 
     def _changed(self) -> Iterator[Group]:
         """Those of which the batch did not take back what it brought."""
@@ -126,11 +174,12 @@ class AccountBatch:
 
     def _standings(self, account: bytes) -> Iterator[Standing]:
         """All containers under an account that stand somewhere behind this batch."""
-        values: dict[bytes, bytes | None] = dict(self._store.scan(container_key(account, b"", b"")))
+        layout = self._plan.code
+        values: dict[bytes, bytes | None] = dict(self._store.scan(container_key(layout, account, b"", b"")))
         mine = {group.key for group in self._groups.by_key.values() if group.account == account}
-        values.update((key, value) for key, value in self._collected.rows if key in mine)
+        values.update((key, value) for key, value in self._changes.rows.rows if key in mine)
         for plan in self._plan.others:
-            prefix = container_key(account, plan.code, b"")
+            prefix = container_key(layout, account, plan.code, b"")
             for key, value in values.items():
                 if plan.code not in _SESSIONLIKE and key.startswith(prefix) and value is not None:
                     positions = plan.positions(decode_container(value).states)
@@ -154,5 +203,17 @@ class AccountBatch:
         value = self._groups.values[group.key]
         return new_container(group.plan) if value is None else decode_container(value)
 
+    def _account_key(self, account: bytes) -> bytes:
+        return container_key(self._plan.code, account, self._plan.account.code, b"")
+
     def _stepped(self, group: Group, row: ContainerRow) -> ContainerRow | None:
-        return self._stepper.stepped(group, row, self._cells.sinks_of(group.plan, group.key))
+        return self._stepper.stepped(group, row, self._sinks_of(group))
+
+    def _sinks_of(self, group: Group) -> Sinks:
+        plan, silent = group.plan, self._share.silent
+        if plan.distinct:
+            return self._changes.cells.own_sinks_of(plan, group.key, silent)
+        found = self._sinks.get(plan.code)
+        if found is None:
+            found = self._sinks[plan.code] = self._changes.cells.sinks_of(plan, silent)
+        return found

@@ -3,14 +3,23 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from state.account_batch import AccountBatch, Outcome, Pending
+from state.account_batch import AccountBatch, Changes, Outcome, Pending
 from state.groups import TouchpointRecord
 from state.job import Job, decode_job, new_job
 from state.journeys import encode_journey
-from state.plan import Plan
-from state.rows import EVENT_TIME_KEY, JOB_KEY, cell_row_key, container_key, decode_container
+from state.layers import Layers
+from state.rows import (
+    ACCOUNT_COUNT_KEY,
+    EVENT_TIME_KEY,
+    JOB_KEY,
+    ContainerRow,
+    cell_row_key,
+    container_key,
+    decode_container,
+)
+from state.series import Revision
 from streams.batch import BatchTooLargeError
-from streams.partials import COVERS_KEY, Covers, Tag, encode_covers, encode_partial
+from streams.partials import COVERS_KEY, Covers, Tag, encode_covers, encode_partial, version_of
 from streams.stage import Applied
 from streams.store import Row, Store
 
@@ -23,10 +32,10 @@ class PlacedRecord(TouchpointRecord, Protocol):
 
 
 class Accounts:
-    """One partition's containers and cells under a plan. Pure with respect to the store."""
+    """One partition's containers and cells, as its layers say. Pure with respect to the store."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
-        self._plan = plan
+    def __init__(self, layers: Layers, store: Store) -> None:
+        self._layers = layers
         self._store = store
 
     def compute(self, records: Sequence[TouchpointRecord]) -> Outcome:
@@ -36,7 +45,10 @@ class Accounts:
         """
         if self.has_job():
             raise BatchTooLargeError("the first of these records is applied in slices and not done yet")
-        return AccountBatch(self._plan, self._store).outcome(records)
+        changes = Changes(self._layers.in_force)
+        for share in self._layers.shares(records):
+            AccountBatch(share, self._store, changes).apply()
+        return changes.outcome(self._store)
 
     def has_job(self) -> bool:
         """Whether a record is half applied."""
@@ -51,8 +63,11 @@ class Accounts:
         if not job.parts:
             return None
         if not job.is_done:
-            return job.slice(self._plan, self._store)
-        outcome = AccountBatch(self._plan, self._store, job.parts).outcome([record])
+            return job.slice(self._layers, self._store)
+        changes = Changes(self._layers.in_force)
+        for share in self._layers.shares([record]):
+            AccountBatch(share, self._store, changes, job.parts).apply()
+        outcome = changes.outcome(self._store)
         outcome.rows.append((JOB_KEY, None))
         return outcome
 
@@ -60,34 +75,69 @@ class Accounts:
         """The job that applies the record, a new one where there is none."""
         (stored,) = self._store.get([JOB_KEY])
         if stored is None:
-            return new_job(self._plan, record.offset, AccountBatch(self._plan, self._store).revisions([record]))
+            return new_job(self._layers, record.offset, self._revisions(record))
         job = decode_job(stored)
         if job.offset != record.offset:
             raise RuntimeError(f"the record at {job.offset} is half applied, but {record.offset} comes next")
         return job
 
+    def _revisions(self, record: PlacedRecord) -> dict[bytes, Revision]:
+        found: dict[bytes, Revision] = {}
+        for share in self._layers.shares([record]):
+            found |= AccountBatch(share, self._store, Changes(self._layers.in_force)).revisions()
+        return found
+
     def again(self, pending: Pending) -> Outcome:
         """The outcome whose publication a crash may have swallowed, from the rows as they are."""
-        keys = [container_key(account, self._plan.account.code, b"") for account in pending.accounts]
+        keys = [self._account_key(account) for account in pending.accounts]
         found = self._store.get([*keys, *(cell_row_key(key) for key in pending.cells), EVENT_TIME_KEY])
         rows = [None if value is None else decode_container(value) for value in found[: len(keys)]]
         cells = [0 if value is None else int(value) for value in found[len(keys) : -1]]
         journeys = list(zip(pending.accounts, rows, strict=True))
         return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), int(found[-1] or 0))
 
+    def unchanged(self, rows: list[Row]) -> Outcome:
+        """The outcome of rows that change nothing that is published."""
+        outcome = self.again(Pending([], []))
+        outcome.rows.extend(rows)
+        return outcome
+
+    def deleted(self, rows: list[Row], cells: list[bytes]) -> Outcome:
+        """The outcome of rows that delete these cells, of which readers hear."""
+        outcome = self.again(Pending([], cells))
+        outcome.rows.extend(rows)
+        return outcome
+
+    def _account_key(self, account: bytes) -> bytes:
+        plan = self._layers.plan_of(account)
+        return container_key(plan.code, account, plan.account.code, b"")
+
     def journey_records(self, outcome: Outcome, tag: Tag) -> list[Row]:
         """The records of `journeys`."""
-        account_plan = self._plan.account
-        return [
-            (account, encode_journey(tag, account, row, {} if row is None else account_plan.positions(row.states)))
-            for account, row in outcome.journeys
-        ]
+        return [(account, self._journey(tag, account, row)) for account, row in outcome.journeys]
+
+    def _journey(self, tag: Tag, account: bytes, row: ContainerRow | None) -> bytes:
+        positions = {} if row is None else self._layers.plan_of(account).account.positions(row.states)
+        return encode_journey(tag, account, row, positions)
 
     def partial_records(self, outcome: Outcome, applied: Applied) -> list[Row]:
-        """The records of `partials`: the changed cells, then what they cover."""
-        tag = applied.tag
-        records: list[Row] = [(key, encode_partial(tag, value)) for key, value in outcome.cells]
+        """The records of `partials`: the changed cells, of which those that are not in force are deleted; then what
+        they cover."""
+        tag, in_force = applied.tag, self._layers.in_force
+        records: list[Row] = [
+            (key, encode_partial(tag, value) if version_of(key) in in_force else None) for key, value in outcome.cells
+        ]
         times = applied.clock_ms, outcome.event_time_max_ms
-        covers = Covers(tag, applied.applied, *times, self._plan.hash, applied.failing)
+        building = self._building()
+        complete = [version for version in self._layers.row.in_force if version not in building]
+        covers = Covers(tag, applied.applied, *times, self._layers.row.hash, applied.failing, complete, building)
         records.append((COVERS_KEY, encode_covers(covers)))
         return records
+
+    def _building(self) -> dict[str, tuple[int, int]]:
+        """Per version that is not complete: how many accounts it counts, and how many there are."""
+        incomplete = self._layers.incomplete()
+        if not incomplete:
+            return {}
+        (count,) = self._store.get([ACCOUNT_COUNT_KEY])
+        return dict.fromkeys(sorted(incomplete), (self._layers.row.moved_count, int(count or 0)))

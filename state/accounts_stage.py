@@ -7,9 +7,10 @@ import msgspec
 
 from state.account_batch import Outcome, Pending
 from state.accounts import Accounts
-from state.plan import Plan
+from state.chores import next_step
+from state.layers import Current, LayerReader
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
-from streams.store import Row, Store
+from streams.store import Store
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
@@ -18,51 +19,61 @@ _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
 class AccountsStage:
     """One partition of accounts. Outputs: `journeys`, split where it must be, and `partials`, always whole."""
 
-    def __init__(self, plan: Plan, journeys_topic: str, partials_topic: str, store: Store) -> None:
-        self._accounts = Accounts(plan, store)
+    def __init__(self, current: Current, journeys_topic: str, partials_topic: str, store: Store) -> None:
+        self._store = store
+        self._current = current
+        self._reader = LayerReader(store, current)
         self._journeys_topic = journeys_topic
         self._partials_topic = partials_topic
         self.outputs = (journeys_topic, partials_topic)
-        self.definitions_hash = plan.hash
+        self.definitions_hash = self._reader.layers().row.hash
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
         """What the records change."""
-        return self._work(self._accounts.compute(records))
+        accounts = self._accounts()
+        return self._work(accounts, accounts.compute(records))
 
     def slice(self, record: Record, clock_ms: int) -> Slice | None:
         """The next piece of one record's work: chunks of the containers whose past it changes, then everything."""
-        piece = self._accounts.slice(record)
+        accounts = self._accounts()
+        piece = accounts.slice(record)
         if piece is None:
             return None
         if isinstance(piece, Outcome):
-            return Slice(self._work(piece), is_last=True)
-        return Slice(self._unchanged(piece), is_last=False)
+            return Slice(self._work(accounts, piece), is_last=True)
+        return Slice(self._work(accounts, accounts.unchanged(piece)), is_last=False)
 
     def is_halfway(self) -> bool:
         """Whether a record's job is under way."""
-        return self._accounts.has_job()
+        return self._accounts().has_job()
 
     def again(self, pending: bytes) -> Publish:
         """What the last commit published, from its rows."""
-        return partial(self._publications, self._accounts.again(_unpack_pending(pending)))
+        accounts = self._accounts()
+        return partial(self._publications, accounts, accounts.again(_unpack_pending(pending)))
 
     def idle(self, clock_ms: int) -> Work:
-        """Nothing changes; what is covered is said again."""
-        return self._unchanged([])
+        """Nothing changes; what is covered is said again. The first commit of all keeps the layers."""
+        accounts = self._accounts()
+        return self._work(accounts, accounts.unchanged(self._reader.first_rows()))
 
     def chore(self, clock_ms: int) -> Work | None:
-        """None: nothing here waits for a quiet moment."""
+        """The next step towards the definitions in force, or of what these leave to be done."""
+        step = next_step(self._reader.layers(), self._store, self._current)
+        if step is None:
+            return None
+        behind = self._reader.behind(step.row, step.outcome.rows)
+        self.definitions_hash = step.row.hash
+        return self._work(Accounts(behind, self._store), step.outcome)
 
-    def _work(self, outcome: Outcome) -> Work:
-        return Work(outcome.rows, _pack(outcome.pending), partial(self._publications, outcome))
+    def _accounts(self) -> Accounts:
+        return Accounts(self._reader.layers(), self._store)
 
-    def _unchanged(self, rows: list[Row]) -> Work:
-        """Rows that change nothing that is published."""
-        nothing = Pending([], [])
-        return Work(rows, _pack(nothing), partial(self._publications, self._accounts.again(nothing)))
+    def _work(self, accounts: Accounts, outcome: Outcome) -> Work:
+        return Work(outcome.rows, _pack(outcome.pending), partial(self._publications, accounts, outcome))
 
-    def _publications(self, outcome: Outcome, applied: Applied) -> list[Publication]:
-        journeys = self._accounts.journey_records(outcome, applied.tag)
-        partials = self._accounts.partial_records(outcome, applied)
+    def _publications(self, accounts: Accounts, outcome: Outcome, applied: Applied) -> list[Publication]:
+        journeys = accounts.journey_records(outcome, applied.tag)
+        partials = accounts.partial_records(outcome, applied)
         found = [Publication(self._partials_topic, partials, whole=True)]
         return [Publication(self._journeys_topic, journeys, whole=False), *found] if journeys else found

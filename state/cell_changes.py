@@ -4,9 +4,10 @@ An analysis that counts distinct containers reports how often a container contri
 cell keeps that, and the cell changes when it leaves or comes to zero.
 """
 
+from collections.abc import Container
 from typing import Any
 
-from state.plan import KindPlan, Plan
+from state.plan import KindPlan
 from state.rows import cell_row_key, tally_key
 from streams.partials import encode_cell
 from streams.store import Row, Store
@@ -15,31 +16,36 @@ Sinks = list[dict[Any, int]]  # per analysis of a kind: cell → change
 
 
 class CellChanges:
-    """The changes of one batch."""
+    """The changes of one batch, by version of an analysis. Only versions in force are counted."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._shared: dict[bytes, Sinks] = {
-            kind.code: [{} for _ in kind.lenses] for kind in plan.kinds if not kind.distinct
-        }
-        self._kinds = plan.kinds
-        self._own: list[tuple[KindPlan, bytes, Sinks]] = []
+    def __init__(self, in_force: Container[str]) -> None:
+        self._in_force = in_force
+        self._by_version: dict[str, dict[Any, int]] = {}
+        self._own: list[tuple[KindPlan, bytes, Container[str], Sinks]] = []
 
-    def sinks_of(self, plan: KindPlan, container: bytes) -> Sinks:
-        """Where a container's changes go: one place for all, unless an analysis counts distinct containers."""
-        if not plan.distinct:
-            return self._shared[plan.code]
+    def sinks_of(self, plan: KindPlan, silent: Container[str]) -> Sinks:
+        """Where the changes of all containers of a kind go, unless an analysis of it counts distinct containers. Those
+        of `silent` versions go nowhere: what they would say was said before."""
+        return [
+            self._by_version.setdefault(lens.version, {}) if self._counts(lens.version, silent) else {}
+            for lens in plan.lenses
+        ]
+
+    def own_sinks_of(self, plan: KindPlan, container: bytes, silent: Container[str]) -> Sinks:
+        """Where a container's changes go when an analysis of its kind counts distinct containers."""
         sinks: Sinks = [{} for _ in plan.lenses]
-        self._own.append((plan, container, sinks))
+        self._own.append((plan, container, silent, sinks))
         return sinks
+
+    def _counts(self, version: str, silent: Container[str]) -> bool:
+        return version in self._in_force and version not in silent
 
     def settle(self, store: Store) -> tuple[list[Row], list[tuple[bytes, int]]]:
         """The rows to write, and (cell key, new absolute contribution) of each cell that changes, sorted."""
         rows: list[Row] = []
         changes: dict[bytes, int] = {}
-        for plan in self._kinds:
-            if not plan.distinct:
-                for lens, cells in zip(plan.lenses, self._shared[plan.code], strict=True):
-                    _count(changes, lens.version, cells)
+        for version, cells in self._by_version.items():
+            _count(changes, version, cells)
         self._count_distinct(changes, store, rows)
         keys = sorted(key for key, change in changes.items() if change)
         row_keys = [cell_row_key(key) for key in keys]
@@ -53,8 +59,10 @@ class CellChanges:
     def _count_distinct(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
         """Turns what single containers contribute into changes of the number of containers that do."""
         tallies: list[tuple[bytes, bytes, int]] = []
-        for plan, container, sinks in self._own:
+        for plan, container, silent, sinks in self._own:
             for lens, cells in zip(plan.lenses, sinks, strict=True):
+                if not self._counts(lens.version, silent):
+                    continue
                 if not lens.distinct:
                     _count(changes, lens.version, cells)
                     continue

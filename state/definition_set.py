@@ -1,11 +1,12 @@
-"""The set of definitions in force: one record per analysis on the compacted topic `definitions`.
+"""The set of definitions in force: one record per analysis on the compacted topic `definitions`, and one per version
+that was replaced and that nobody sees any more.
 
 A version id is fresh at each publication and stands in the record, so that an analysis which is removed and added
 again never meets its old cells. The set's hash stands in every commit.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from importlib.metadata import version as installed_version
 
@@ -19,7 +20,8 @@ from streams.shown import shown_lines
 class Publication(msgspec.Struct, frozen=True):
     """A definition as published: the record's value, JSON. Its key is the analysis' name.
 
-    zone, week_start and tzdata belong to the version: other midnights are another analysis.
+    zone, week_start and tzdata belong to the version: other midnights are another analysis. replaces: the publication
+    whose numbers readers see until this one is complete, where there is one.
     """
 
     format: int
@@ -29,6 +31,7 @@ class Publication(msgspec.Struct, frozen=True):
     tzdata: str
     published_at_ms: int
     definition: msgspec.Raw
+    replaces: "Publication | None" = None
 
 
 class Definition(msgspec.Struct, frozen=True):
@@ -42,21 +45,35 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 class DefinitionSet(msgspec.Struct, frozen=True):
-    """All analyses in force, in the order of their names."""
+    """All analyses in force, in the order of their names. replaced: former versions that readers still see, until the
+    ones that replace them are complete."""
 
     definitions: tuple[Definition, ...]
+    replaced: tuple[Definition, ...] = ()
+
+    @property
+    def every(self) -> tuple[Definition, ...]:
+        """All that are computed; of one name the replaced one first."""
+        return (*self.replaced, *self.definitions)
 
     @property
     def hash(self) -> str:
         """Tells one set from another: 16 hex digits over the version ids."""
-        versions = "\n".join(f"{d.analysis.name} {d.version} {d.tzdata}" for d in self.definitions)
+        versions = "\n".join(f"{d.analysis.name} {d.version} {d.tzdata}" for d in self.every)
         return blake2b(versions.encode(), digest_size=8).hexdigest()
+
+    def shown(self, name: str, is_complete: Callable[[str], bool]) -> Definition | None:
+        """What readers see under a name: the newest version that is complete."""
+        found = [each for each in (*self.definitions, *self.replaced) if each.analysis.name == name]
+        return next((each for each in found if is_complete(each.version)), None)
 
     def named(self, name: str) -> Definition | None:
         """The definition of that name."""
         return next((d for d in self.definitions if d.analysis.name == name), None)
 
 
+_RETIRED = "!retired "  # no name of an analysis begins so
+_NOTHING_SHOWN: Mapping[str, str] = {}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Publication).decode
 
@@ -83,11 +100,12 @@ def require_tzdata(definitions: DefinitionSet) -> None:
 
 
 def publications(
-    file: DefinitionFile, in_force: DefinitionSet, published_at_ms: int
+    file: DefinitionFile, in_force: DefinitionSet, published_at_ms: int, shown: Mapping[str, str] = _NOTHING_SHOWN
 ) -> tuple[dict[str, bytes | None], list[str]]:
     """The records that make `file` the set in force, by key (None removes), and the names that do not change.
 
-    An unchanged analysis keeps its version.
+    An unchanged analysis keeps its version. shown: per name the version that readers see now, which one that replaces
+    it takes along.
     """
     tzdata = installed_tzdata()
     records: dict[str, bytes | None] = {}
@@ -97,39 +115,86 @@ def publications(
         if old is not None and _same(old, Definition(old.version, file.zone, file.week_start, tzdata, analysis)):
             unchanged.append(analysis.name)
             continue
-        body = msgspec.Raw(analysis.model_dump_json(by_alias=True, exclude_none=True).encode())
-        records[analysis.name] = _encode(
-            Publication(1, _fresh_version(), file.zone, file.week_start, tzdata, published_at_ms, body)
-        )
+        made = Definition(_fresh_version(), file.zone, file.week_start, tzdata, analysis)
+        seen = next((each for each in in_force.every if each.version == shown.get(analysis.name)), None)
+        records[analysis.name] = encode_definition(made, published_at_ms, seen)
     kept = {analysis.name for analysis in file.analyses}
     records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
     return records, unchanged
 
 
+def retirement(version: str) -> tuple[str, bytes]:
+    """The record that says of a replaced version that nobody sees it any more."""
+    return f"{_RETIRED}{version}", b"{}"
+
+
+def stale_retirements(known: Mapping[str, bytes], records: Mapping[str, bytes | None]) -> list[str]:
+    """The keys of what is said about versions that no record mentions behind `records`."""
+    behind = {**known, **records}
+    values = [value for key, value in behind.items() if value is not None and not key.startswith(_RETIRED)]
+    former = [_publication_of("former", value).replaces for value in values]
+    mentioned = {each.version for each in former if each is not None}
+    return [key for key in known if key.startswith(_RETIRED) and key.removeprefix(_RETIRED) not in mentioned]
+
+
 def definition_set_of(records: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> DefinitionSet:
-    """The set that the newest record per name makes.
+    """The set that the newest record per key makes.
 
     Raises MismatchError for a record that this version of milepost can not read.
     """
     by_name = dict(records)
-    return DefinitionSet(tuple(_definition_of(name, by_name[name]) for name in sorted(by_name)))
+    definitions, replaced = [], []
+    for name in sorted(name for name in by_name if not name.startswith(_RETIRED)):
+        published = _publication_of(name, by_name[name])
+        definitions.append(_definition_of(name, published))
+        former = published.replaces
+        if former is not None and f"{_RETIRED}{former.version}" not in by_name:
+            replaced.append(_definition_of(name, former))
+    return DefinitionSet(tuple(definitions), tuple(replaced))
 
 
-def _definition_of(name: str, value: bytes) -> Definition:
+def encode_definition(made: Definition, published_at_ms: int = 0, replaces: Definition | None = None) -> bytes:
+    """A definition as it is published, and kept."""
+    former = None if replaces is None else _published(replaces, published_at_ms, None)
+    return _encode(_published(made, published_at_ms, former))
+
+
+def _published(made: Definition, published_at_ms: int, former: Publication | None) -> Publication:
+    body = msgspec.Raw(made.analysis.model_dump_json(by_alias=True, exclude_none=True).encode())
+    return Publication(1, made.version, made.zone, made.week_start, made.tzdata, published_at_ms, body, former)
+
+
+def decode_definition(value: bytes) -> Definition:
+    """What `encode_definition` made. Raises MismatchError."""
+    return _definition_of("a layout", _publication_of("a layout", value))
+
+
+def _publication_of(name: str, value: bytes) -> Publication:
     try:
         published = _decode(value)
         if published.format != 1:
             raise ValueError(f"format {published.format}, this milepost reads 1")
+    except ValueError as error:
+        raise _unreadable(name, error) from error
+    return published
+
+
+def _definition_of(name: str, published: Publication) -> Definition:
+    try:
         file = {"version": 1, "zone": published.zone, "week_start": published.week_start}
         analyses = msgspec.json.decode(published.definition)
         analysis = _Holder.model_validate({**file, "analyses": [analyses]}).analyses[0]
     except ValueError as error:
-        raise MismatchError(
-            f"the definition {name!r} on the topic can not be read: {shown_lines(str(error), 2_000)}. Use the milepost "
-            f"that published it, "
-            f"or publish it again with `milepost definitions apply`"
-        ) from error
+        raise _unreadable(name, error) from error
     return Definition(published.version, published.zone, published.week_start, published.tzdata, analysis)
+
+
+def _unreadable(name: str, error: ValueError) -> MismatchError:
+    return MismatchError(
+        f"the definition {name!r} on the topic can not be read: {shown_lines(str(error), 2_000)}. Use the milepost "
+        f"that published it, "
+        f"or publish it again with `milepost definitions apply`"
+    )
 
 
 def _same(a: Definition, b: Definition) -> bool:

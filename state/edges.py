@@ -9,7 +9,8 @@ from collections.abc import Callable, Container, Iterable, Sequence
 import msgspec
 
 from state.groups import Group
-from state.plan import KindPlan, Plan
+from state.layers import Share
+from state.plan import KindPlan
 from state.rows import ContainerRow, keys_of, touchpoints_prefix
 from streams.store import Store
 from streams.touchpoint import Touchpoint
@@ -38,7 +39,7 @@ def loses_an_edge(group: Group, row: ContainerRow) -> bool:
 
 
 def edges_of(
-    plan: Plan, store: Store, account: bytes, groups: Sequence[Group], superseded: Container[bytes]
+    share: Share, store: Store, account: bytes, groups: Sequence[Group], superseded: Container[bytes]
 ) -> dict[bytes, Edges]:
     """The edges behind the batch of an account's `groups`, by key; none of a container that has nothing left.
 
@@ -50,7 +51,9 @@ def edges_of(
     for group in groups:
         for order, _, touchpoint in group.added:
             _take(found, group.key, (order, touchpoint))
-    for placed in _stored(plan.decode, store, account, superseded):
+    for placed in _stored(share.plan.decode, store, account, superseded):
+        if share.until is not None and placed[0] > share.until:
+            continue
         for kind in plans:
             key = key_by_place.get((kind.code, kind.id_of(placed[1])))
             if key is not None and _belongs(kind, placed[1]):

@@ -4,14 +4,14 @@ Of each event the version that counts is kept. The store is read and never writt
 rows and everything that they may change, and one more where earlier versions lay in other containers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from state.plan import KindPlan, Plan
-from state.rows import EVENT_TIME_KEY, container_key, keys_of
-from streams.store import Store
+from state.rows import WAITING_PREFIX, container_key, keys_of
+from streams.store import Row, Store
 from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
 
 # A touchpoint that joins a container: its order key, what the plan reads, itself.
@@ -45,19 +45,22 @@ class Groups:
     """The containers that one batch changes.
 
     by_key: of each what joins and leaves. values: their rows as they are. touchpoints: the touchpoint rows to write.
-    newest_ms: the greatest event time in the batch; known_ms: before it. shrunk: the keys of those that may lose
-    something.
+    newest_ms: the greatest event time in the batch. shrunk: the keys of those that may lose something. until: where
+    only touchpoints up to this order key are in the containers, and those behind it wait.
     """
 
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan, store: Store, until: bytes | None = None) -> None:
         self._plan = plan
         self._account, self._others = plan.account, plan.others
         self._store = store
+        self._until = until
+        self._waiting: set[bytes] = set()
+        self._waiting_no_more: set[bytes] = set()
         self.by_key: dict[bytes, Group] = {}
         self.values: dict[bytes, bytes | None] = {}
         self.touchpoints: dict[bytes, bytes] = {}
         self.shrunk: set[bytes] = set()
-        self.newest_ms = self.known_ms = 0
+        self.newest_ms = 0
 
     def read(self, records: Sequence[TouchpointRecord]) -> None:
         """Takes `records`, in the order of their offsets; once."""
@@ -78,17 +81,30 @@ class Groups:
                 newest = touchpoint.event_time
         self.newest_ms = newest
         self._settle_versions(records, keys, self._read_known(keys), repeated)
-        self._read_missing()
+        self.read_missing()
+
+    def take(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
+        """Takes touchpoints of an account, with their order keys, whose rows are there already and that none of its
+        containers has yet."""
+        for order, touchpoint in touchpoints:
+            self._add(account, order, touchpoint)
+
+    def waiting_rows(self) -> list[Row]:
+        """The rows of the touchpoints that wait, and of those that wait no more."""
+        gone: list[Row] = [(WAITING_PREFIX + order, None) for order in self._waiting_no_more - self._waiting]
+        return gone + [(WAITING_PREFIX + order, b"") for order in self._waiting]
 
     def _read_known(self, keys: list[bytes]) -> list[bytes | None]:
-        """One multi-get: the touchpoint rows, the containers that would change, and the greatest event time."""
+        """One multi-get: the touchpoint rows, and the containers that would change."""
         wanted = sorted(self.by_key)
-        found = self._store.get([*keys, *wanted, EVENT_TIME_KEY])
-        self.values.update(zip(wanted, found[len(keys) : -1], strict=True))
-        self.known_ms = int(found[-1] or 0)
+        found = self._store.get([*keys, *wanted])
+        self.values.update(zip(wanted, found[len(keys) :], strict=True))
         return found[: len(keys)]
 
     def _add(self, account: bytes, order: bytes, touchpoint: Touchpoint) -> None:
+        if self._until is not None and order > self._until:
+            self._waiting.add(order)
+            return
         groups = self.by_key
         for key, plan, id_, projections in self._containers(account, touchpoint):
             group = groups.get(key)
@@ -102,6 +118,12 @@ class Groups:
         if touchpoint.withdrawn:
             return
         _, order = keys_of(account, touchpoint)
+        if self._until is not None and order > self._until:
+            if order in self._waiting:
+                self._waiting.remove(order)
+            else:
+                self._waiting_no_more.add(order)
+            return
         for key, plan, id_, projections in self._containers(account, touchpoint):
             group = self.by_key.get(key)
             if group is None:
@@ -115,13 +137,15 @@ class Groups:
 
     def _containers(self, account: bytes, touchpoint: Touchpoint) -> list[Place]:
         """Each container that a touchpoint can change."""
-        places: list[Place] = [(b"k%b\0a" % account, self._account, "", self._account.project(touchpoint))]
+        layout, mine = self._plan.code, self._account
+        places: list[Place] = [(container_key(layout, account, mine.code, b""), mine, "", mine.project(touchpoint))]
         for plan in self._others:
             id_ = plan.id_of(touchpoint)
             if id_ is not None:
                 projections = plan.project(touchpoint)
                 if projections is not None or plan.needs_first:
-                    places.append((container_key(account, plan.code, id_.encode()), plan, id_, projections))
+                    key = container_key(layout, account, plan.code, id_.encode())
+                    places.append((key, plan, id_, projections))
         return places
 
     def _settle_versions(
@@ -161,8 +185,9 @@ class Groups:
             self._remove(account, self._plan.decode(value))
             del self.touchpoints[key]
 
-    def _read_missing(self) -> None:
-        """Containers of earlier versions only, which the first read did not know of."""
+    def read_missing(self) -> None:
+        """The rows of containers that were not read yet: of earlier versions only, which `read` did not know of, or of
+        what was taken."""
         missing = sorted(self.by_key.keys() - self.values.keys())
         if missing:
             self.values.update(zip(missing, self._store.get(missing), strict=True))

@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from state.cell_changes import Sinks
-from state.plan import Plan
+from state.layers import Layers
+from state.plan import KindPlan
 from state.row_list import RowList
-from state.rows import JOB_KEY, kind_of, pack
+from state.rows import JOB_KEY, kind_of, layout_of, pack
 from state.series import Revision, Series
 from streams.store import Row, Store
 
@@ -54,12 +55,11 @@ class Job(msgspec.Struct, array_like=True):
         """Whether all that is left is what an ordinary commit of the record does."""
         return all(part.revision.at is None for part in self.parts.values())
 
-    def slice(self, plan: Plan, store: Store) -> list[Row]:
+    def slice(self, layers: Layers, store: Store) -> list[Row]:
         """The rows of the next slice; the job has moved behind it."""
         rows = RowList()
         for key, part in self.parts.items():
-            kind = next(kind for kind in plan.kinds if kind.code == kind_of(key))
-            series = Series(kind, key, part.revision.row, store, rows.put)
+            series = Series(_kind_of(layers, key), key, part.revision.row, store, rows.put)
             part.go_on(series, lambda: rows.byte_count() >= SLICE_BYTES)
         rows.put((JOB_KEY, pack(self)))
         return rows.rows
@@ -68,11 +68,16 @@ class Job(msgspec.Struct, array_like=True):
 decode_job = msgspec.msgpack.Decoder(Job).decode
 
 
-def new_job(plan: Plan, offset: int, revisions: dict[bytes, Revision]) -> Job:
+def new_job(layers: Layers, offset: int, revisions: dict[bytes, Revision]) -> Job:
     """A job that has not begun."""
-    lens_count = {kind.code: len(kind.lenses) for kind in plan.kinds}
-    parts = {key: Part(revision, [[] for _ in range(lens_count[kind_of(key)])]) for key, revision in revisions.items()}
+    parts = {key: Part(revision, [[] for _ in _kind_of(layers, key).lenses]) for key, revision in revisions.items()}
     return Job(offset, parts)
+
+
+def _kind_of(layers: Layers, container: bytes) -> KindPlan:
+    """What the container with this key is computed with."""
+    plan, code = layers.plan_with(layout_of(container)), kind_of(container)
+    return next(kind for kind in plan.kinds if kind.code == code)
 
 
 def _frozen(packed: Any) -> Any:

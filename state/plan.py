@@ -1,16 +1,17 @@
 """A definition set compiled: per kind of container the analyses that look at it, and what they read of a touchpoint."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, assert_never
 
 from state.analyses.canvas import CanvasLens
 from state.analyses.cohort import CohortLens
 from state.analyses.flow import FlowLens
+from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
 from state.calendar import Calendar
-from state.definition_set import Definition, DefinitionSet
+from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
-from state.rows import pack
+from state.rows import FIRST_LAYOUT, pack
 from streams.partials import encode_cell
 from streams.touchpoint import Touchpoint, prefix_decoder
 
@@ -31,7 +32,14 @@ NAME_BY_CODE = {code: kind.value for kind, code in CODE_BY_KIND.items()}
 class KindPlan:
     """The analyses of one kind of container, as one: states, projections and sinks are lists in their order."""
 
-    def __init__(self, code: bytes, lenses: Sequence[Lens], id_of: Callable[[Touchpoint], str | None]) -> None:
+    def __init__(
+        self,
+        code: bytes,
+        lenses: Sequence[Lens],
+        id_of: Callable[[Touchpoint], str | None],
+        placing: Container[str],
+    ) -> None:
+        """placing: the versions that say where a container stands."""
         self.code = code
         self.lenses = tuple(lenses)
         self.id_of = id_of
@@ -44,7 +52,7 @@ class KindPlan:
         self._positions = [
             (index, lens.kind, lens.name, lens.position)
             for index, lens in enumerate(lenses)
-            if isinstance(lens, Placing)
+            if isinstance(lens, Placing) and lens.version in placing
         ]
         self.empty_packed = pack(self.empty())
         self._nothing: list[Projection | None] = [None] * len(self.lenses)
@@ -91,8 +99,14 @@ class VisitsPlan(KindPlan):
     States: [time of the last touchpoint, states of the running session, per analysis how often it contributes].
     """
 
-    def __init__(self, code: bytes, lenses: Sequence[Lens], id_of: Callable[[Touchpoint], str | None]) -> None:
-        super().__init__(code, lenses, id_of)
+    def __init__(
+        self,
+        code: bytes,
+        lenses: Sequence[Lens],
+        id_of: Callable[[Touchpoint], str | None],
+        placing: Container[str],
+    ) -> None:
+        super().__init__(code, lenses, id_of, placing)
         self._counts_here = [lens.distinct for lens in lenses]
         self.distinct = False
         self.empty_packed = pack(self.empty())
@@ -136,20 +150,36 @@ def _count_once(tally: dict[bytes, int], changes: Cells, sink: Cells) -> None:
 
 
 class Plan:
-    """All analyses in force. `account` is always there: an account's row carries its journey."""
+    """The analyses of one layout of rows, compiled. `account` is always there: an account's row carries its journey.
 
-    def __init__(self, definition_set: DefinitionSet) -> None:
-        self.hash = definition_set.hash
+    code: of the layout, in the keys of its rows. versions: of all its analyses. current: of those of which a journey
+    says where a container stands.
+    """
+
+    def __init__(
+        self,
+        definitions: Sequence[Definition],
+        replaced: Sequence[Definition] = (),
+        in_force: Container[str] = (),
+        code: int = FIRST_LAYOUT,
+    ) -> None:
+        """replaced: former versions; one that is not in force any more only keeps its place in the states."""
+        self.code = code
+        self.current = frozenset(definition.version for definition in definitions)
+        self.versions = self.current | {definition.version for definition in replaced}
         lenses_by_kind: dict[ContainerKind, list[Lens]] = {}
-        for definition in definition_set.definitions:
-            lenses_by_kind.setdefault(definition.analysis.container, []).append(lens_of(definition))
+        for definition in (*replaced, *definitions):
+            is_computed = definition.version in self.current or definition.version in in_force
+            lens = lens_of(definition) if is_computed else GapLens(definition)
+            lenses_by_kind.setdefault(definition.analysis.container, []).append(lens)
         sessions = lenses_by_kind.get(ContainerKind.SESSION, [])
-        self.account = KindPlan(CODE_BY_KIND[ContainerKind.ACCOUNT], lenses_by_kind.pop(ContainerKind.ACCOUNT, []), _id)
+        own, placing = lenses_by_kind.pop(ContainerKind.ACCOUNT, []), self.current
+        self.account = KindPlan(CODE_BY_KIND[ContainerKind.ACCOUNT], own, _id, placing)
         self.others: tuple[KindPlan, ...] = tuple(
-            KindPlan(CODE_BY_KIND[kind], lenses, _ID_BY_KIND[kind]) for kind, lenses in lenses_by_kind.items()
+            KindPlan(CODE_BY_KIND[kind], lenses, _ID_BY_KIND[kind], placing) for kind, lenses in lenses_by_kind.items()
         )
         if sessions:
-            self.others += (VisitsPlan(VISITS, sessions, _visitor),)
+            self.others += (VisitsPlan(VISITS, sessions, _visitor, placing),)
         self.kinds = (self.account, *self.others)
         self.decode = prefix_decoder(self._fields())
 

@@ -1,16 +1,21 @@
 """The rows of the accounts table: their keys, in bytes that sort as they should, and their values.
 
-| row        | key                                        | value                                         |
-|------------|--------------------------------------------|-----------------------------------------------|
-| touchpoint | t account 0 event_id 0 source              | the record's bytes, as they came              |
-| container  | k account 0 kind id                        | ContainerRow                                  |
-| chunk      | s account 0 kind id 0 order of its first   | ChunkRow; the first chunk has no order        |
-| cell       | c version 0 cell                           | absolute contribution, decimal text           |
-| tally      | y account 0 kind id 0 version 0 cell       | how often the container contributes           |
-| event time | e                                          | greatest event time seen, decimal text        |
-| job        | j                                          | job.Job: the record that is applied in slices |
+| row        | key                                             | value                                         |
+|------------|-------------------------------------------------|-----------------------------------------------|
+| touchpoint | t account 0 event_id 0 source                   | the record's bytes, as they came              |
+| container  | k layout account 0 kind id                      | ContainerRow                                  |
+| chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
+| cell       | c version 0 cell                                | absolute contribution, decimal text           |
+| tally      | y version 0 account 0 kind id 0 cell            | how often the container contributes           |
+| event time | e                                               | greatest event time seen, decimal text        |
+| accounts   | n                                               | how many accounts there are, decimal text     |
+| job        | j                                               | job.Job: the record that is applied in slices |
+| layers     | l                                               | layers.LayersRow: which layout is whose       |
+| layout     | L layout                                        | its definitions, encoded                      |
+| waiting    | x order                                         | empty: a touchpoint of the account that is    |
+|            |                                                 | moved in slices, still to be moved            |
 
-Ids hold no control characters, so a zero byte ends them.
+Ids hold no control characters, so a zero byte ends them. A layout is one byte, which is never zero.
 """
 
 import struct
@@ -21,8 +26,15 @@ import msgspec
 from streams.touchpoint import Touchpoint
 
 EVENT_TIME_KEY = b"e"
+ACCOUNT_COUNT_KEY = b"n"
 JOB_KEY = b"j"
+LAYERS_KEY = b"l"
+WAITING_PREFIX = b"x"
+TOUCHPOINT_PREFIX = b"t"
+FIRST_LAYOUT = 1
 _order = struct.Struct(">QQ").pack
+_ORDER_TIME_BYTES = 16
+_LAYOUT_END = 2
 _event_time = struct.Struct(">Q").unpack_from
 
 pack = msgspec.msgpack.Encoder().encode
@@ -80,14 +92,49 @@ def touchpoints_prefix(account: bytes) -> bytes:
     return b"t%b\0" % account
 
 
-def container_key(account: bytes, kind: bytes, id_: bytes) -> bytes:
+def touchpoint_key(account: bytes, order: bytes) -> bytes:
+    """The row of the touchpoint with this position in its series."""
+    return b"t%b\0%b" % (account, order[_ORDER_TIME_BYTES:])
+
+
+def account_of(touchpoint: bytes) -> bytes:
+    """The account in the key of a touchpoint's row."""
+    return touchpoint[1 : touchpoint.index(b"\0")]
+
+
+def behind_account(account: bytes) -> bytes:
+    """A key behind all of an account's touchpoints and before those of the next."""
+    return b"t%b\0\xff" % account
+
+
+def layout_key(layout: int) -> bytes:
+    """The row that says what a layout is of."""
+    return b"L%c" % layout
+
+
+def container_key(layout: int, account: bytes, kind: bytes, id_: bytes) -> bytes:
     """The row of one container."""
-    return b"k%b\0%b%b" % (account, kind, id_)
+    return b"k%c%b\0%b%b" % (layout, account, kind, id_)
+
+
+def account_stems(layout: int, account: bytes) -> list[bytes]:
+    """What the keys of all containers and chunks of an account begin with."""
+    return [b"k%c%b\0" % (layout, account), b"s%c%b\0" % (layout, account)]
+
+
+def layout_of(container: bytes) -> int:
+    """The layout of the container with this key."""
+    return container[1]
+
+
+def version_stems(version: str) -> list[bytes]:
+    """What the keys of all cells and tallies of an analysis begin with."""
+    return [b"c%b\0" % version.encode(), b"y%b\0" % version.encode()]
 
 
 def kind_of(container: bytes) -> bytes:
     """The code of the kind of the container with this key."""
-    place = container.index(b"\0") + 1
+    place = container.index(b"\0", _LAYOUT_END) + 1
     return container[place : place + 1]
 
 
@@ -98,7 +145,8 @@ def chunks_prefix(container: bytes) -> bytes:
 
 def tally_key(container: bytes, cell_key: bytes) -> bytes:
     """How often one container contributes to a cell of distinct containers."""
-    return b"y%b\0%b" % (container[1:], cell_key)
+    version, _, cell = cell_key.partition(b"\0")
+    return b"y%b\0%b\0%b" % (version, container[2:], cell)
 
 
 def cell_row_key(cell_key: bytes) -> bytes:

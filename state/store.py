@@ -108,8 +108,8 @@ class RocksStore:
             raise self._failed(error) from error
         return values
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        start = prefix
+    def scan(self, prefix: bytes, behind: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        start = max(prefix, behind + b"\0") if behind else prefix
         while page := self._page(start, _end_of(prefix)):
             yield from ((key, value) for key, value in page if key != POSITION_KEY)
             start = page[-1][0] + b"\0"

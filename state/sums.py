@@ -4,15 +4,15 @@ The law: the sums always stand at covers. What a partition published behind its 
 whatever order partitions are read in, the sums are those of the input that `covers` names, no more and no less. Per
 partition and key the highest tag counts; what comes again or late from a former owner changes nothing.
 
-Kept per partition and cell: the record's own key and value (measured: 0.3 KB, 2 µs to add). Kept per analysis: the
-totals that bodies are made from, where days are summed already.
+Kept per partition and cell of any version, also of one that nobody has defined yet: the record's own key and value
+(measured: 0.3 KB, 2 µs to add). Kept per analysis: the totals that bodies are made from, where days are summed already.
 """
 
 from collections.abc import Iterable, Mapping
 
-from state.definition_set import Definition, DefinitionSet
+from state.definition_set import Definition
 from state.render.days import Days, Fold, fold_of
-from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, decode_covers, decode_partial
+from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, decode_covers, decode_partial, version_of
 from streams.protocol_rows import PROTOCOL_PREFIX
 
 Records = Iterable[tuple[bytes, bytes | None]]
@@ -20,21 +20,46 @@ _NEVER = (Tag(-1, -1), 0)
 
 
 class PartialSums:
-    """Totals per analysis of the definitions given; cells of other versions are passed over.
+    """Totals per analysis of the definitions given.
 
     Raises UsageError for a range that an analysis can not give.
     """
 
-    def __init__(self, definitions: Iterable[Definition], range_days: Days | None = None) -> None:
+    def __init__(self, definitions: Iterable[Definition] = (), range_days: Days | None = None) -> None:
         self.covers: dict[int, Covers] = {}
+        self._range_days = range_days
         self._totals: dict[str, dict[Cell, int]] = {}
         self._folds: dict[str, Fold] = {}
-        for definition in definitions:
-            self._folds[definition.version] = fold_of(definition, range_days)
-            self._totals[definition.version] = {}
-        self._values: dict[int, dict[bytes, bytes]] = {}
+        self._values: dict[str, dict[int, dict[bytes, bytes]]] = {}  # version, partition, key
         self._waiting: dict[int, list[tuple[bytes, bytes | None]]] = {}
         self._changed: set[str] = set()
+        self.define(definitions)
+
+    def define(self, definitions: Iterable[Definition]) -> None:
+        """Other definitions from now on; the sums of those that are new are made of what came before."""
+        wanted = {definition.version: definition for definition in definitions}
+        for version in self._folds.keys() - wanted.keys():
+            del self._folds[version], self._totals[version]
+            self._changed.discard(version)
+        for version in wanted.keys() - self._folds.keys():
+            self._folds[version] = fold_of(wanted[version], self._range_days)
+            self._totals[version] = {}
+            for values in self._values.get(version, {}).values():
+                for key, value in values.items():
+                    if number := decode_partial(value)[1]:
+                        self._add(version, decode_cell(key)[1], number)
+
+    def is_complete(self, version: str) -> bool:
+        """Whether every partition that was heard of counts all its accounts in this version."""
+        return bool(self.covers) and all(version in covers.complete for covers in self.covers.values())
+
+    def moved_percent(self, version: str) -> int:
+        """How far a version is, over all partitions that were heard of."""
+        shares = [100 * moved // max(1, count) for moved, count in (
+            (1, 1) if version in covers.complete else covers.building.get(version, (0, 1))
+            for covers in self.covers.values()
+        )]  # fmt: skip
+        return min(99, sum(shares) // max(1, len(shares)))
 
     def apply(self, partition: int, records: Records) -> bool:
         """Takes the next records of a partition, in their order; True when its covers moved."""
@@ -58,10 +83,6 @@ class PartialSums:
         changed, self._changed = self._changed, set()
         return changed
 
-    def foreign_hashes(self, definitions: DefinitionSet) -> dict[int, str]:
-        """The hashes that partitions were covered with and that are not the set's, by partition."""
-        return {p: c.definitions_hash for p, c in self.covers.items() if c.definitions_hash != definitions.hash}
-
     def _cover(self, partition: int, covers: Covers) -> bool:
         old = self.covers.get(partition)
         if old is not None and covers.tag <= old.tag:
@@ -71,11 +92,11 @@ class PartialSums:
 
     def _settle(self, partition: int, records: Records) -> None:
         """Adds what each record changes of its cell."""
-        values = self._values.setdefault(partition, {})
         for key, value in records:
-            version, cell = decode_cell(key)
-            if version in self._folds and (change := _change(values, key, value)):
-                self._add(version, cell, change)
+            version = version_of(key)
+            values = self._values.setdefault(version, {}).setdefault(partition, {})
+            if (change := _change(values, key, value)) and version in self._folds:
+                self._add(version, decode_cell(key)[1], change)
 
     def _add(self, version: str, cell: Cell, change: int) -> None:
         place = self._folds[version](cell)

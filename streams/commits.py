@@ -90,6 +90,7 @@ class Commits:
         commit = chore_commit_of(self.stage, self._standing())
         if commit is not None:
             await self._commit(commit)
+            crash_point("chore")
         return commit is not None
 
     async def publish_again(self) -> None:

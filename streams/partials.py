@@ -25,7 +25,9 @@ class Tag(msgspec.Struct, frozen=True, array_like=True, order=True):
 class Covers(msgspec.Struct, frozen=True, array_like=True):
     """What a partition's cells contain: input offsets applied (the last one, per topic), the committed clock and the
     greatest event time seen, both in milliseconds, and the hash of the definition set. failing: the offset of the
-    record behind the applied ones on which the computation fails, by its topic; most often nothing."""
+    record behind the applied ones on which the computation fails, by its topic; most often nothing. complete: the
+    analysis versions that count all accounts; building: those that count only some yet: how many, and how many there
+    are."""
 
     tag: Tag
     applied: dict[str, int]
@@ -33,6 +35,8 @@ class Covers(msgspec.Struct, frozen=True, array_like=True):
     event_time_max_ms: int
     definitions_hash: str
     failing: dict[str, int] = {}
+    complete: list[str] = []
+    building: dict[str, tuple[int, int]] = {}
 
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -56,6 +60,11 @@ def decode_cell(key: bytes) -> tuple[str, Cell]:
     """(version id, cell); arrays inside a cell come back as lists."""
     version, _, cell = key.partition(b"\0")
     return version.decode(), _unpack_cell(cell)
+
+
+def version_of(key: bytes) -> str:
+    """The analysis version in a cell's key."""
+    return key[: key.index(b"\0")].decode()
 
 
 def encode_partial(tag: Tag, value: int) -> bytes:

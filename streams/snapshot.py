@@ -145,7 +145,8 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     mode: the definition but for name, title, kind and container. range: first and last day, null for all.
     applied: per partition of the touchpoints the offset of the last one contained. watermark_ms: event time believed
     complete, null before the first event; for display only. Times are milliseconds UTC. tag: null on what a reader
-    computed for itself, such as a range.
+    computed for itself, such as a range. backfill: where the analysis was changed, how much of the past its new version
+    counts already, in percent; it is shown instead as soon as that is all of it.
     """
 
     format: int = FORMAT
@@ -161,6 +162,7 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     watermark_ms: int | None
     applied: dict[str, int]
     definitions_hash: str
+    backfill: int | None = None
 
 
 class CanvasSnapshot(_Head, frozen=True, kw_only=True, tag="canvas"):

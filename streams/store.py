@@ -33,9 +33,9 @@ class Store(Protocol):
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in their order."""
 
-    def scan(self, prefix: bytes) -> Iterable[tuple[bytes, bytes]]:
-        """The rows whose key begins with `prefix`, in the order of their keys; read page by page, so that any number
-        of them takes little memory. The store is not written while they are being read."""
+    def scan(self, prefix: bytes, behind: bytes = b"") -> Iterable[tuple[bytes, bytes]]:
+        """The rows whose key begins with `prefix` and lies behind `behind`, in the order of their keys; read page by
+        page, so that any number of them takes little memory. The store is not written while they are being read."""
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         """The last row at or before `key` among those that begin with `prefix`."""

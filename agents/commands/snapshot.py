@@ -63,8 +63,7 @@ def _results(
         for newest in published_snapshots(bootstrap, settings):
             yield {each: newest[each] for each in names if each in newest}
     else:
-        wanted = [each for each in definitions.definitions if each.analysis.name in names]
-        yield from range_snapshots(bootstrap, settings, wanted, dates_of(range_text))
+        yield from range_snapshots(bootstrap, settings, definitions, names, dates_of(range_text))
 
 
 def _names(definitions: DefinitionSet, name: str | None) -> list[str]:

@@ -20,10 +20,12 @@ def snapshot_of(
     lateness_ms: int,
     tag: SnapshotTag | None = None,
     range_dates: tuple[str, str] | None = None,
+    backfill: int | None = None,
 ) -> Snapshot:
     """The analysis as its totals at `covers` (at least one partition's) make it.
 
     touchpoints: the topic whose offsets say what is contained. lateness_ms: how far the watermark stays behind.
+    backfill: how far the version is, in percent, that will be shown instead.
     The clock is the newest of the partitions': each is a broker's append time, and time is the same for all.
     """
     analysis = definition.analysis
@@ -44,6 +46,7 @@ def snapshot_of(
         watermark_ms=min(times) - lateness_ms if times else None,
         applied={str(partition): offset for partition, offset in applied.items()},
         definitions_hash=next(iter(covers.values())).definitions_hash,
+        backfill=backfill,
         body=body,  # type: ignore[arg-type]  # the table pairs each body with its snapshot
     )
     return made

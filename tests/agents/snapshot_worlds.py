@@ -42,10 +42,19 @@ CELLS: dict[tuple[str, Cell], int] = {
 }  # fmt: skip
 
 
-def commit(offset: int, cells: dict[tuple[str, Cell], int], hash_: str = DEFINITIONS.hash) -> list[tuple[bytes, bytes]]:
-    """What a partition publishes for a commit: the cells, then what they cover."""
+def commit(
+    offset: int,
+    cells: dict[tuple[str, Cell], int],
+    definitions: DefinitionSet = DEFINITIONS,
+    building: dict[str, tuple[int, int]] = {},  # noqa: B006  (nobody changes it)
+) -> list[tuple[bytes, bytes]]:
+    """What a partition publishes for a commit: the cells, then what they cover. building: versions that are not
+    complete, and how far they are."""
     tag = Tag(0, offset)
-    covers = Covers(tag, {TOUCHPOINTS: offset}, CLOCK_MS, CLOCK_MS - 1000, hash_)
+    complete = [each.version for each in definitions.every if each.version not in building]
+    covers = Covers(
+        tag, {TOUCHPOINTS: offset}, CLOCK_MS, CLOCK_MS - 1000, definitions.hash, complete=complete, building=building
+    )
     made = [(encode_cell(*place), encode_partial(tag, value)) for place, value in cells.items()]
     return [*made, (COVERS_KEY, encode_covers(covers))]
 
@@ -58,7 +67,7 @@ def snapshots(
 ) -> dict[str, Snapshot]:
     """A snapshot of each analysis, by name."""
     sums = PartialSums(definitions.definitions)
-    sums.apply(0, commit(7, {place: count * factor for place, count in cells.items()}, definitions.hash))
+    sums.apply(0, commit(7, {place: count * factor for place, count in cells.items()}, definitions))
     return {
         each.analysis.name: snapshot_of(
             each, sums.totals(each.version), sums.covers,

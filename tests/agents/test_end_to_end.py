@@ -27,9 +27,11 @@ from agents.pipeline import WorkerError, Workers
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from generator.plan import GeneratorPlan
+from state.definitions import Canvas, ContainerKind, DefinitionFile, Flow
 from streams.admin import create_topics, end_offsets
 from streams.broker import EmbeddedBroker, free_ports
 from streams.errors import UsageError
+from streams.partials import decode_partial, version_of
 from streams.topics import topic_name
 
 DAY_MS = 86_400_000
@@ -47,11 +49,11 @@ def settings(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> Settings:
     return made
 
 
-def generate(settings: Settings) -> Completion:
+def generate(settings: Settings, seed: int = 5) -> Completion:
     """Sends a company's events with every kind of fault; gives what to wait for."""
     assert settings.bootstrap_servers is not None
     plan = GeneratorPlan(
-        events=EVENTS, accounts=300, seed=5, start_ms=END_MS - 365 * DAY_MS, end_ms=END_MS,
+        events=EVENTS, accounts=300, seed=seed, start_ms=END_MS - 365 * DAY_MS, end_ms=END_MS,
         late=0.1, duplicates=0.05, corrections=0.02, withdrawals=0.02,
     )  # fmt: skip
     report = asyncio.run(generate_to_kafka(plan, settings.bootstrap_servers, settings))
@@ -83,6 +85,58 @@ def wait(completion: Completion, settings: Settings, running: Workers) -> None:
         if completion.is_reached(snapshots):
             return
         assert time.monotonic() < deadline, f"not complete after {PATIENCE_S:.0f} s"
+
+
+def people_also() -> DefinitionFile:
+    """The everyday definitions, one of them changed, one gone, and one of people in addition."""
+    everyday = load_definitions(everyday_definitions())
+    first, _, flow = everyday.analyses
+    assert isinstance(first, Canvas)
+    assert isinstance(flow, Flow)
+    people = first.model_copy(update={"name": "people", "container": ContainerKind.PERSON})
+    return everyday.model_copy(update={"analyses": [first, flow.model_copy(update={"columns": 3}), people]})
+
+
+def test_definitions_change_while_events_come_and_a_worker_dies(settings: Settings) -> None:
+    """The past is counted into them behind a crash in the middle of it; what stays is never away, and what goes leaves
+    nothing behind on the topics."""
+    bootstrap = settings.bootstrap_servers
+    assert bootstrap is not None
+    wait_for = generate(settings)
+    before = read_definitions(bootstrap, settings)
+    with workers(settings) as running:
+        wait(wait_for, settings, running)
+    applied = apply_definitions(people_also(), bootstrap, settings, END_MS)
+    assert (applied.published, applied.removed) == (["content-to-mql", "people"], ["created-to-won"])
+    assert crashes(settings, "chore:3")
+    wait_for = generate(settings, seed=6)
+    with workers(settings) as running:
+        wait(wait_for, settings, running)
+        require_no_difference(settings)
+        wait_until_swept(settings, {each.version for each in before.every})
+
+
+def crashes(settings: Settings, at: str) -> bool:
+    """Whether a worker that is to end at a point does so, and not in another way."""
+    environment = {**settings.as_environment(), "MILEPOST_CRASH_AT": at}
+    command = [sys.executable, "-m", "agents.main", "worker", "--roles", "accounts"]
+    return subprocess.run(command, env=environment, timeout=PATIENCE_S, check=False).returncode == 137
+
+
+def wait_until_swept(settings: Settings, former: set[str]) -> None:
+    """Until no cell is left of versions that are not in force but such as came to zero before."""
+    assert settings.bootstrap_servers is not None
+    gone = former - {each.version for each in read_definitions(settings.bootstrap_servers, settings).definitions}
+    assert len(gone) == 2
+    deadline = time.monotonic() + PATIENCE_S
+    newest: dict[tuple[int, bytes], bytes | None] = {}
+    while not newest or any(
+        value is not None and decode_partial(value)[1] and version_of(key) in gone for (_, key), value in newest.items()
+    ):
+        assert time.monotonic() < deadline
+        partials = topic_name("partials", settings.prefix, settings.generation)
+        records = read_topic(settings.bootstrap_servers, partials)
+        newest = {(each.partition, each.key): each.value for each in records if b"\0" in each.key}
 
 
 def require_no_difference(settings: Settings) -> None:

@@ -4,34 +4,47 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 from kafka import KafkaProducer
+from msgspec.structs import replace
 
 from agents.live_snapshots import dates_of, published_snapshots
 from agents.main import cli
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from agents.snapshots import UNCHANGED_FACTOR, Schedule, follow_partials
-from state.definition_set import DefinitionSet, publications
+from state.definition_set import Definition, DefinitionSet, publications
 from state.definitions import DefinitionFile
+from state.layers import Current
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
-from streams.errors import MismatchError, UnavailableError, UsageError
+from streams.errors import UnavailableError, UsageError
 from streams.snapshot import Snapshot, SnapshotTag, decode_snapshot, encode_snapshot
+from streams.store import Row
 from streams.topics import topic_name
 from tests.agents.snapshot_worlds import CELLS, DEFINITIONS, TOUCHPOINTS, commit, snapshots
 
 Records = list[tuple[bytes, bytes]]
 
 
-def schedule(claim_offset: int = 5) -> Schedule:
-    """A schedule with an interval of one second."""
+def schedule(
+    claim_offset: int = 5,
+    current: Current = lambda: (0, DEFINITIONS),
+    published: Iterable[str] = (),
+    interval_s: float = 1.0,
+) -> Schedule:
+    """A schedule."""
     return Schedule(
-        DEFINITIONS, touchpoints=TOUCHPOINTS, claim_offset=claim_offset, interval_s=1.0, lateness_ms=3_600_000
+        current,
+        touchpoints=TOUCHPOINTS,
+        claim_offset=claim_offset,
+        interval_s=interval_s,
+        lateness_ms=3_600_000,
+        published=published,
     )
 
 
@@ -95,13 +108,55 @@ def test_tags_grow_and_carry_the_claim() -> None:
     assert max(tags[:3], key=lambda tag: (tag.claim_offset, tag.counter)) < tags[3]  # type: ignore[operator, union-attr]
 
 
-def test_other_definitions_are_refused() -> None:
-    """Numbers of two definition sets are never mixed; the error names both."""
-    plan = schedule()
+class Changing:
+    """Definitions that are changed while a schedule runs."""
+
+    def __init__(self) -> None:
+        self.now = DEFINITIONS
+
+    def __call__(self) -> tuple[int, DefinitionSet]:
+        return 0, self.now
+
+    def change_way(self) -> Definition:
+        """`way` is defined anew; what readers see of it until then goes along."""
+        former = DEFINITIONS.named("way")
+        assert former is not None
+        changed = replace(former, version="way-2")
+        others = [each for each in DEFINITIONS.definitions if each is not former]
+        self.now = DefinitionSet((*others, changed), (former,))
+        return changed
+
+
+def test_the_former_version_is_shown_until_the_new_one_is_complete_everywhere() -> None:
+    """It goes on being live, and says how far its successor is; then that one is shown, and the former retired."""
+    definitions = Changing()
+    plan = schedule(current=definitions)
+    for partition in (0, 1):
+        plan.apply(partition, list(commit(1, {("way", ("t", 1)): 5})), 0.0)
+    assert len(names(plan.due(0.0))) == 3
+    definitions.change_way()
+    for partition, building in ((0, {"way-2": (30, 100)}), (1, {})):
+        cells = {("way", ("t", 1)): 6, ("way-2", ("t", 1)): 2}
+        plan.apply(partition, list(commit(2, cells, definitions.now, building)), 1.0)
+    (way,) = [each for each in plan.due(2.0) if each.analysis == "way"]
+    assert (way.version, way.backfill, way.body.total) == ("way", 65, 12)  # type: ignore[union-attr]
+    assert plan.retired() == []
+    plan.apply(0, list(commit(3, {("way-2", ("t", 1)): 4}, definitions.now)), 3.0)
+    (way,) = [each for each in plan.due(4.0) if each.analysis == "way"]
+    assert (way.version, way.backfill, way.body.total) == ("way-2", None, 6)  # type: ignore[union-attr]
+    assert plan.retired() == ["way"]
+
+
+def test_what_is_defined_no_more_is_taken_from_the_topic_once() -> None:
+    """Also what a former owner published."""
+    definitions = Changing()
+    plan = schedule(current=definitions, published=["ancient"])
+    assert (plan.gone(), plan.gone()) == (["ancient"], [])
     plan.apply(0, list(commit(1, {})), 0.0)
-    plan.apply(1, list(commit(1, {}, "somebody-elses")), 0.0)
-    with pytest.raises(MismatchError, match=rf"partition 1 .*somebody-elses.*{DEFINITIONS.hash}"):
-        names(plan.due(0.0))
+    assert len(names(plan.due(0.0))) == 3
+    definitions.now = DefinitionSet(DEFINITIONS.definitions[:2])
+    assert sorted(names(plan.due(99.0))) == sorted(each.analysis.name for each in definitions.now.definitions)
+    assert plan.gone() == [DEFINITIONS.definitions[2].analysis.name]
 
 
 @pytest.mark.parametrize("text", ["2026-01-01", "2026-02-01..2026-01-01", "2026-1-1..x", "1969-12-31..2026-01-01"])
@@ -186,13 +241,16 @@ def test_agent_follows_partials(world: tuple[Settings, KafkaProducer]) -> None:
     send(producer, topic, [(b"!fence", b""), *commit(7, half)], 0)
     published: list[Snapshot] = []
 
-    async def publish(records: Records) -> None:
-        published.extend(decode_snapshot(value) for _, value in records)
+    async def publish(records: list[Row]) -> None:
+        published.extend(decode_snapshot(value or b"") for _, value in records)
+
+    async def retire(versions: Sequence[str]) -> None:
+        assert not versions
 
     async def run() -> None:
-        plan = Schedule(DEFINITIONS, touchpoints=TOUCHPOINTS, claim_offset=3, interval_s=0.1, lateness_ms=3_600_000)
+        plan = schedule(3, interval_s=0.1)
         assert settings.bootstrap_servers is not None
-        agent = asyncio.create_task(follow_partials(settings.bootstrap_servers, topic, 2, plan, publish))
+        agent = asyncio.create_task(follow_partials(settings.bootstrap_servers, topic, 2, plan, publish, retire))
         async with asyncio.timeout(30):
             while len(published) < 3:
                 await asyncio.sleep(0.02)
@@ -254,8 +312,8 @@ def test_range_is_summed_from_partials(world: tuple[Settings, KafkaProducer]) ->
         milepost(settings, "content", "--range", "2024-10-04..2024-10-04")
     cells = {(version[name], cell): count for (name, cell), count in CELLS.items()}
     topic = topic_name("partials", settings.prefix, 0)
-    send(producer, topic, commit(7, cells, definitions.hash), 0)
-    send(producer, topic, commit(8, cells, definitions.hash), 1)
+    send(producer, topic, commit(7, cells, definitions), 0)
+    send(producer, topic, commit(8, cells, definitions), 1)
     found = json.loads(milepost(settings, "content", "--range", "2024-10-04..2024-10-04", "--format", "json"))
     assert (found["body"]["total"], found["range"], found["tag"]) == (100, ["2024-10-04", "2024-10-04"], None)
     whole = json.loads(milepost(settings, "content", "--range", "2024-10-04..2024-10-05", "--format", "json"))

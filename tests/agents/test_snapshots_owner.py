@@ -34,7 +34,7 @@ def run(settings: Settings, steps: Callable[[Make], Awaitable[None]]) -> None:
     def make(heartbeat: Callable[[], float] = time.monotonic, **changes: float) -> SnapshotsOwner:
         assert settings.bootstrap_servers is not None
         changed = settings.model_copy(update=changes)
-        owners.append(SnapshotsOwner(changed, settings.bootstrap_servers, DEFINITIONS, heartbeat))
+        owners.append(SnapshotsOwner(changed, settings.bootstrap_servers, lambda: (0, DEFINITIONS), heartbeat))
         return owners[-1]
 
     async def whole() -> None:

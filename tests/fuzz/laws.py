@@ -25,7 +25,6 @@ from state.accounts import Accounts
 from state.definition_set import DefinitionSet, definition_set_of, publications
 from state.job import decode_job
 from state.journeys import decode_journey
-from state.plan import Plan
 from state.rows import decode_chunk, decode_container, decode_entries, encode_row, keys_of
 from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.event import Event, Rejection, touchpoint_of
@@ -48,6 +47,7 @@ from streams.protocol_rows import decode_commit, encode_commit
 from streams.snapshot import decode_snapshot, encode_snapshot
 from streams.touchpoint import FIELDS, Touchpoint, decode_touchpoint, encode_touchpoint, order_of, prefix_decoder
 from tests.fuzz import seeds
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, touchpoint
 
@@ -289,7 +289,7 @@ def _touchpoints() -> list[Record]:
 
 
 def _compute(found: DefinitionSet) -> None:
-    Accounts(Plan(found), MemoryStore()).compute(_touchpoints())
+    Accounts(layers_of(found), MemoryStore()).compute(_touchpoints())
 
 
 def mapping(data: bytes) -> bool:

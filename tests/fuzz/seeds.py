@@ -9,12 +9,12 @@ from state.accounts import Accounts
 from state.definition_set import DefinitionSet, publications
 from state.definitions import DefinitionFile
 from state.job import Job, Part
-from state.plan import Plan
 from state.rows import decode_container, encode_row
 from state.series import Revision
 from streams.partials import Covers, Tag, encode_cell, encode_covers, encode_partial
 from streams.protocol_rows import CommitRow, Input, Poison, encode_commit
 from streams.touchpoint import encode_touchpoint
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set, touchpoint
 
@@ -53,7 +53,7 @@ _SET = definition_set(
         {"name": "f", "kind": "flow", "container": "account", "dimension": "type", "columns": 3},
     ]
 )  # fmt: skip
-_ROWS = Accounts(Plan(_SET), MemoryStore()).compute([Record(each) for each in _TOUCHPOINTS]).rows
+_ROWS = Accounts(layers_of(_SET), MemoryStore()).compute([Record(each) for each in _TOUCHPOINTS]).rows
 CONTAINERS = [value for key, value in _ROWS if key[:1] in b"ks" and value is not None]
 CELLS = [encode_cell("0f0f0f0f0f0f", ("n", 3, 20_000)), encode_cell("v", ("o", 1, [None, "x"], ["y"]))]
 PARTIALS = [

@@ -3,10 +3,10 @@
 from typing import Any
 
 from state.accounts import Accounts
-from state.plan import Plan
 from streams.partials import decode_cell
 from streams.store import Store
 from streams.touchpoint import Touchpoint
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set
 
@@ -18,7 +18,7 @@ def cells_of(store: Store) -> dict[tuple[Any, ...], int]:
 
 def cells(analysis: dict[str, Any], *batches: list[Touchpoint], zone: str = "UTC") -> dict[tuple[Any, ...], int]:
     """The cells of one analysis after these batches."""
-    plan, store = Plan(definition_set([{"name": "it", **analysis}], zone)), MemoryStore()
+    plan, store = layers_of(definition_set([{"name": "it", **analysis}], zone)), MemoryStore()
     for batch in batches:
         store.apply(Accounts(plan, store).compute([Record(t) for t in batch]).rows)
     return cells_of(store)

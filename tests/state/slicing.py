@@ -7,7 +7,7 @@ import pytest
 
 from state.account_batch import Outcome
 from state.accounts import Accounts
-from state.plan import Plan
+from state.layers import Layers
 from streams.batch import BatchTooLargeError
 from streams.store import Row
 from streams.touchpoint import Touchpoint
@@ -20,8 +20,8 @@ UNSEEN = (b"s", b"j")  # chunks and the job: nothing that is published comes fro
 class SlicingOwner:
     """Owns a store. slice_counts: into how many each record that was cut."""
 
-    def __init__(self, plan: Plan, store: MemoryStore) -> None:
-        self._plan = plan
+    def __init__(self, layers: Layers, store: MemoryStore) -> None:
+        self._layers = layers
         self._store = store
         self._next_offset = 0
         self.slice_counts: list[int] = []
@@ -63,7 +63,7 @@ class SlicingOwner:
             self._accounts().compute([record])
 
     def _accounts(self) -> Accounts:
-        return Accounts(self._plan, self._store)
+        return Accounts(self._layers, self._store)
 
     def _seen(self) -> dict[bytes, bytes]:
         return {key: value for key, value in self._store.rows.items() if not key.startswith(UNSEEN)}

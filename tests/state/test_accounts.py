@@ -17,11 +17,11 @@ from state import job, series
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet
 from state.definitions import Canvas, Cohort, Flow
-from state.plan import Plan
 from state.rows import chunks_prefix, decode_chunk, decode_container, decode_entries
 from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import canvas_cells, cohort_cells, containers_of, flow_cells
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
 from tests.state.worlds import (
@@ -48,7 +48,7 @@ def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoint]], store: MemoryStore) -> None:
     """Processes the batches one after the other."""
     for batch in batches:
-        store.apply(Accounts(Plan(definitions), store).compute([Record(t) for t in batch]).rows)
+        store.apply(Accounts(layers_of(definitions), store).compute([Record(t) for t in batch]).rows)
 
 
 def cells_of(store: MemoryStore) -> dict[tuple[str, str], int]:
@@ -133,7 +133,7 @@ def test_oracle_any_order_and_batching_equals_brute_force(
 
 def take_sliced(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoint]], store: MemoryStore) -> list[int]:
     """Processes the batches with commits and slices as small as can be; how many slices each cut record took."""
-    owner = SlicingOwner(Plan(definitions), store)
+    owner = SlicingOwner(layers_of(definitions), store)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "SLICE_BYTES", 1)
         for batch in batches:

@@ -7,7 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from state.calendar import Calendar
-from state.definition_set import DefinitionSet, definition_set_of, publications, require_tzdata
+from state.definition_set import (
+    DefinitionSet,
+    definition_set_of,
+    publications,
+    require_tzdata,
+    retirement,
+    stale_retirements,
+)
 from state.definitions import AnchorMatch, Canvas, DefinitionFile
 from state.matches import All, shape_of
 from streams.errors import MismatchError
@@ -123,7 +130,8 @@ def test_a_definition_that_can_not_be_read_is_refused_by_name() -> None:
     """A record of another format, or none at all, stops the worker with what to do."""
     records, _ = publications(file_of(FLOW), EMPTY, 5)
     future = (records["f"] or b"").replace(b'"format":1', b'"format":2')
-    for value in (future, b"nonsense"):
+    unknown = (records["f"] or b"").replace(b'"kind":"flow"', b'"kind":"river"')
+    for value in (future, unknown, b"nonsense"):
         with pytest.raises(MismatchError, match="definition 'f' on the topic"):
             definition_set_of({"f": value})
 
@@ -141,3 +149,36 @@ def test_the_calendar_of_a_definition_can_be_made() -> None:
     """Every first day of the week that a file may name is known."""
     for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"):
         assert Calendar("UTC", file_of(FLOW, week_start=day).week_start).day_of(0) == 0
+
+
+def test_what_replaces_a_version_that_is_shown_takes_it_along_until_it_is_retired() -> None:
+    """However often it is changed before readers see the change; and what was said of a version that nobody mentions
+    any more is taken away with the next publication."""
+    topic: dict[str, bytes] = {}
+    versions: list[str] = []
+
+    def publish(**changes: str) -> DefinitionSet:
+        records, _ = publications(file_of({**CANVAS, **changes}), definition_set_of(topic), 5, {"c": versions[0]})
+        records |= dict.fromkeys(stale_retirements(topic, records))
+        topic.update({key: value for key, value in records.items() if value is not None})
+        for key in [key for key, value in records.items() if value is None]:
+            del topic[key]
+        return definition_set_of(topic)
+
+    versions.append("none yet")
+    first = publish()
+    versions[0] = first.definitions[0].version
+    assert first.replaced == ()
+    for change in ("events", "value"):
+        changed = publish(metric=change)
+        assert [each.version for each in changed.replaced] == versions
+        assert changed.shown("c", lambda version: version == versions[0]) == first.definitions[0]
+        assert changed.shown("c", lambda _: True) == changed.definitions[0]
+        assert changed.shown("c", lambda _: False) is None
+    key, value = retirement(versions[0])
+    topic[key] = value
+    retired = definition_set_of(topic)
+    assert (retired.replaced, retired.definitions) == ((), changed.definitions)
+    versions[0] = retired.definitions[0].version
+    assert [each.version for each in publish(metric="events").replaced] == versions
+    assert list(topic) == ["c"]

@@ -10,7 +10,6 @@ from state.account_batch import Outcome
 from state.accounts import Accounts
 from state.accounts_stage import AccountsStage
 from state.job import SLICE_BYTES
-from state.plan import Plan
 from state.store import RocksStore
 from streams.batch import BatchTooLargeError, one_batch
 from streams.partials import COVERS_KEY, Tag, decode_covers
@@ -18,12 +17,14 @@ from streams.stage import Applied
 from streams.store import Position, Row
 from streams.touchpoint import Touchpoint
 from tests.state.cells import cells_of
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
 from tests.state.test_rules import DAY0, canvas
 from tests.state.worlds import DAY, START, Record, definition_set, touchpoint
 
-PLAN = Plan(definition_set([{"name": "it", **canvas("A", "B", metric="value")}]))
+DEFINITIONS = definition_set([{"name": "it", **canvas("A", "B", metric="value")}])
+LAYERS = layers_of(DEFINITIONS)
 APPLIED = Applied(Tag(0, 11), {"touchpoints": 5}, 99)
 
 
@@ -43,7 +44,7 @@ def alternating(count: int, **fields: object) -> list[Touchpoint]:
 def filled(count: int, **fields: object) -> MemoryStore:
     """A store with the alternating touchpoints in it."""
     store = MemoryStore()
-    store.apply(Accounts(PLAN, store).compute([Record(t) for t in alternating(count, **fields)]).rows)
+    store.apply(Accounts(LAYERS, store).compute([Record(t) for t in alternating(count, **fields)]).rows)
     return store
 
 
@@ -51,7 +52,7 @@ def filled(count: int, **fields: object) -> MemoryStore:
 def test_every_chunk_is_a_slice_where_a_slice_holds_one() -> None:
     """Ten sealed chunks and the open one, then the outcome."""
     store = MemoryStore()
-    owner = SlicingOwner(PLAN, store)
+    owner = SlicingOwner(LAYERS, store)
     for each in alternating(31, value=1):
         owner.take([each])
     owner.take([touchpoint("early", START - DAY, "A", value=1)])
@@ -67,7 +68,7 @@ def test_every_chunk_is_a_slice_where_a_slice_holds_one() -> None:
 def test_changes_beyond_64_bits_outlive_a_crash() -> None:
     """Sums of values may be larger than what msgpack knows as a number."""
     store = MemoryStore()
-    owner = SlicingOwner(PLAN, store)
+    owner = SlicingOwner(LAYERS, store)
     for each in alternating(8, value=2**63 - 1):
         owner.take([each])
     owner.take([touchpoint("early", START - DAY, "A")])
@@ -76,25 +77,25 @@ def test_changes_beyond_64_bits_outlive_a_crash() -> None:
 
 def test_a_record_that_only_adds_can_not_be_cut() -> None:
     """What lies behind everything known is one commit or none."""
-    assert Accounts(PLAN, filled(2)).slice(Record(touchpoint("9", START + DAY), 2)) is None
+    assert Accounts(LAYERS, filled(2)).slice(Record(touchpoint("9", START + DAY), 2)) is None
 
 
 @pytest.mark.usefixtures("_small")
 def test_a_job_knows_its_record() -> None:
     """Another record in its place would be applied to chunks that are half another's."""
     store = filled(9)
-    rows = Accounts(PLAN, store).slice(Record(touchpoint("early", START - DAY), 7))
+    rows = Accounts(LAYERS, store).slice(Record(touchpoint("early", START - DAY), 7))
     assert isinstance(rows, list)
     store.apply(rows)
     with pytest.raises(RuntimeError, match="record at 7 is half applied, but 8 comes next"):
-        Accounts(PLAN, store).slice(Record(touchpoint("early", START - DAY), 8))
+        Accounts(LAYERS, store).slice(Record(touchpoint("early", START - DAY), 8))
 
 
 @pytest.mark.usefixtures("_small")
 def test_a_slice_publishes_covers_and_the_last_one_everything() -> None:
     """Readers hear of a slice only that what was covered is still covered."""
     store = filled(4)
-    stage = AccountsStage(PLAN, "journeys", "partials", store)
+    stage = AccountsStage(lambda: (0, DEFINITIONS), "journeys", "partials", store)
     early = Record(touchpoint("early", START - DAY, "A"), 4)
     assert stage.slice(Record(touchpoint("late", START + DAY, "A"), 4), 99) is None  # type: ignore[arg-type]
     seen: list[dict[str, Sequence[bytes]]] = []
@@ -136,7 +137,7 @@ class Disk:
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     """130,000 touchpoints with the longest ids in one container: 37 MiB of chunks."""
     made = Disk(tmp_path_factory.mktemp("big") / "rows")
-    plan = Plan(definition_set([{"name": "it", **canvas("A", "B", metric="events")}]))
+    plan = layers_of(definition_set([{"name": "it", **canvas("A", "B", metric="events")}]))
     for start in range(0, BIG_COUNT, 10_000):
         records = [
             Record(touchpoint(BIG_ID(i), START + i, "AB"[i % 2])) for i in range(start, min(start + 10_000, BIG_COUNT))
@@ -148,7 +149,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
 
 def apply_sliced(disk: Disk, record: Record) -> int:
     """Applies one record that no commit holds; returns in how many slices. Each fits a record batch."""
-    plan = Plan(definition_set([{"name": "it", **canvas("A", "B", metric="events")}]))
+    plan = layers_of(definition_set([{"name": "it", **canvas("A", "B", metric="events")}]))
     with pytest.raises(BatchTooLargeError, match="larger than"):
         Accounts(plan, disk.store).compute([record])
     cells, count = list(disk.store.scan(b"c")), 1

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from state import journeys
 from state.accounts_stage import AccountsStage
 from state.journeys import Journey, Standing, decode_journey
-from state.plan import Plan
 from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial
 from streams.stage import Applied, Work
 from streams.touchpoint import Touchpoint
@@ -17,16 +16,14 @@ from tests.state.memory_store import MemoryStore
 from tests.state.test_rules import DAY0, canvas, cohort, flow
 from tests.state.worlds import DAY, START, Record, definition_set, touchpoint, touchpoints
 
-PLAN = Plan(
-    definition_set(
-        [
-            {"name": "far", **canvas("A", "B")},
-            {"name": "path", **flow(starts_with="A")},
-            {"name": "deals", **canvas("A", "B", container="opportunity")},
-            {"name": "again", **cohort(container="opportunity")},
-            {"name": "visits", **canvas("A", container="session")},
-        ]
-    )
+DEFINITIONS = definition_set(
+    [
+        {"name": "far", **canvas("A", "B")},
+        {"name": "path", **flow(starts_with="A")},
+        {"name": "deals", **canvas("A", "B", container="opportunity")},
+        {"name": "again", **cohort(container="opportunity")},
+        {"name": "visits", **canvas("A", container="session")},
+    ]
 )
 APPLIED = Applied(Tag(0, 11), {"touchpoints": 5}, 99)
 
@@ -36,7 +33,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.stage = AccountsStage(PLAN, "journeys", "partials", self.store)
+        self.stage = AccountsStage(lambda: (0, DEFINITIONS), "journeys", "partials", self.store)
         self.journeys: dict[str, Journey] = {}
         self.cells: dict[bytes, int] = {}
         self.covers: Covers | None = None
@@ -106,11 +103,14 @@ def test_an_idle_commit_only_says_what_is_covered() -> None:
     """No rows, no cells; covers with the clock, the applied offset and the greatest event time."""
     worker = Worker()
     worker.take([touchpoint("1", START, "A")])
+    worker.store.apply(worker.stage.idle(99).rows)
     worker.cells.clear()
     work = worker.stage.idle(99)
     worker.read(work)
     assert (work.rows, worker.cells) == ([], {})
-    assert worker.covers == Covers(Tag(0, 11), {"touchpoints": 5}, 99, START, PLAN.hash)
+    complete = sorted(each.version for each in DEFINITIONS.definitions)
+    covers = Covers(Tag(0, 11), {"touchpoints": 5}, 99, START, DEFINITIONS.hash, complete=complete)
+    assert worker.covers == covers
 
 
 def test_publishing_again_says_the_same() -> None:

@@ -4,15 +4,15 @@ import pytest
 
 from state import series
 from state.accounts import Accounts
-from state.plan import Plan
 from state.rows import decode_chunk
 from streams.store import Row
 from streams.touchpoint import Touchpoint
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.test_rules import canvas
 from tests.state.worlds import START, Record, definition_set, touchpoint
 
-PLAN = Plan(definition_set([{"name": "it", **canvas("A", "B")}]))
+LAYERS = layers_of(definition_set([{"name": "it", **canvas("A", "B")}]))
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,7 @@ def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def take(store: MemoryStore, *batch: Touchpoint) -> list[Row]:
     """Commits a batch; gives its rows of chunks."""
-    rows = Accounts(PLAN, store).compute([Record(each) for each in batch]).rows
+    rows = Accounts(LAYERS, store).compute([Record(each) for each in batch]).rows
     store.apply(rows)
     return [row for row in rows if row[0].startswith(b"s")]
 
@@ -64,7 +64,7 @@ def test_a_container_without_touchpoints_leaves_no_row_but_theirs() -> None:
         take(store, *[event(n) for n in range(10)])
         for batch in batches:
             take(store, *batch)
-        assert {key[:1] for key in store.rows} == {b"t", b"e"}
+        assert {key[:1] for key in store.rows} == {b"t", b"e", b"n"}
 
 
 def test_an_emptied_container_begins_anew_in_the_same_batch() -> None:
@@ -99,7 +99,7 @@ def test_a_correction_at_the_same_place_moves_no_edge() -> None:
     fresh = MemoryStore()
     take(fresh, event(0, "X"), event(1), event(2), event(3, "Y"))
     assert list(store.scan(b"c")) == list(fresh.scan(b"c"))
-    journeys = [Accounts(PLAN, each).compute([Record(event(4))]).journeys for each in (store, fresh)]
+    journeys = [Accounts(LAYERS, each).compute([Record(event(4))]).journeys for each in (store, fresh)]
     assert [rows[0][1].touchpoint_count for rows in journeys if rows[0][1]] == [5, 5]
 
 

@@ -2,17 +2,18 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet
-from state.plan import Plan
 from state.render.days import fold_of, total
 from state.sums import PartialSums
 from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, encode_cell, encode_covers, encode_partial
 from streams.stage import Applied
 from streams.touchpoint import Touchpoint
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set, definition_sets, touchpoints
 
@@ -143,13 +144,41 @@ def test_range_keeps_only_its_days() -> None:
     assert sums.take_changed() == set()
 
 
-def test_foreign_definitions_are_named() -> None:
-    """Numbers of two definition sets are not mixed: the partitions of another are told."""
+def covers(version: str, building: dict[str, tuple[int, int]]) -> Records:
+    """What a partition says of its versions."""
+    found = Covers(Tag(0, 9), {}, 0, 0, "", complete=[] if version in building else [version], building=building)
+    return [(COVERS_KEY, encode_covers(found))]
+
+
+def test_a_version_is_complete_when_it_is_everywhere() -> None:
+    """Before that it says how far it is: of what each partition says the mean, never all."""
     sums = PartialSums(DEFINITIONS.definitions)
-    sums.apply(0, commit(1, {}))
-    assert sums.foreign_hashes(DEFINITIONS) == {}
-    sums.apply(3, commit(1, {}, "other"))
-    assert sums.foreign_hashes(DEFINITIONS) == {3: "other"}
+    assert (sums.is_complete("c"), sums.moved_percent("c")) == (False, 0)
+    sums.apply(0, covers("c", {}))
+    assert sums.is_complete("c")
+    assert not sums.is_complete("f")
+    sums.apply(1, covers("c", {"c": (50, 100)}))
+    assert (sums.is_complete("c"), sums.moved_percent("c"), sums.moved_percent("f")) == (False, 75, 0)
+    sums.apply(2, covers("c", {"c": (100, 100)}))
+    sums.apply(3, covers("c", {"c": (100, 100)}))
+    sums.apply(1, covers("c", {"c": (100, 100)}))
+    assert sums.moved_percent("c") <= 99
+
+
+@given(logs())
+def test_definitions_may_come_behind_their_cells(log: tuple[list[Records], dict[tuple[str, Any], int]]) -> None:
+    """Whatever was read before a definition is in its sums; one that goes is forgotten."""
+    partitions, _ = log
+    sums, late = PartialSums(DEFINITIONS.definitions), PartialSums()
+    for partition, records in enumerate(partitions):
+        sums.apply(partition, records)
+        late.apply(partition, records)
+    late.define(DEFINITIONS.definitions)
+    assert totals(late) == totals(sums)
+    assert late.take_changed() <= {"c", "f"}
+    late.define(DEFINITIONS.definitions[:1])
+    with pytest.raises(KeyError):
+        late.totals("f")
 
 
 @settings(deadline=None, max_examples=30)
@@ -160,7 +189,7 @@ def test_sums_are_the_cells_of_the_accounts(
     """What the accounts stage publishes, batch by batch, sums to the contributions that it keeps."""
     store, sums = MemoryStore(), PartialSums(definitions.definitions)
     for number, at in enumerate(range(0, len(arrived), batch_size)):
-        accounts = Accounts(Plan(definitions), store)
+        accounts = Accounts(layers_of(definitions), store)
         outcome = accounts.compute([Record(touchpoint) for touchpoint in arrived[at : at + batch_size]])
         store.apply(outcome.rows)
         sums.apply(0, accounts.partial_records(outcome, Applied(Tag(0, number), {"touchpoints": number}, 0)))

@@ -330,6 +330,33 @@ def test_chores_are_done_when_it_is_tended(kafka: EmbeddedBroker, prefix: str) -
     assert_exact(kafka.bootstrap_servers, prefix)
 
 
+@pytest.mark.parametrize("keeps_disk", [True, False])
+def test_a_crash_between_chores_goes_on_from_the_rows(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path, keeps_disk: bool
+) -> None:
+    """The next owner, also on an empty disk, does what is left of them."""
+    names = make_topics(kafka.bootstrap_servers, prefix)
+    produce(kafka.bootstrap_servers, names.source, [BIG, b"1"])
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    process = start("plain", kafka.bootstrap_servers, prefix, tmp_path, 2, 1, crash_at="chore:2")
+    assert process.wait(60) == 137
+    store: Store = RocksStore(tmp_path / "0") if keeps_disk else MemoryStore()
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        if writer.applied[names.source] == 0:
+            await writer.process((await source_of(kafka, names))[1:])
+        assert 0 < len(list(store.scan(b"n"))) < PIECE_COUNT
+        while list(store.scan(b"w")):
+            await writer.tend()
+        assert list(store.scan(b"n")) == []
+        await writer.close(1)
+
+    run(steps())
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
 @pytest.mark.parametrize("slices_done", [1, PIECE_COUNT])
 @pytest.mark.parametrize("keeps_disk", [True, False])
 def test_a_crash_between_slices_goes_on_from_the_job_s_row(
@@ -557,7 +584,7 @@ def test_a_cancelled_step_leaves_no_second_chance(kafka: EmbeddedBroker, prefix:
 
 
 IN_A_BATCH = ("read", "changelog", "store", "publish")
-ELSEWHERE = ("slice", "ack", "routed")  # passed by other tests, or by no owner
+ELSEWHERE = ("slice", "chore", "ack", "routed")  # passed by other tests, or by no owner
 
 
 @pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point not in ELSEWHERE])

@@ -294,6 +294,7 @@ async def run_plain(bootstrap: str, prefix: str, folder: str, total: str, step: 
     while writer.start_offset(names.source) < int(total):
         for records in (await reader.getmany(tp, timeout_ms=500, max_records=int(step))).values():
             await writer.process(records)
+        await writer.tend()
     await reader.stop()
     await writer.close(1.0)
 

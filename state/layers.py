@@ -1,0 +1,221 @@
+"""Which definitions each account of a partition is computed with while they change.
+
+A layer is a layout of rows: the analyses that have a place in the states of containers. When definitions come or go, a
+new layer is laid on top, and the accounts move into it one after the other, in the order of their ids (`state.moving`),
+while events go on. An account is in exactly one layer: the newest that has reached it. Law: an analysis in force counts
+every account whose layer has it, exactly; it is complete when every layer has it. What is not in force counts nowhere.
+
+A version that was replaced stays in force until readers have gone over to the new one everywhere; then its place in
+the layout is empty, and no account has to move for that.
+
+One account may be so large that it moves in pieces. While it does, the newest layer has its touchpoints up to an order
+key as well, and those behind wait under rows of their own; for readers it is still in the old one.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from state.definition_set import DefinitionSet, decode_definition, encode_definition
+from state.groups import TouchpointRecord
+from state.plan import Plan
+from state.rows import FIRST_LAYOUT, LAYERS_KEY, layout_key, pack, version_stems
+from streams.store import Row, Store
+
+LAYOUT_CODE_MAX = 255  # one byte
+
+NONE_SILENT: frozenset[str] = frozenset()
+_NO_LAYOUTS: Mapping[int, DefinitionSet] = {}
+
+
+class Moving(msgspec.Struct, array_like=True, frozen=True):
+    """An account that moves in pieces. listed: the key of its last touchpoint row that was looked at, None when all
+    were. order: the order key up to which it has moved."""
+
+    account: bytes
+    listed: bytes | None
+    order: bytes
+
+
+class Reached(msgspec.Struct, array_like=True, frozen=True):
+    """A layer: its layout, and the last account that it has reached. The oldest one has reached all, and says None."""
+
+    layout: int
+    account: bytes | None
+
+
+class LayersRow(msgspec.Struct, array_like=True, frozen=True):
+    """All that a partition keeps about its definitions.
+
+    offset: the end of the definitions topic as it was read. hash: of the set. in_force: its versions. reached: the
+    layers, the newest first. moved_count: accounts that have moved into the newest. debris: what the keys of rows
+    begin with that nobody needs any more.
+    """
+
+    offset: int
+    hash: str
+    in_force: list[str]
+    reached: list[Reached]
+    moved_count: int = 0
+    moving: Moving | None = None
+    debris: list[bytes] = []
+
+
+class Share(NamedTuple):
+    """Records of a batch and what they are computed with.
+
+    silent: versions that count these accounts elsewhere. until: see `Groups`; such a share is beside the one that
+    counts for readers.
+    """
+
+    plan: Plan
+    records: Sequence[TouchpointRecord]
+    silent: frozenset[str] = NONE_SILENT
+    until: bytes | None = None
+
+
+class Layers:
+    """The layers of a partition, compiled; `row` says how far they have reached."""
+
+    def __init__(self, row: LayersRow, plans: Sequence[Plan]) -> None:
+        """plans: of the layers in `row`, in their order."""
+        self.row = row
+        self.plans = tuple(plans)
+        self.in_force = frozenset(row.in_force)
+        self._plan_by_layout = {plan.code: plan for plan in plans}
+
+    @classmethod
+    def only(cls, plan: Plan, hash_: str = "", offset: int = -1) -> "Layers":
+        """Everything in one layer."""
+        return cls(LayersRow(offset, hash_, sorted(plan.versions), [Reached(plan.code, None)]), [plan])
+
+    @property
+    def newest(self) -> Plan:
+        """The plan that accounts move to, or are in."""
+        return self.plans[0]
+
+    def plan_of(self, account: bytes) -> Plan:
+        """What the account is computed with."""
+        layers = zip(self.plans, self.row.reached, strict=True)
+        return next(plan for plan, reached in layers if reached.account is None or account <= reached.account)
+
+    def plan_with(self, layout: int) -> Plan:
+        """The plan with this layout."""
+        return self._plan_by_layout[layout]
+
+    def shares(self, records: Sequence[TouchpointRecord]) -> list[Share]:
+        """The records by what they are computed with, each share in the records' order."""
+        if len(self.plans) == 1:
+            return [Share(self.newest, records)]
+        by_layout: dict[int, list[TouchpointRecord]] = {}
+        for record in records:
+            by_layout.setdefault(self.plan_of(record.key).code, []).append(record)
+        shares = [Share(self._plan_by_layout[layout], mine) for layout, mine in by_layout.items()]
+        moving = self.row.moving
+        beside = [record for record in records if moving is not None and record.key == moving.account]
+        if moving is not None and beside:
+            shares.append(Share(self.newest, beside, self.plan_of(moving.account).versions, moving.order))
+        return shares
+
+    def has_lost(self, version: str) -> bool:
+        """Whether it has a place in a layout that has been empty for a while."""
+        return version not in self.in_force and any(version in plan.versions for plan in self.plans)
+
+    def incomplete(self) -> frozenset[str]:
+        """The versions in force that some accounts are not counted with yet."""
+        return self.in_force - frozenset.intersection(*(plan.versions for plan in self.plans))
+
+
+Current = Callable[[], tuple[int, DefinitionSet]]
+"""The end of the definitions topic, and the set in force, as far as they are known."""
+
+
+class LayerReader:
+    """Reads the layers of a store; what was compiled for the same rows is kept."""
+
+    def __init__(self, store: Store, current: Current) -> None:
+        self._store = store
+        self._current = current
+        self._read: tuple[bytes | None, Layers] | None = None
+        self._plan_by_layout: dict[int, tuple[bytes, frozenset[str], Plan]] = {}
+
+    def layers(self) -> Layers:
+        """As the rows say; in a store without them, one layer of the definitions in force, which `first_rows` keeps."""
+        (found,) = self._store.get([LAYERS_KEY])
+        if self._read is None or self._read[0] != found:
+            self._read = (found, self._first() if found is None else self.behind(_decode(found), []))
+        return self._read[1]
+
+    def first_rows(self) -> list[Row]:
+        """The rows that keep the first layer; none when there are rows already."""
+        row = self.layers().row
+        assert self._read is not None
+        return layer_rows(row, {FIRST_LAYOUT: self._current()[1]}) if self._read[0] is None else []
+
+    def _first(self) -> Layers:
+        offset, definitions = self._current()
+        in_force = [each.version for each in definitions.every]
+        return Layers.only(Plan(definitions.definitions, definitions.replaced, in_force), definitions.hash, offset)
+
+    def behind(self, row: LayersRow, rows: Sequence[Row]) -> Layers:
+        """As they are behind a commit of `rows`, which says `row`."""
+        written = dict(rows)
+        keys = [layout_key(reached.layout) for reached in row.reached]
+        values = [written.get(key) or stored for key, stored in zip(keys, self._store.get(keys), strict=True)]
+        in_force = frozenset(row.in_force)
+        return Layers(row, [self._plan(each.layout, v, in_force) for each, v in zip(row.reached, values, strict=True)])
+
+    def _plan(self, layout: int, value: bytes | None, in_force: frozenset[str]) -> Plan:
+        """Compiled once for as long as accounts move."""
+        assert value is not None, "a layer's layout is kept as long as the layer"
+        known = self._plan_by_layout.get(layout)
+        if known is None or known[:2] != (value, in_force):
+            definitions, replaced = (list(map(decode_definition, each)) for each in _decode_layout(value))
+            known = self._plan_by_layout[layout] = (value, in_force, Plan(definitions, replaced, in_force, layout))
+        return known[2]
+
+
+def layer_rows(
+    row: LayersRow, new: Mapping[int, DefinitionSet] = _NO_LAYOUTS, former: LayersRow | None = None
+) -> list[Row]:
+    """The rows that say `row`, with the layouts that are new, and without those that only the former row had."""
+    rows: list[Row] = [(layout_key(code), _encode_layout(each)) for code, each in new.items()]
+    if former is not None:
+        rows += [(layout_key(code), None) for code in _layouts(former) - _layouts(row)]
+    return [*rows, (LAYERS_KEY, pack(row))]
+
+
+def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) -> tuple[LayersRow, list[Row]]:
+    """The layers with another set in force, and their rows; no account may be moving in pieces."""
+    former = layers.row
+    assert former.moving is None, "an account is in two layers at most"
+    versions = [each.version for each in definitions.every if not layers.has_lost(each.version)]
+    gone = sorted(set(former.in_force) - set(versions))
+    debris = [*former.debris, *(stem for version in gone for stem in version_stems(version))]
+    row = replace(former, offset=offset, hash=definitions.hash, in_force=versions, debris=debris)
+    if {each.version for each in definitions.definitions} == layers.newest.current:
+        return row, layer_rows(row)
+    layout = _free_layout(row)
+    reached = [Reached(layout, b""), *(each for each in row.reached if each.account != b"")]
+    row = replace(row, reached=reached, moved_count=0)
+    return row, layer_rows(row, {layout: definitions}, former)
+
+
+def _encode_layout(definitions: DefinitionSet) -> bytes:
+    return pack([list(map(encode_definition, each)) for each in (definitions.definitions, definitions.replaced)])
+
+
+def _layouts(row: LayersRow) -> set[int]:
+    return {each.layout for each in row.reached}
+
+
+def _free_layout(row: LayersRow) -> int:
+    """A code that no row of another layout, or of one that is being swept, has in its key."""
+    taken = _layouts(row) | {stem[1] for stem in row.debris if stem[:1] in (b"k", b"s")}
+    return next(code for code in range(FIRST_LAYOUT, LAYOUT_CODE_MAX + 1) if code not in taken)
+
+
+_decode = msgspec.msgpack.Decoder(LayersRow).decode
+_decode_layout = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode

@@ -1,0 +1,139 @@
+"""Moves accounts into the newest layer, one slice at a time, while events go on; and sweeps what nobody needs any more.
+
+A slice is the work of one commit: the next accounts whole, from their touchpoint rows, as if these had just come; then
+what the older layer had of them goes. The law of `state.layers` holds behind every slice, for a version that the older
+layer has too counts these accounts already, and stays silent.
+
+An account that is too large for a slice moves in pieces: first its touchpoints are listed in the order of time, then
+they join the newest layer piece by piece from the oldest on, and with the last one the account is there.
+"""
+
+from collections.abc import Sequence
+from itertools import islice
+
+from msgspec.structs import replace
+
+from state.account_batch import AccountBatch, Changes, Outcome
+from state.layers import Layers, LayersRow, Moving, Share, layer_rows
+from state.rows import (
+    TOUCHPOINT_PREFIX,
+    WAITING_PREFIX,
+    account_of,
+    account_stems,
+    behind_account,
+    keys_of,
+    touchpoint_key,
+    touchpoints_prefix,
+)
+from streams.store import Row, Store
+from streams.touchpoint import Touchpoint
+
+SLICE_TOUCHPOINTS = 2_000
+"""What a slice moves, and the most that an account may have to move whole: about 30 ms."""
+SLICE_ROWS = 5_000
+"""What a slice lists or sweeps."""
+
+Placed = list[tuple[bytes, Touchpoint]]
+
+
+class Mover:
+    """The next slice of a partition whose layers are more than one."""
+
+    def __init__(self, layers: Layers, store: Store) -> None:
+        self._layers = layers
+        self._row = layers.row
+        self._store = store
+        self._changes = Changes(layers.in_force)
+
+    def slice(self) -> tuple[Outcome, LayersRow]:
+        """What the next slice changes, and the layers behind it; its rows are among the outcome's."""
+        if self._row.moving is None:
+            row = self._move_next()
+        elif self._row.moving.listed is not None:
+            row = self._list(self._row.moving, self._row.moving.listed)
+        else:
+            row = self._move_piece(self._row.moving)
+        outcome = self._changes.outcome(self._store)
+        outcome.rows += layer_rows(row, former=self._row)
+        return outcome, row
+
+    # --- whole accounts
+
+    def _move_next(self) -> LayersRow:
+        """The next accounts, until the slice is full; or the first step of one that is too large for it."""
+        reached, room = self._row.reached[0].account, SLICE_TOUCHPOINTS
+        count = self._row.moved_count
+        while True:
+            account = self._account_behind(reached)
+            if account is None:
+                return replace(self._row, reached=[replace(self._row.reached[0], account=None)], moved_count=count)
+            rows = list(islice(self._store.scan(touchpoints_prefix(account)), room + 1))
+            if len(rows) > room:
+                break
+            touchpoints = self._placed(account, rows)
+            self._move(account, touchpoints)
+            reached, room, count = account, room - len(rows), count + bool(touchpoints)
+        row = _reached(self._row, reached, count)
+        return row if room < SLICE_TOUCHPOINTS else replace(row, moving=Moving(account, b"", b""))
+
+    def _account_behind(self, account: bytes | None) -> bytes | None:
+        found = self._store.after(TOUCHPOINT_PREFIX, behind_account(account) if account else TOUCHPOINT_PREFIX)
+        return None if found is None else account_of(found[0])
+
+    def _placed(self, account: bytes, rows: Sequence[Row]) -> Placed:
+        """The touchpoints that count, in order."""
+        decoded = (self._layers.newest.decode(value) for _, value in rows if value is not None)
+        return sorted((keys_of(account, each)[1], each) for each in decoded if not each.withdrawn)
+
+    def _move(self, account: bytes, touchpoints: Placed) -> None:
+        old = self._layers.plan_of(account)
+        self._join(Share(self._layers.newest, [], old.versions), account, touchpoints)
+        for stem in account_stems(old.code, account):
+            for key, _ in self._store.scan(stem):
+                self._changes.rows.put((key, None))
+
+    def _join(self, share: Share, account: bytes, touchpoints: Placed) -> None:
+        AccountBatch(share, self._store, self._changes).join(account, touchpoints)
+
+    # --- one account in pieces
+
+    def _list(self, moving: Moving, listed: bytes) -> LayersRow:
+        """Notes the places in time of the next touchpoints; what comes meanwhile is noted as it comes."""
+        prefix = touchpoints_prefix(moving.account)
+        rows = list(islice(self._store.scan(prefix, listed), SLICE_ROWS))
+        for order, _ in self._placed(moving.account, rows):
+            self._changes.rows.put((WAITING_PREFIX + order, b""))
+        return replace(self._row, moving=replace(moving, listed=rows[-1][0] if len(rows) == SLICE_ROWS else None))
+
+    def _move_piece(self, moving: Moving) -> LayersRow:
+        """The next touchpoints in time join; behind the last one the account is moved."""
+        account, old = moving.account, self._layers.plan_of(moving.account)
+        found = [key for key, _ in islice(self._store.scan(WAITING_PREFIX), SLICE_TOUCHPOINTS + 1)]
+        is_last, waiting = len(found) <= SLICE_TOUCHPOINTS, found[:SLICE_TOUCHPOINTS]
+        orders = [key.removeprefix(WAITING_PREFIX) for key in waiting]
+        values = self._store.get([touchpoint_key(account, order) for order in orders])
+        for key in waiting:
+            self._changes.rows.put((key, None))
+        touchpoints = self._placed(account, list(zip(waiting, values, strict=True)))
+        until = None if is_last else orders[-1]
+        self._join(Share(self._layers.newest, [], old.versions, until), account, touchpoints)
+        if not is_last:
+            return replace(self._row, moving=replace(moving, order=orders[-1]))
+        row = _reached(self._row, account, self._row.moved_count + 1)
+        return replace(row, moving=None, debris=[*row.debris, *account_stems(old.code, account)])
+
+
+def swept(row: LayersRow, store: Store) -> tuple[list[Row], list[bytes], LayersRow]:
+    """The next rows that nobody needs any more are deleted: the rows, the keys of the cells among them, and the layers
+    behind that."""
+    stem, *others = row.debris
+    keys = [key for key, _ in islice(store.scan(stem), SLICE_ROWS)]
+    row = row if len(keys) == SLICE_ROWS else replace(row, debris=others)
+    return [*((key, None) for key in keys), *layer_rows(row)], [key[1:] for key in keys if key[:1] == b"c"], row
+
+
+def _reached(row: LayersRow, account: bytes | None, moved_count: int) -> LayersRow:
+    """The newest layer has reached an account; older ones that it has overtaken are nobody's."""
+    newest, *older = row.reached
+    left = [each for each in older if each.account is None or account is None or each.account > account]
+    return replace(row, reached=[replace(newest, account=account), *left], moved_count=moved_count)

@@ -1,0 +1,310 @@
+"""Definitions that change while events arrive: in the end all is as if the last ones had been there first."""
+
+import random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state import job, moving, series
+from state.accounts_stage import AccountsStage
+from state.analyses.gap import GapLens
+from state.definition_set import Definition, DefinitionSet
+from state.journeys import Journey, decode_journey
+from state.layers import LayersRow
+from state.rows import LAYERS_KEY
+from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial
+from streams.stage import Applied, Slice, Work
+from streams.touchpoint import Touchpoint
+from tests.state.memory_store import MemoryStore
+from tests.state.test_accounts import WORLDS, assert_chunks_are_whole, brute, cells_of
+from tests.state.test_rules import canvas, flow
+from tests.state.worlds import DAY, START, Record, definition_set, definition_sets, touchpoint
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks and slices so small that small worlds have many."""
+    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
+    monkeypatch.setattr(moving, "SLICE_ROWS", 3)
+
+
+class Partition:
+    """A partition whose owner dies between any two commits, and a reader of what it publishes."""
+
+    def __init__(self, definitions: DefinitionSet) -> None:
+        self.definitions, self.offset = definitions, 0
+        self.store = MemoryStore()
+        self.cells: dict[bytes, int] = {}
+        self.journeys: dict[str, Journey] = {}
+        self.covers: Covers
+        self._tag = 0
+        self._commit(self._stage().idle(0))
+
+    def _stage(self) -> AccountsStage:
+        return AccountsStage(lambda: (self.offset, self.definitions), "journeys", "partials", self.store)
+
+    def take(self, touchpoints: list[Touchpoint]) -> None:
+        """A batch."""
+        self._commit(self._stage().compute([Record(each) for each in touchpoints], 0))  # type: ignore[misc]
+
+    def slice(self, record: Touchpoint) -> Slice:
+        """The next piece of a record that is cut."""
+        found = self._stage().slice(Record(record), 0)  # type: ignore[arg-type]
+        assert found is not None
+        self._commit(found.work)
+        return found
+
+    def define(self, definitions: DefinitionSet) -> None:
+        """Another set is published."""
+        self.definitions, self.offset = definitions, self.offset + 1
+
+    def chore(self) -> bool:
+        """The next chore; False when there is none."""
+        stage = self._stage()
+        work = stage.chore(0)
+        if work is None:
+            return False
+        self._commit(work)
+        assert self._stage().definitions_hash == stage.definitions_hash
+        return True
+
+    def rest(self) -> int:
+        """All chores; how many."""
+        count = 0
+        while self.chore():
+            count += 1
+            assert count < 10_000
+        return count
+
+    def _commit(self, work: Work) -> None:
+        self.store.apply(work.rows)
+        self._tag += 1
+        applied = Applied(Tag(0, self._tag), {"touchpoints": 0}, 0)
+        found = work.publish(applied)
+        assert self._stage().again(work.pending)(applied) == found
+        for topic, records, _ in found:
+            for key, value in records:
+                if topic == "journeys":
+                    assert value is not None
+                    self.journeys[key.decode()] = decode_journey(value)
+                elif key == COVERS_KEY:
+                    self.covers = decode_covers(value or b"")
+                elif value is None:
+                    self.cells.pop(key, None)
+                else:
+                    self.cells[key] = decode_partial(value)[1]
+
+    def in_force(self) -> set[str]:
+        """The versions that are complete."""
+        row = msgspec.msgpack.decode(self.store.rows[LAYERS_KEY], type=LayersRow)
+        return set(row.in_force) - set(self.covers.building)
+
+    def published(self) -> dict[tuple[str, str], int]:
+        """The cells that a reader has, but for zeros."""
+        found = ((decode_cell(key), count) for key, count in self.cells.items())
+        return {(version, repr(cell)): count for (version, cell), count in found if count}
+
+
+@st.composite
+def renewals(draw: st.DrawFn) -> list[DefinitionSet]:
+    """Sets one after the other: analyses come, change and go; what stays keeps its version."""
+    sets = [draw(definition_sets())]
+    for number in range(draw(st.integers(1, 3))):
+        kept = [each for each in sets[-1].definitions if draw(st.booleans())]
+        fresh = [
+            Definition(f"v{number}-{at}", each.zone, each.week_start, each.tzdata, each.analysis)
+            for at, each in enumerate(draw(definition_sets(count_max=2)).definitions)
+        ]
+        former = [each for each in sets[-1].every if each not in kept and draw(st.booleans())][:1]
+        sets.append(DefinitionSet((*kept, *fresh), tuple(former)))
+    return sets
+
+
+ACTS = st.lists(st.one_of(st.integers(1, 6), st.just("define"), st.just("chore"), st.just("chore")), max_size=60)
+
+
+@settings(max_examples=150)
+@given(renewals(), WORLDS, st.randoms(use_true_random=False), ACTS)
+def test_oracle_changing_definitions_equal_brute_force(
+    sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, acts: list[int | str]
+) -> None:
+    """Sets come between any two batches and any two slices: in the end the cells of the last one are brute force's, in
+    the rows and at a reader, and nothing is left of the others."""
+    partition, waiting = Partition(sets[0]), sets[1:]
+    left = list(arrived)
+    random_.shuffle(left)
+    taken: list[Touchpoint] = []
+    for act in acts:
+        if act == "chore":
+            partition.chore()
+        elif act == "define" and waiting:
+            partition.define(waiting.pop(0))
+        elif isinstance(act, int) and left:
+            partition.take(left[:act])
+            taken += left[:act]
+            del left[:act]
+        assert_what_is_complete_is_exact(partition, taken)
+    if left:
+        partition.take(left)
+    for definitions in waiting:
+        partition.define(definitions)
+    partition.rest()
+    assert_equal_to_scratch(partition, arrived)
+
+
+def assert_what_is_complete_is_exact(partition: Partition, taken: list[Touchpoint]) -> None:
+    """What readers are told to be complete counts everything that was taken, at any time."""
+    in_force = {each.version: each for each in partition.definitions.every}
+    complete = [each for version, each in in_force.items() if version in partition.in_force()]
+    expected = brute(DefinitionSet(tuple(complete)), taken)
+    versions = {each.version for each in complete}
+    assert {cell: count for cell, count in partition.published().items() if cell[0] in versions} == expected
+
+
+def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> None:
+    """Everything is as in a partition that had the last set first."""
+    last = partition.definitions
+    expected = brute(DefinitionSet(last.every), arrived)
+    assert cells_of(partition.store) == expected
+    assert partition.published() == expected
+    assert partition.covers.building == {}
+    scratch = Partition(last)
+    if arrived:
+        scratch.take(arrived)
+    alive = {name: journey for name, journey in partition.journeys.items() if journey.touchpoint_count}
+    assert alive == {name: with_tag(each, alive[name]) for name, each in scratch.journeys.items()}
+    kinds = {key[:1] for key in partition.store.rows}
+    assert kinds - {key[:1] for key in scratch.store.rows} == set()
+    assert sum(key[:1] == b"y" for key in partition.store.rows) == sum(key[:1] == b"y" for key in scratch.store.rows)
+    assert sum(key[:1] == b"L" for key in partition.store.rows) == 1
+    assert partition.store.rows.get(b"n") == scratch.store.rows.get(b"n")
+    assert_chunks_are_whole(partition.store)
+
+
+def with_tag(journey: Journey, like: Journey) -> Journey:
+    """The journey under the other's tag."""
+    return Journey(**{name: getattr(like if name == "tag" else journey, name) for name in journey.__struct_fields__})
+
+
+FORMER = definition_set([{"name": "far", **canvas("A", "B")}, {"name": "path", **flow(starts_with="A")}])
+NEW = definition_set(
+    [
+        {"name": "people", **canvas("A", "B", container="person")},
+        {"name": "seen", **flow(starts_with="A", count="containers")},
+    ]
+)
+BOTH = DefinitionSet((*FORMER.definitions, *NEW.definitions))
+LARGE = [touchpoint(f"{n:02}", START + n * DAY, "AB"[n % 2], person="p", content_type="x") for n in range(14)]
+SMALL = [touchpoint("1", START, "A", account="tiny", person="q")]
+
+
+def changed(number: int, **fields: Any) -> Touchpoint:
+    """One of the large account's touchpoints in another version."""
+    return msgspec.structs.replace(LARGE[number], revision=1, **fields)
+
+
+def event(at: float, id_: str) -> Touchpoint:
+    """Another touchpoint of the large account, at a day."""
+    return touchpoint(id_, START + int(at * DAY), "A", person="p")
+
+
+MEANWHILE = {
+    "an event behind all": [event(99, "new")],
+    "an event before all": [event(-1, "early")],
+    "events in between, twice": [event(2.5, "late"), event(9.5, "late-2"), event(2.5, "late"), event(9.5, "late-2")],
+    "what is moved comes later": [changed(1, event_time=START + 12 * DAY + 1)],
+    "what waits comes earlier": [changed(12, event_time=START + 1)],
+    "what waits changes": [changed(12, type="A"), changed(12, type="A")],
+    "the first goes": [changed(0, withdrawn=True)],
+    "the last goes": [changed(13, withdrawn=True)],
+    "the newest of what is moved goes": [changed(3, withdrawn=True), changed(7, withdrawn=True)],
+    "all goes": [changed(number, withdrawn=True) for number in range(14)],
+    "others": [touchpoint("2", START, "B", account="tiny", person="q"), touchpoint("3", START, account="zoe")],
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_an_account_that_moves_in_pieces_goes_on_living(what: str) -> None:
+    """Whatever comes behind any of the pieces: it is in both layers, or waits."""
+    for behind in range(13):
+        partition = Partition(FORMER)
+        partition.take([*LARGE, *SMALL])
+        partition.define(BOTH)
+        for _ in range(behind):
+            partition.chore()
+        partition.take(MEANWHILE[what])
+        assert_what_is_complete_is_exact(partition, [*LARGE, *SMALL, *MEANWHILE[what]])
+        assert partition.rest() + behind > 10
+        assert_equal_to_scratch(partition, [*LARGE, *SMALL, *MEANWHILE[what]])
+
+
+def test_definitions_wait_for_an_account_that_is_moving_in_pieces() -> None:
+    """It is in two layers at most."""
+    partition = Partition(FORMER)
+    partition.take(LARGE)
+    partition.define(BOTH)
+    for _ in range(4):
+        partition.chore()
+    partition.define(NEW)
+    partition.chore()
+    assert partition.in_force() == {each.version for each in FORMER.definitions}
+    partition.rest()
+    assert_equal_to_scratch(partition, LARGE)
+
+
+def test_nothing_is_moved_while_a_record_is_half_applied() -> None:
+    """Its job holds chunks of the layer as it is."""
+    partition = Partition(FORMER)
+    partition.take(LARGE)
+    partition.define(BOTH)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "SLICE_BYTES", 1)
+        cut = partition.slice(event(-1, "early"))
+        assert not cut.is_last
+        assert not partition.chore()
+        while not cut.is_last:
+            cut = partition.slice(event(-1, "early"))
+    partition.rest()
+    assert_equal_to_scratch(partition, [*LARGE, event(-1, "early")])
+
+
+def test_a_record_is_cut_in_both_layers_of_an_account_that_moves() -> None:
+    """Its job has parts in either."""
+    partition = Partition(FORMER)
+    partition.take(LARGE)
+    partition.define(BOTH)
+    for _ in range(9):
+        partition.chore()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "SLICE_BYTES", 1)
+        while not partition.slice(event(-1, "early")).is_last:
+            pass
+    partition.rest()
+    assert_equal_to_scratch(partition, [*LARGE, event(-1, "early")])
+
+
+def test_a_version_that_was_lost_does_not_come_back() -> None:
+    """Its place is empty in states that were made since."""
+    partition = Partition(FORMER)
+    partition.take(SMALL)
+    partition.define(DefinitionSet(NEW.definitions, FORMER.definitions))
+    partition.rest()
+    partition.define(NEW)
+    partition.rest()
+    partition.define(DefinitionSet(NEW.definitions, FORMER.definitions))
+    assert partition.rest() == 1
+    assert partition.in_force() == {"people", "seen"}
+    assert_what_is_complete_is_exact(partition, SMALL)
+
+
+def test_a_gap_reads_nothing() -> None:
+    """An analysis that is not computed any more keeps its place, and nothing else."""
+    gap = GapLens(FORMER.definitions[0])
+    assert (gap.project(SMALL[0]), gap.empty()) == (None, [])
+    with pytest.raises(AssertionError):
+        gap.advance([], 0, None, {})
