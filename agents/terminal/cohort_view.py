@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.terminal.marks import PLURALS, TEXT_MAX, cut, duration, footing, heading, number, tenths
+from state.render.cohort import NO_VALUE
 from streams.snapshot import CohortSnapshot, Share
 
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -12,8 +13,6 @@ _LABEL_WIDTH_MIN = 10
 _LABEL_WIDTH_MAX = 24
 _INCLUDED_WIDTH = 14
 _CELL_WIDTH = 8
-NONE = "(none)"
-"""The row of what has no value of the dimension."""
 # From cold to warm; what stands on it must be readable on dark and on light terminals, so each brings its ink.
 _HEAT = (
     "#b9c4cf on #17222d", "#cfe0ee on #1b3a57", "#e6f1fa on #1f557f", "#ffffff on #2573a8", "#0b1520 on #4a98c9",
@@ -35,7 +34,7 @@ class CohortView:
         self._most = max((share for shares in self._body.shares for share in shares if share is not None), default=0.0)
 
     def _labels_of_rows(self) -> list[str]:
-        labels = [cut(NONE if row.label is None else row.label, _LABEL_WIDTH_MAX) for row in self._body.rows]
+        labels = [cut(NO_VALUE if row.label is None else row.label, _LABEL_WIDTH_MAX) for row in self._body.rows]
         if self._body.more:
             labels[-1] = f"more ({number(self._body.more)} {'item' if self._body.more == 1 else 'items'})"
         return labels

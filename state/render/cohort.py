@@ -13,6 +13,8 @@ from streams.partials import Cell
 from streams.snapshot import CohortBody, CohortRow, Share, VelocityFigures
 
 MORE = "more"
+NO_VALUE = "(none)"
+"""How readers see and name what has no value of a dimension."""
 
 
 def cohort_body(cohort: Cohort, calendar: Calendar, totals: Mapping[Cell, int], clock_ms: int) -> CohortBody:
