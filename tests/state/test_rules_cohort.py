@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from state.analyses.cohort import CohortLens
 from state.durations import bucket_of_duration, last_second_of, percentile_s
-from state.plan import Plan
+from state.plan import Plan, lens_of
 from tests.state.cells import cells
 from tests.state.test_rules import DAY0, cohort, is_
 from tests.state.worlds import DAY, START, definition_set, touchpoint
@@ -33,6 +34,12 @@ def test_rule_rolling_ends_with_the_first_period_without_a_return() -> None:
     assert ks(cells(cohort(mode="rolling"), days("A", "B", "B", "C", "B")), "s") == [1, 2]
     assert ks(cells(cohort(mode="rolling"), days("A", "B", "B", "", "B")), "s") == [1, 2]
     assert ks(cells(cohort(mode="rolling"), days("A", "", "B")), "s") == []
+
+
+def test_rule_rolling_a_period_with_too_little_ends_it() -> None:
+    """A single B where two are a return."""
+    twice = {"match": is_("B"), "number": 2}
+    assert ks(cells(cohort(mode="rolling", **{"return": twice}), days("A", "BB", "B", "BB")), "s") == [1]
 
 
 def test_rule_rolling_asks_for_nothing_in_the_inclusion_s_own_period() -> None:
@@ -98,6 +105,14 @@ def test_rule_dimension_is_that_of_the_touchpoint_that_includes() -> None:
     assert cells(cohort(**BY_CONTENT), events) == {("i", DAY0, "y"): 1, ("r", DAY0, 1, "y"): 1}
 
 
+def test_rule_dimension_stays_when_the_return_comes() -> None:
+    """Also within the period of inclusion."""
+    assert cells(cohort(**BY_CONTENT), [at(0, "A", "y"), at(1, "B", "w")]) == {
+        ("i", DAY0, "y"): 1,
+        ("r", DAY0, 0, "y"): 1,
+    }
+
+
 def test_rule_dimension_of_two_it_is_the_second_that_includes() -> None:
     """Thresholds that need two events become true at the second."""
     twice = {"match": is_("A"), "number": 2}
@@ -150,6 +165,8 @@ def test_rule_velocity_in_a_later_period_is_when_the_thresholds_hold_over_it() -
     events = [touchpoint("0", midnight, "A"), *(touchpoint(str(n), midnight + n * DAY // 4, "B") for n in (1, 5, 6))]
     (found,) = took(cells(cohort(velocity=True, **{"return": twice}), events))
     assert found[0] == 1
+    again = [touchpoint(f"later {n}", midnight + 2 * DAY + n, "B") for n in range(2)]
+    assert took(cells(cohort(velocity=True, **{"return": twice}), events + again)) == [found]
     assert 6 * 21_600 <= found[1] <= 6 * 21_600 * 33 // 32
 
 
@@ -193,6 +210,45 @@ def test_rule_velocity_percentiles_are_the_nearest_rank(percent: int, seconds: i
     """The least duration that so many percent do not exceed: of 1, 2, 2, 9 three quarters lie within 2."""
     assert percentile_s({1: 1, 9: 1, 2: 2}, percent) == seconds
     assert percentile_s({}, percent) is None
+
+
+@pytest.mark.parametrize("include", ["first", "every"])
+def test_rule_options_of_a_cohort_end_with_its_periods(include: str) -> None:
+    """A return behind the last column makes no cell of any kind."""
+    events = [touchpoint("0", START, "A"), touchpoint("1", START + 6 * DAY, "B")]
+    for mode in ("retention", "cumulative"):
+        assert cells(cohort(mode=mode, include=include, velocity=True), events) == {("i", DAY0): 1}
+
+
+def behind(analysis: dict[str, Any], events: list[Any]) -> tuple[CohortLens, list[Any]]:
+    """The lens, and its state behind these touchpoints."""
+    lens = lens_of(definition_set([{"name": "it", **analysis}]).definitions[0])
+    assert isinstance(lens, CohortLens)
+    state = lens.empty()
+    for event in events:
+        projection = lens.project(event)
+        if projection is not None:
+            lens.advance(state, event.event_time, projection, {})
+    return lens, state
+
+
+def test_rule_latency_keeps_returns_only_for_an_inclusion_to_come() -> None:
+    """Behind the first inclusion nobody looks back any more, and a long series keeps nothing for it."""
+    _, before = behind(cohort(latency=True), days("B", "B", "B"))
+    _, after = behind(cohort(latency=True), days("B", "A", "B", "B"))
+    assert (before[8], after[8]) == ([DAY0, DAY0 + 1], [])
+
+
+@pytest.mark.parametrize("include", ["first", "every"])
+def test_rule_options_of_a_cohort_leave_journeys_as_they_are(include: str) -> None:
+    """A container stands in the same periods with options and without."""
+    events = days("A", "A", "C", "A", "A")
+    standing = []
+    for options in ({}, {"velocity": True}):
+        lens, state = behind(cohort(include=include, periods=2, **options), events)
+        standing.append(lens.position(state))
+    assert standing[0] == standing[1]
+    assert len(standing[0]) == (1 if include == "first" else 2)
 
 
 def test_rule_options_of_a_cohort_leave_the_others_as_they_are() -> None:
