@@ -26,13 +26,17 @@ class Row:
         # What a column has more than the one before it, so that any stretch of columns is two additions.
         self._counts, self._wholes = [0] * (len(columns) + 1), [0] * (len(columns) + 1)
 
-    def count(self, columns: range, n: int) -> None:
-        """Adds to the counts of these columns."""
-        _add(self._counts, columns, self._first, n)
+    def count(self, first: int, end: int, n: int) -> None:
+        """Adds to the counts of the columns from `first` up to `end`, if there are any."""
+        if first < end:
+            self._counts[first - self._first] += n
+            self._counts[end - self._first] -= n
 
-    def compare_with(self, columns: range, n: int) -> None:
+    def compare_with(self, first: int, end: int, n: int) -> None:
         """Adds to what the shares of these columns are of."""
-        _add(self._wholes, columns, self._first, n)
+        if first < end:
+            self._wholes[first - self._first] += n
+            self._wholes[end - self._first] -= n
 
     @property
     def figures(self) -> list[tuple[int, int]]:
@@ -67,44 +71,39 @@ def rows_of(cohort: Cohort, columns: Columns, totals: Mapping[Cell, int], row_by
     left out."""
     rows = {key: Row(columns.all) for key in row_by.values()}
     place = 1 if cohort.dimension is None else -1
+    ends: dict[int, int] = {}
     for cell, n in totals.items():
         key = row_by.get(cell[place])
         if key is not None and n:
-            _take(rows[key], cohort, columns, cell, n)
+            start = cell[1]
+            if start not in ends:
+                ends[start] = columns.known_end(start)
+            _take(rows[key], cohort.mode, columns.all.start, ends[start], cell, n)
     return list(rows.values())
 
 
-def _take(row: Row, cohort: Cohort, columns: Columns, cell: Cell, n: int) -> None:
-    letter, start = cell[:2]
-    known = range(columns.all.start, columns.known_end(start))
-    match letter:
+def _take(row: Row, mode: str, first: int, end: int, cell: Cell, n: int) -> None:
+    """Adds a cell to its row. first, end: the columns known for its inclusion."""
+    match cell[0]:
         case "i":
             row.included += n
-            row.known_end = max(row.known_end, known.stop)
-            if cohort.mode == "rolling":
-                row.count(_cut(known, 0, 1), n)
-                row.compare_with(_cut(known, 0, 2), n)
+            row.known_end = max(row.known_end, end)
+            if mode == "rolling":
+                row.count(0, min(1, end), n)
+                row.compare_with(0, min(2, end), n)
             else:
-                row.compare_with(known, n)
-                if cohort.mode == "churn":
-                    row.count(known, n)
+                row.compare_with(first, end, n)
+                if mode == "churn":
+                    row.count(first, end, n)
         case "r":
-            row.count(_cut(known, cell[2], cell[2] + 1), -n if cohort.mode == "churn" else n)
+            row.count(cell[2], min(cell[2] + 1, end), -n if mode == "churn" else n)
         case "s":
-            row.count(_cut(known, cell[2], cell[2] + 1), n)
-            row.compare_with(_cut(known, cell[2] + 1, cell[2] + 2), n)
+            row.count(cell[2], min(cell[2] + 1, end), n)
+            row.compare_with(cell[2] + 1, min(cell[2] + 2, end), n)
         case "f":
-            first, end = (cell[2], known.stop) if cell[2] >= 0 else (known.start, cell[2] + 1)
-            row.count(_cut(known, first, end), n)
+            if cell[2] >= 0:
+                row.count(cell[2], end, n)
+            else:
+                row.count(first, min(cell[2] + 1, end), n)
         case _:
             row.took[cell[3]] = row.took.get(cell[3], 0) + n
-
-
-def _cut(columns: range, first: int, end: int) -> range:
-    return range(max(first, columns.start), min(end, columns.stop))
-
-
-def _add(changes: list[int], columns: range, first: int, n: int) -> None:
-    if columns:
-        changes[columns.start - first] += n
-        changes[columns.stop - first] -= n
