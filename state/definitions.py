@@ -163,7 +163,7 @@ class Cohort(_Analysis):
     def _options_are_no_modes(cls, found: Any) -> Any:
         if found in ("latency", "dimension", "velocity"):
             example = "FIELD" if found == "dimension" else "true"
-            raise ValueError(f"{found} goes with any mode: write `{found}: {example}` beside it")
+            raise ValueError(f"{found} is no mode but an option: write `{found}: {example}` beside the mode")
         return found
 
     @model_validator(mode="after")

@@ -49,10 +49,10 @@ def test_differential_cohorts_of_any_figures(
     """Shares, averages and percentiles that no small world would have."""
     definition = definition_set([{"name": "c", **cohort}], zone, "sunday").definitions[0]
     letters = {"i": 2, {"rolling": "s", "cumulative": "f"}.get(cohort["mode"], "r"): 3}
-    letters |= {"v": 4} if cohort["velocity"] else {}
+    letters |= {"v": 4} if cohort.get("velocity") else {}
     cells: dict[tuple[Any, ...], int] = {}
     for letter, bucket, k, took, item, count in figures:
-        if letter in letters and (-cohort["periods"] if cohort["latency"] else 0) <= k <= cohort["periods"]:
+        if letter in letters and (-cohort["periods"] if cohort.get("latency") else 0) <= k <= cohort["periods"]:
             tail = (item,) if "dimension" in cohort else ()
             place = (letter, bucket, abs(k) if letter in "sv" else k, took)
             cells[place[: letters[letter]] + tail] = count
