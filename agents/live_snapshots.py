@@ -9,7 +9,8 @@ from datetime import date
 
 from agents.reading import follow_topic
 from agents.settings import Settings
-from state.definition_set import DefinitionSet
+from state.definition_set import Definition, DefinitionSet
+from state.render.days import Days
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
 from streams.errors import UnavailableError, UsageError
@@ -53,20 +54,9 @@ def range_snapshots(
 
     Raises UsageError for a range that an analysis can not give, UnavailableError where nothing was computed yet.
     """
-    days = ((dates[0] - EPOCH).days, (dates[1] - EPOCH).days)
     wanted = [each for each in definitions.every if each.analysis.name in names]
-    sums = PartialSums(wanted, days)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
-    partials = topic_name("partials", settings.prefix, settings.generation)
-    caught_up = False
-    for records in follow_topic(bootstrap, partials):
-        if records:
-            sums.apply(records[0].partition, [(record.key, record.value) for record in records])
-        caught_up = caught_up or not records
-        if not caught_up:
-            continue
-        if not sums.covers:
-            raise UnavailableError(f"{partials} holds no result yet; run a worker: `milepost worker`")
+    for sums in partial_sums(bootstrap, settings, wanted, days_of(dates)):
         shown = [definitions.shown(name, sums.is_complete) for name in names]
         yield {
             definition.analysis.name: snapshot_of(
@@ -80,6 +70,32 @@ def range_snapshots(
             for definition in shown
             if definition is not None
         }
+
+
+def partial_sums(
+    bootstrap: str, settings: Settings, definitions: Sequence[Definition], days: Days | None
+) -> Iterator[PartialSums]:
+    """The sums of `partials` over these days (None: all), the same object whenever they may have changed.
+
+    Raises as `range_snapshots` does.
+    """
+    sums = PartialSums(definitions, days)
+    partials = topic_name("partials", settings.prefix, settings.generation)
+    caught_up = False
+    for records in follow_topic(bootstrap, partials):
+        if records:
+            sums.apply(records[0].partition, [(record.key, record.value) for record in records])
+        caught_up = caught_up or not records
+        if not caught_up:
+            continue
+        if not sums.covers:
+            raise UnavailableError(f"{partials} holds no result yet; run a worker: `milepost worker`")
+        yield sums
+
+
+def days_of(dates: tuple[date, date]) -> Days:
+    """The numbers of the first and the last day."""
+    return (dates[0] - EPOCH).days, (dates[1] - EPOCH).days
 
 
 def dates_of(text: str) -> tuple[date, date]:

@@ -66,7 +66,7 @@ def _text_of(analysis: Analysis, cell: Cell) -> str:
         case Canvas():
             return _canvas_text(analysis, cell)
         case Cohort():
-            return _cohort_text(cell)
+            return _cohort_text(analysis, cell)
         case Flow():
             return _flow_text(cell)
         case _ as never:
@@ -93,9 +93,22 @@ def _canvas_text(canvas: Canvas, cell: Cell) -> str:
     return f"{_CANVAS_WORDS[kind].format(canvas.nodes[at].id)}, started {_date(day)}"
 
 
-def _cohort_text(cell: Cell) -> str:
-    included = f"included in period {cell[1]}"
-    return included if cell[0] == "i" else f"{included}, back {cell[2]} periods later"
+def _cohort_text(cohort: Cohort, cell: Cell) -> str:
+    kind, bucket, *rest = cell
+    included = f"included in period {bucket}"
+    if cohort.dimension is not None:
+        included += f" with {'no value' if rest[-1] is None else repr(rest[-1])}"
+    match kind:
+        case "i":
+            return included
+        case "s":
+            return f"{included}, back in each of the {rest[0]} periods after it"
+        case "v":
+            return f"{included}, first back {rest[0]} periods later, duration {rest[1]} (by its bucket)"
+        case _:
+            first = "" if kind == "r" else "nearest " if rest[0] < 0 else "first "
+            later = f"{rest[0]} periods later" if rest[0] >= 0 else f"{-rest[0]} periods before"
+            return f"{included}, {first}back {later}"
 
 
 def _flow_text(cell: Cell) -> str:

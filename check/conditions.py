@@ -139,6 +139,8 @@ def fields_of(analysis: Analysis) -> Iterator[str]:
             for node in analysis.nodes:
                 yield from _fields_of_condition(node.match)
         case Cohort():
+            if analysis.dimension is not None:
+                yield analysis.dimension
             for leaf in (*leaves_of(analysis.inclusion), *leaves_of(analysis.return_)):
                 yield from _fields_of_condition(leaf.match)
         case Flow():

@@ -28,7 +28,6 @@ _LATER = {
     "after": "time limits on an arrow",
     "breakdown": "breakdown of a node by a dimension",
     "secondary": "a secondary metric",
-    "velocity": "velocity",
     "segment": "segments",
     "filter": "segments",
     "last_days": "moving date ranges",

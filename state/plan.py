@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import Any, assert_never
 
 from state.analyses.canvas import CanvasLens
-from state.analyses.cohort import CohortLens
+from state.analyses.cohort_tracked import cohort_lens
 from state.analyses.flow import FlowLens
 from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
@@ -197,7 +197,7 @@ def lens_of(definition: Definition) -> Lens:
         case Canvas() as canvas:
             return CanvasLens(canvas, definition.version, calendar)
         case Cohort() as cohort:
-            return CohortLens(cohort, definition.version, calendar)
+            return cohort_lens(cohort, definition.version, calendar)
         case Flow() as flow:
             return FlowLens(flow, definition.version, calendar)
         case _ as never:

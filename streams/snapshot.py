@@ -53,21 +53,42 @@ class CanvasBody(msgspec.Struct, frozen=True):
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):
-    """The containers included in one period; `cells[k]` of them returned k periods later (churn: did not).
+    """The containers included in one period, or with one item of a dimension (null: with no value) in any; a cell per
+    column, with how many of them meet its mode: returned, did not (churn), returned in every period so far (rolling),
+    in any (cumulative).
 
-    Null where the period has not begun; with churn also where it is not over.
+    Null where the period has not begun; with churn also where it is not over, and with a dimension where it is over
+    for nobody: there a cell counts those only whose period is over.
     """
 
-    label: str
+    label: str | None
     included: int
     cells: list[int | None]
 
 
-class CohortBody(msgspec.Struct, frozen=True):
-    """rows: periods in order, those with included containers. shares: of `included`, parallel to the rows' cells.
+class VelocityFigures(msgspec.Struct, frozen=True, array_like=True):
+    """The first returns known so far of a row, and within how many seconds 25, 50, 75 and 90 percent of them came after
+    the inclusion; null when there is none.
 
-    partial_from: per row the first k whose period is not over, null when all are. average: per k the mean share over
-    the rows whose period is over.
+    Whole seconds; above 63 s the end of a bucket that is at most 1/32 wide, so never below the exact figure.
+    """
+
+    returned: int
+    p25_s: int | None
+    p50_s: int | None
+    p75_s: int | None
+    p90_s: int | None
+
+
+class CohortBody(msgspec.Struct, frozen=True):
+    """rows: periods in order, those with included containers; items of a dimension by size, the largest first.
+
+    shares: in percent, parallel to the rows' cells: of `included`; with rolling of the previous column; with a
+    dimension of `of`. partial_from: per row the first k whose period is not over, null when all are; null with a
+    dimension, where no cell is partial. average: per k the mean share over the rows whose period is over, however large
+    they are. first_period: k of the first column. of: with a dimension the containers that each share is of, else null.
+    more: with a dimension how many further items the last row pools, which is then labelled more; 0 when each item has
+    a row. velocity: per row; null unless the definition asks for it.
     """
 
     rows: list[CohortRow]
@@ -76,6 +97,10 @@ class CohortBody(msgspec.Struct, frozen=True):
     average: list[Share]
     granularity: str
     mode: str
+    first_period: int = 0
+    of: list[list[int]] | None = None
+    more: int | None = None
+    velocity: list[VelocityFigures] | None = None
 
 
 class FlowItem(msgspec.Struct, frozen=True, array_like=True):

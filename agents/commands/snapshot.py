@@ -12,10 +12,12 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from agents.comparing import compare
 from agents.connection import connect, with_settings
 from agents.live_snapshots import dates_of, published_snapshots, range_snapshots
 from agents.reading import read_definitions
 from agents.settings import Settings
+from agents.terminal.comparison_view import ComparisonView
 from agents.terminal.csv_rows import csv_rows
 from agents.terminal.marks import TEXT_MAX
 from agents.terminal.view import view_of
@@ -34,8 +36,18 @@ Snapshots = dict[str, Snapshot]
 @click.option("--range", "range_text", metavar="FROM..TO", help="Only these days, both included, in the zone.")
 @click.option("--watch", is_flag=True, help="Redraw as results change, until Ctrl-C.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+@click.option("--compare", "labels", nargs=2, metavar="A B", help="Two rows of the cohort NAME, or two items.")
+@click.option("--within", type=int, metavar="K", help="With --compare: returns within the periods 0 to K.")
 @with_settings
-def command(settings: Settings, name: str | None, range_text: str | None, watch: bool, form: str) -> None:
+def command(
+    settings: Settings,
+    name: str | None,
+    range_text: str | None,
+    watch: bool,
+    form: str,
+    labels: tuple[str, str] | None,
+    within: int | None,
+) -> None:
     """Show the result of the analysis NAME, or of all.
 
     The days of a range are: for a canvas those on which its containers start, for a flow those of the anchor, for a
@@ -43,6 +55,13 @@ def command(settings: Settings, name: str | None, range_text: str | None, watch:
     """
     if watch and form != "table":
         raise UsageError(f"--watch draws on the terminal; it does not go with --format {form}")
+    if labels is not None:
+        if name is None or watch or form == "csv":
+            raise UsageError("--compare takes the NAME of a cohort, and does not go with --watch or --format csv")
+        _compare(settings, name, labels, within, range_text, form)
+        return
+    if within is not None:
+        raise UsageError("--within says how far --compare looks; it does not go without it")
     with (
         connect(settings, start=False) as bootstrap,
         contextlib.closing(_results(bootstrap, settings, name, range_text)) as results,
@@ -51,6 +70,25 @@ def command(settings: Settings, name: str | None, range_text: str | None, watch:
             _watch(results)
         else:
             _print(next(results), form, is_one=name is not None)
+
+
+def _compare(
+    settings: Settings, name: str, labels: tuple[str, str], within: int | None, range_text: str | None, form: str
+) -> None:
+    dates = None if range_text is None else dates_of(range_text)
+    with connect(settings, start=False) as bootstrap:
+        definitions = read_definitions(bootstrap, settings)
+        _names(definitions, name)
+        comparison = compare(bootstrap, settings, definitions, name, labels, within=within, dates=dates)
+    if form == "json":
+        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(comparison), indent=2)))
+    else:
+        _console().print(ComparisonView(comparison))
+
+
+def _console() -> Console:
+    """Standard output. A pipe has no width; a file gets whole lines."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def _results(
@@ -85,9 +123,7 @@ def _print(snapshots: Snapshots, form: str, *, is_one: bool) -> None:
         case "csv":
             _print_csv(snapshots)
         case _:
-            # A pipe has no width; a file gets whole lines.
-            console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-            console.print(_picture(snapshots, None))
+            _console().print(_picture(snapshots, None))
 
 
 def _print_json(snapshots: Snapshots, *, is_one: bool) -> None:

@@ -1,16 +1,17 @@
 """A snapshot as the rows of one CSV table, the first of them its header (`docs/formats.md`).
 
 canvas: a row per node (what = node), then per arrow (what = arrow, from `node` to `to`; share: of the origin's
-containers). cohort: a row per cell whose period has begun. flow: rows of items, of `more` (item empty, count of the
-paths, item_count how many items), of exits, of links, and of sequences, whose item is the whole path in the order of
-time. An empty field is what JSON has as null.
+containers). cohort: a row per cell that is known; with velocity one more per period or item, whose k is empty, with the
+first returns and the seconds within which so many percent of them came; an empty item has no value. flow: rows of
+items, of `more` (item empty, count of the paths, item_count how many items), of exits, of links, and of sequences,
+whose item is the whole path in the order of time. An empty field is what JSON has as null.
 """
 
 from collections.abc import Iterator
 from typing import assert_never
 
 from agents.terminal.canvas_view import titles_of
-from streams.snapshot import CanvasSnapshot, CohortSnapshot, FlowSnapshot, Snapshot
+from streams.snapshot import CanvasSnapshot, CohortBody, CohortSnapshot, FlowSnapshot, Snapshot
 
 Row = list[str | int | float | None]
 
@@ -39,13 +40,32 @@ def _canvas(snapshot: CanvasSnapshot) -> Iterator[Row]:
 
 
 def _cohort(snapshot: CohortSnapshot) -> Iterator[Row]:
-    yield ["period", "included", "k", "count", "share", "partial"]
     body = snapshot.body
-    for row, shares, running in zip(body.rows, body.shares, body.partial_from, strict=True):
-        for k, (count, share) in enumerate(zip(row.cells, shares, strict=True)):
+    yield [
+        "period" if body.of is None else "item",
+        *("included", "k", "count", "share", "partial", "of", "p25_s", "p50_s", "p75_s", "p90_s"),
+    ]
+    for place, row in enumerate(body.rows):
+        running = body.partial_from[place]
+        for column, (count, share) in enumerate(zip(row.cells, body.shares[place], strict=True)):
             if count is not None:
-                partial = running is not None and k >= running
-                yield [row.label, row.included, k, count, share, "yes" if partial else "no"]
+                k = body.first_period + column
+                partial = "yes" if running is not None and k >= running else "no"
+                of = _whole(body, place, column)
+                yield [row.label, row.included, k, count, share, partial, of, None, None, None, None]
+        if body.velocity is not None:
+            v = body.velocity[place]
+            head: Row = [row.label, row.included, None, v.returned, None, None, None]
+            yield [*head, v.p25_s, v.p50_s, v.p75_s, v.p90_s]
+
+
+def _whole(body: CohortBody, place: int, column: int) -> int | None:
+    """The containers that a cell's share is of."""
+    if body.of is not None:
+        return body.of[place][column]
+    k = body.first_period + column
+    row = body.rows[place]
+    return row.cells[column - 1] if body.mode == "rolling" and k > 0 else row.included
 
 
 def _flow(snapshot: FlowSnapshot) -> Iterator[Row]:

@@ -45,6 +45,14 @@ def tenths(share: float) -> str:
     return f"{(round(share * 100) + 5) // 10 / 10:.1f}"
 
 
+def duration(seconds: int) -> str:
+    """A duration in its natural unit: "45 s", "1.5 min", "36.0 h", "12.3 d"."""
+    for unit_s, unit, until_s in ((60, "min", 3_600), (3_600, "h", 172_800)):
+        if 60 <= seconds < until_s:
+            return f"{tenths(seconds / unit_s)} {unit}"
+    return f"{seconds} s" if seconds < 60 else f"{tenths(seconds / 86_400)} d"
+
+
 def cut(text: str, width: int) -> str:
     """The text in at most `width` characters, on one line, without what a terminal would obey."""
     return shown(" ".join(text.split()), width)

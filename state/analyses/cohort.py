@@ -77,13 +77,13 @@ class CohortLens:
         back = self._returned(state[_RETURN])
         back_after = included and (back if self._reverts else self._returned(state[_AFTER]))
         if included != state[_IN]:
-            _add(cells, ("i", bucket), 1 if included else -1)
+            add(cells, ("i", bucket), 1 if included else -1)
         if back != state[_BACK]:
             for start in past:
                 if bucket - start <= self._periods:
-                    _add(cells, ("r", start, bucket - start), 1 if back else -1)
+                    add(cells, ("r", start, bucket - start), 1 if back else -1)
         if back_after != state[_BACK_AFTER]:
-            _add(cells, ("r", bucket, 0), 1 if back_after else -1)
+            add(cells, ("r", bucket, 0), 1 if back_after else -1)
         state[_IN], state[_BACK], state[_BACK_AFTER] = included, back, back_after
 
     def _open(self, state: State, bucket: int) -> None:
@@ -107,8 +107,13 @@ class CohortLens:
                         _increase(state[_AFTER], place, amount)
 
     def position(self, state: State) -> Any:
-        included = [*state[_PAST], state[_BUCKET]] if state[_IN] else state[_PAST]
+        past = self._past_buckets(state)
+        included = [*past, state[_BUCKET]] if state[_IN] else past
         return [self._date_of_day(self._start_of(bucket)).isoformat() for bucket in included] or None
+
+    def _past_buckets(self, state: State) -> list[int]:
+        past: list[int] = state[_PAST]
+        return past
 
 
 def _leaves(thresholds: Thresholds) -> Sequence[Threshold]:
@@ -137,5 +142,6 @@ def _increase(sums: Sums, place: int, amount: int) -> None:
     sums[place] = total if total in _INT64 else str(total)
 
 
-def _add(cells: Cells, cell: tuple[Any, ...], amount: int) -> None:
+def add(cells: Cells, cell: tuple[Any, ...], amount: int) -> None:
+    """Changes a cell."""
     cells[cell] = cells.get(cell, 0) + amount

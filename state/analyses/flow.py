@@ -7,6 +7,7 @@ exits are sums over paths at rendering. With distinct containers the cells are n
 
 from typing import Any
 
+from state.analyses.dimension import text_of
 from state.analyses.lens import Cells, Projection, State
 from state.calendar import Calendar
 from state.conditions import fields_of, getter_of, predicate_of, wire_field
@@ -55,7 +56,7 @@ class FlowLens:
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         value = self._get(touchpoint)
-        text = value if value is None or isinstance(value, str) else _text_of(value)
+        text = value if value is None or isinstance(value, str) else text_of(value)
         if self._anchored is not None and self._anchored(touchpoint):
             return (text, True)
         return text
@@ -122,7 +123,3 @@ class FlowLens:
             if len(items) < longest:
                 cells.append(("x", step, item, direction))
         return cells
-
-
-def _text_of(value: Any) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else repr(value)

@@ -92,6 +92,30 @@ def test_a_dirty_crm_export_goes_through_with_every_bad_row_accounted_for(
             from read_csv('{export}') where account is not null and engage_date is not null"""
     ).fetchall()
     assert [(created, won, lost)] == expected
+    assert_sectors(body_of(tmp_path, "won-by-sector"), export)
+
+
+def assert_sectors(body: dict[str, Any], export: Path) -> None:
+    """Won within twelve months by sector, and how long that took, as a query of the export has it."""
+    expected = duckdb.sql(
+        f"""
+        with deal as (
+            select sector, deal_stage = 'Won' and date_diff('month', engage_date, close_date) <= 12 as won,
+                   date_diff('second', engage_date::timestamp, close_date::timestamp + interval 86399 second) as took
+            from read_csv('{export}') as deal left join read_csv('{export.parent / "accounts.csv"}') as known
+                 on known.account = deal.account
+            where deal.account is not null and engage_date is not null)
+        select sector, count(*), count(*) filter (won), quantile_disc(took, 0.5) filter (won) from deal group by sector
+        """
+    ).fetchall()
+    found = {
+        sector: (included, cells[12], velocity[2])
+        for (sector, included, cells), velocity in zip(body["rows"], body["velocity"], strict=True)
+    }
+    assert found.keys() == {sector for sector, _, _, _ in expected}
+    for sector, included, won, median_s in expected:
+        assert found[sector][:2] == (included, won)
+        assert median_s <= found[sector][2] <= median_s * 33 / 32
 
 
 def test_a_wrong_file_is_told_before_anything_starts(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from check.touchpoints import load, settle
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort
 from streams.touchpoint import Touchpoint, encode_touchpoint
-from tests.oracles import brute
+from tests.oracles import brute, cohort
 from tests.state.worlds import definition_set
 
 EPOCH = date(1970, 1, 1)
@@ -47,7 +47,7 @@ def cells_of_oracle(touchpoints: Iterable[Touchpoint], definition: Definition) -
     if isinstance(analysis, Canvas):
         return brute.canvas_cells(analysis, containers, day_of)
     if isinstance(analysis, Cohort):
-        return brute.cohort_cells(analysis, containers, day_of, definition.week_start)
+        return cohort.cohort_cells(analysis, containers, day_of, definition.week_start)
     return brute.flow_cells(analysis, containers, day_of)
 
 

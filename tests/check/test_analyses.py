@@ -136,6 +136,37 @@ def test_thresholds_are_joined() -> None:
     assert ("i", 0) in sql_cells([*two[:1], touchpoint("3", 2, "B")], joined)
 
 
+def test_rolling_and_cumulative() -> None:
+    """A on day 0, B on days 1, 2 and 4: in each of 1 and 2, and first after one."""
+    series = days("A", "B", "B", "", "B")
+    assert sql_cells(series, cohort(ONE_A, ONE_B, mode="rolling", periods=9)) == {
+        ("i", 0): 1, ("s", 0, 1): 1, ("s", 0, 2): 1,
+    }  # fmt: skip
+    assert sql_cells(series, cohort(ONE_A, ONE_B, mode="cumulative", periods=9)) == {("i", 0): 1, ("f", 0, 1): 1}
+
+
+def test_latency_looks_back() -> None:
+    """B on days 0, 1 and 2, A on day 3: two periods are looked back, of which the nearest is the last."""
+    series = days("B", "B", "B", "A")
+    assert sql_cells(series, cohort(ONE_A, ONE_B, latency=True)) == {("i", 3): 1, ("r", 3, -1): 1, ("r", 3, -2): 1}
+    assert sql_cells(series, cohort(ONE_A, ONE_B, latency=True, mode="cumulative")) == {("i", 3): 1, ("f", 3, -1): 1}
+
+
+def test_items_and_durations_are_those_of_the_event_that_makes_it_true() -> None:
+    """The second A includes, with z, and the B 100 s later is the first return: bucket 64 + (100 - 64) / 2."""
+    series = [
+        touchpoint("1", 0, "A", content="y"), touchpoint("2", 5_000, "A", content="z"), touchpoint("3", 6_000, "C"),
+        touchpoint("4", 105_999, "B", content="w"), touchpoint("5", DAY, "B"),
+    ]  # fmt: skip
+    twice = ONE_A | {"number": 2}
+    assert sql_cells(series, cohort(twice, ONE_B, dimension="content", velocity=True)) == {
+        ("i", 0, "z"): 1, ("r", 0, 0, "z"): 1, ("r", 0, 1, "z"): 1, ("v", 0, 0, 82, "z"): 1,
+    }  # fmt: skip
+    assert sql_cells(series[2:4], cohort({"match": is_type("C")}, ONE_B, dimension="content")) == {
+        ("i", 0, None): 1, ("r", 0, 0, None): 1,
+    }  # fmt: skip
+
+
 def flow(**changes: Any) -> dict[str, Any]:
     """A flow over pages."""
     return {"kind": "flow", "container": "account", "dimension": "content", "columns": 2, **changes}

@@ -28,22 +28,35 @@ def test_differential_bodies_equal_the_published_ones(
         assert list(body_differences(body_of(definition, cells, clock_ms), published)) == []
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    cohorts(),
-    st.dictionaries(st.integers(500, 520), st.tuples(st.integers(1, 9), st.integers(0, 9)), max_size=4),
-    st.integers(0, 600),
-    st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo"]),
+FIGURES = st.lists(
+    st.tuples(
+        st.sampled_from("irsfv"),
+        st.integers(500, 520),
+        st.integers(-3, 3),
+        st.integers(0, 2_000),
+        st.sampled_from([None, "x", "y", "more"]),
+        st.integers(1, 9),
+    ),
+    max_size=25,
 )
+
+
+@settings(deadline=None, max_examples=100)
+@given(cohorts(), FIGURES, st.integers(0, 600), st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo"]))
 def test_differential_cohorts_of_any_figures(
-    cohort: dict[str, Any], figures: dict[int, tuple[int, int]], day: int, zone: str
+    cohort: dict[str, Any], figures: list[tuple[Any, ...]], day: int, zone: str
 ) -> None:
-    """Shares and averages that no small world would have."""
+    """Shares, averages and percentiles that no small world would have."""
     definition = definition_set([{"name": "c", **cohort}], zone, "sunday").definitions[0]
+    letters = {"i": 2, {"rolling": "s", "cumulative": "f"}.get(cohort["mode"], "r"): 3}
+    letters |= {"v": 4} if cohort.get("velocity") else {}
     cells: dict[tuple[Any, ...], int] = {}
-    for bucket, (included, returned) in figures.items():
-        cells["i", bucket] = included
-        cells["r", bucket, 0] = cells["r", bucket, 1] = min(included, returned)
+    for letter, bucket, k, took, item, count in figures:
+        if letter in letters and (-cohort["periods"] if cohort.get("latency") else 0) <= k <= cohort["periods"]:
+            tail = (item,) if "dimension" in cohort else ()
+            place = (letter, bucket, abs(k) if letter in "sv" else k, took)
+            cells[place[: letters[letter]] + tail] = count
+            cells["i", bucket, *tail] = cells.get(("i", bucket, *tail), 0) + count
     clock_ms = day * DAY + 43_200_000
     published = render(definition, cells, None, clock_ms)
     assert list(body_differences(body_of(definition, cells, clock_ms), published)) == []

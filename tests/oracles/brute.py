@@ -1,24 +1,15 @@
 """Analyses in the most naive way, straight from docs/semantics.md: lists, loops and sets, one container at a time.
 
-A third voice beside the incremental code and the check's SQL; it shares code with neither.
+A third voice beside the incremental code and the check's SQL; it shares code with neither. Cohorts are in cohort.py.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from state.definitions import (
-    AllThresholds,
-    AnchorMatch,
-    AnyThreshold,
-    Canvas,
-    Cohort,
-    Flow,
-    Threshold,
-)
+from state.definitions import AnchorMatch, Canvas, Flow
 from state.matches import All, Any_, Match, Not
 from streams.touchpoint import Touchpoint, order_of, version_of
 
@@ -184,81 +175,6 @@ def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], day: int) -> 
         if analysis.metric == "value":
             cells["v", n, day] = sum(each.value or 0 for each in counted)
     return cells
-
-
-# --- cohort ----------------------------------------------------------------------------------------------------------
-
-
-def bucket_of(day: int, granularity: str, week_start: str) -> int:
-    """The calendar period that a local day belongs to."""
-    that = date(1970, 1, 1) + timedelta(days=day)
-    if granularity == "day":
-        return day
-    if granularity == "week":
-        names = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-        first = next(d for d in range(7) if (date(1970, 1, 1) + timedelta(days=d)).weekday() == names.index(week_start))
-        return (day - first) // 7
-    if granularity == "month":
-        return (that.year - 1970) * 12 + that.month - 1
-    if granularity == "quarter":
-        return (that.year - 1970) * 4 + (that.month - 1) // 3
-    return that.year - 1970
-
-
-def cohort_cells(
-    analysis: Cohort, series_by_container: Series, local_day_of: LocalDay, week_start: str = "monday"
-) -> Cells:
-    """The cohort's cells over all containers."""
-    cells: Counter[tuple[Any, ...]] = Counter()
-    for series in series_by_container.values():
-        buckets: dict[int, list[Touchpoint]] = {}
-        for touchpoint in series:
-            day = local_day_of(touchpoint.event_time)
-            buckets.setdefault(bucket_of(day, analysis.granularity, week_start), []).append(touchpoint)
-        included = sorted(b for b, inside in buckets.items() if thresholds_hold(analysis.inclusion, inside))
-        if analysis.include == "first":
-            included = included[:1]
-        for bucket in included:
-            cells["i", bucket] += 1
-            for k in range(analysis.period_count + 1):
-                if bucket + k in buckets and _returned(analysis, buckets[bucket + k], k):
-                    cells["r", bucket, k] += 1
-    return dict(cells)
-
-
-def _returned(analysis: Cohort, inside: list[Touchpoint], k: int) -> bool:
-    if k == 0 and not can_revert(analysis.inclusion):
-        became = next(p for p in range(len(inside)) if thresholds_hold(analysis.inclusion, inside[: p + 1]))
-        inside = inside[became + 1 :]
-    return thresholds_hold(analysis.return_, inside)
-
-
-def can_revert(thresholds: Any) -> bool:
-    """Whether one more event could make thresholds that hold fail."""
-    if isinstance(thresholds, Threshold):
-        return not (thresholds.metric == "count" and thresholds.op in (">=", ">"))
-    inner = thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any
-    return any(can_revert(each) for each in inner)
-
-
-def thresholds_hold(thresholds: Any, inside: Sequence[Touchpoint]) -> bool:
-    """Whether the thresholds hold over these touchpoints."""
-    if isinstance(thresholds, AllThresholds):
-        return all(thresholds_hold(each, inside) for each in thresholds.all)
-    if isinstance(thresholds, AnyThreshold):
-        return any(thresholds_hold(each, inside) for each in thresholds.any)
-    matching = [each for each in inside if holds(thresholds.match, each)]
-    found, wanted = len(matching), Decimal(str(thresholds.number))
-    if thresholds.metric == "value":
-        found, wanted = sum(each.value or 0 for each in matching), wanted * 1_000_000
-    return {
-        ">=": found >= wanted,
-        ">": found > wanted,
-        "=": found == wanted,
-        "!=": found != wanted,
-        "<=": found <= wanted,
-        "<": found < wanted,
-    }[thresholds.op]
 
 
 # --- flow ------------------------------------------------------------------------------------------------------------

@@ -133,16 +133,30 @@ def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
 
 @st.composite
 def cohorts(draw: st.DrawFn) -> dict[str, Any]:
-    """A cohort over any thresholds, granularity and way of inclusion."""
+    """A cohort over any thresholds, granularity, way of inclusion and options."""
     return {
         "kind": "cohort",
         "container": draw(st.sampled_from(CONTAINERS)),
         "granularity": draw(st.sampled_from(["day", "week", "month", "quarter", "year"])),
         "mode": draw(st.sampled_from(["retention", "churn"])),
+        **(draw(_cohort_options()) if draw(st.booleans()) else {}),
         "include": draw(st.sampled_from(["first", "every"])),
         "inclusion": draw(_thresholds()),
         "return": draw(_thresholds()),
         "periods": draw(st.sampled_from([1, 3, 40])),
+    }
+
+
+@st.composite
+def _cohort_options(draw: st.DrawFn) -> dict[str, Any]:
+    """Any combination that is allowed."""
+    mode = draw(st.sampled_from(["retention", "churn", "rolling", "cumulative"]))
+    dimension = draw(st.sampled_from([None, None, "content_type", "attributes.tier", "type"]))
+    return {
+        "mode": mode,
+        "latency": mode != "rolling" and draw(st.booleans()),
+        "velocity": draw(st.booleans()),
+        **({"dimension": dimension, "top": draw(st.sampled_from([1, 2, 9]))} if dimension else {}),
     }
 
 
