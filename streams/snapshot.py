@@ -44,12 +44,24 @@ class ArrowFigures(msgspec.Struct, frozen=True, array_like=True):
     share: Share
 
 
-class CanvasBody(msgspec.Struct, frozen=True):
-    """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order."""
+class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
+    """The end of a canvas that is reached best: how many containers reach it, and their percentage of those at its
+    start; where several starts lead to it start is null, and the percentage is that of all containers."""
+
+    start: str | None
+    end: str
+    containers: int
+    share: Share
+
+
+class CanvasBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order. caption is
+    absent while no container has come to an end."""
 
     total: int
     nodes: dict[str, NodeFigures]
     arrows: dict[str, ArrowFigures]
+    caption: CanvasCaption | None = None
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from agents.terminal.marks import PLURALS, bar, cut, footing, heading, number, percent
+from agents.terminal.marks import PLURALS, TEXT_MAX, bar, cut, footing, heading, number, percent
 from streams.snapshot import CanvasSnapshot, NodeFigures
 
 _METRICS = {"containers": "{}", "events": "events of {}", "value": "value by {}"}
@@ -46,9 +46,17 @@ class CanvasView:
         containers = PLURALS[self._snapshot.container]
         what = _METRICS[self._snapshot.mode.get("metric", "containers")].format(containers)
         whole = Text.assemble(f"{number(self._body.total)} ", f"{containers} in all")
-        yield Group(
-            heading(self._snapshot, f"canvas · {what}"), whole, "", self._table(options), "", footing(self._snapshot)
-        )
+        head = heading(self._snapshot, f"canvas · {what}")
+        yield Group(head, whole, *self._caption(containers), "", self._table(options), "", footing(self._snapshot))
+
+    def _caption(self, containers: str) -> list[Text]:
+        """Which end converts best, in words."""
+        best = self._body.caption
+        if best is None:
+            return []
+        of = f"all {containers}" if best.start is None else cut(self._titles[best.start], TEXT_MAX)
+        end = cut(self._titles[best.end], TEXT_MAX)
+        return [Text(f"best: {percent(best.share)} of {of} come to {end} ({number(best.containers)})")]
 
     def _table(self, options: ConsoleOptions) -> Table:
         columns = self._columns()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from graphlib import TopologicalSorter
 
 from state.definitions import Canvas
+from state.render.canvas_caption import caption_of
 from state.render.shares import share_of
 from streams.partials import Cell
 from streams.snapshot import ArrowFigures, CanvasBody, NodeFigures
@@ -45,7 +46,8 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
         f"{arrow.from_}>{arrow.to}": _arrow(totals.get(("a", index), 0), reached[number[arrow.from_]])
         for index, arrow in enumerate(canvas.arrows)
     }
-    return CanvasBody(whole, {node: figures(node) for node in number}, arrows)
+    caption = caption_of(canvas, starts, dict(zip(number, reached, strict=True)), whole)
+    return CanvasBody(whole, {node: figures(node) for node in number}, arrows, caption)
 
 
 def decimal_text(millionths: int) -> str:

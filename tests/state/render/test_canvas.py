@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.definitions import Canvas
 from state.render import render
 from state.render.canvas import decimal_text
-from streams.snapshot import ArrowFigures, CanvasBody
+from streams.snapshot import ArrowFigures, CanvasBody, CanvasCaption
 from tests.state.worlds import canvases, definition_set
 
 
@@ -105,6 +106,35 @@ def test_nothing_at_all_is_zero_and_null() -> None:
     assert found.total == 0
     assert vars_of(found.nodes["b"]) == [0, None, None, None, None, 0, None]
     assert found.arrows["a>b"] == ArrowFigures(0, None)
+
+
+def test_caption_is_the_end_that_converts_best() -> None:
+    """By its share of the start's containers and not by its count; always containers, whatever the metric."""
+    graph = canvas("abcd", ["ab", "cd"], "events")
+    sums = {("t", 0): 99, ("n", 0, 0): 50, ("n", 1, 0): 20, ("n", 2, 0): 6, ("n", 3, 0): 4, ("e", 3, 0): 900}
+    assert body(graph, sums).caption == CanvasCaption("c", "d", 4, 66.67)
+    assert body(CHAIN, CHAIN_SUMS).caption == CanvasCaption("a", "c", 1, 12.5)
+
+
+def test_caption_of_equals_is_the_first() -> None:
+    """Exactly equal shares; a thousandth of a percent more is better, though it reads the same."""
+    graph = canvas("abc", ["ab", "ac"])
+    assert body(graph, {("n", 0, 0): 8, ("n", 1, 0): 2, ("n", 2, 0): 2}).caption == CanvasCaption("a", "b", 2, 25.0)
+    close = {("n", 0, 0): 100_000, ("n", 1, 0): 25_000, ("n", 2, 0): 25_001}
+    assert body(graph, close).caption == CanvasCaption("a", "c", 25_001, 25.0)
+
+
+def test_caption_of_converging_starts_is_a_share_of_all() -> None:
+    """Which of two starts a container came from is not kept."""
+    sums = {("t", 0): 20, ("n", 0, 0): 5, ("n", 1, 0): 4, ("p", 2, 0): 8, ("n", 2, 0): 2}
+    assert body(canvas("abc", ["ac", "bc"]), sums).caption == CanvasCaption(None, "c", 2, 10.0)
+
+
+def test_no_caption_without_a_conversion() -> None:
+    """A node without arrows converts nothing, and so does an end that nobody reached."""
+    assert body(canvas("a", []), {("t", 0): 2, ("n", 0, 0): 2}).caption is None
+    assert body(CHAIN, {("t", 0): 2, ("n", 0, 0): 2}).caption is None
+    assert b"caption" not in msgspec.json.encode(body(CHAIN, {}))
 
 
 @settings(deadline=None)
