@@ -1,7 +1,7 @@
 """A canvas in SQL: reach node by node, parents first, over all containers at once (semantics 2).
 
-reach(n) is the first place of a container that matches n and, unless n is a start node, lies behind the least reach of
-its parents.
+A place that matches n comes along an arrow into n when it lies behind the reach of the arrow's origin. reach(n) is the
+first place that comes along some arrow, or of a start node the first that matches.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
     _make_graph(connection, canvas)
     _make_matching(connection, canvas, columns)
     _make_reach(connection, canvas)
-    return fetched(connection, [*_CELLS, *_CELLS_BY_METRIC[canvas.metric]])
+    return fetched(connection, [*_CELLS, *_amount_queries(canvas)])
 
 
 def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
@@ -53,19 +53,24 @@ def _make_matching(connection: duckdb.DuckDBPyConnection, canvas: Canvas, column
 
 
 def _make_reach(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
-    """`reach`: the place at which a container reaches a node; `followed`: the arrows it follows."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE reach (container BIGINT, node INTEGER, place BIGINT)")
+    """`along`: every place at which a container comes along an arrow; `reach`: the first at which it comes to a node;
+    `followed`: the first along an arrow."""
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE along (container BIGINT, number INTEGER, place BIGINT, value BIGINT);
+        CREATE OR REPLACE TEMP TABLE reach (container BIGINT, node INTEGER, place BIGINT);
+        """
+    )
     parents = {node.id: canvas.parents(node.id) for node in canvas.nodes}
     number = {node.id: n for n, node in enumerate(canvas.nodes)}
     for node in TopologicalSorter(parents).static_order():
+        if parents[node]:
+            connection.execute(_ALONG, {"node": number[node]})
         connection.execute(_REACH if parents[node] else _REACH_OF_START, {"node": number[node]})
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE followed AS
-        SELECT DISTINCT reach.container, arrow.number, arrow.origin
-        FROM reach JOIN arrow ON arrow.origin = reach.node
-        JOIN matching ON matching.container = reach.container AND matching.node = arrow.target
-             AND matching.place > reach.place
+        SELECT container, number, origin, min(place) AS place FROM along JOIN arrow USING (number) GROUP BY ALL
         """
     )
 
@@ -74,13 +79,18 @@ _REACH_OF_START = """
     INSERT INTO reach SELECT container, node, min(place) FROM matching WHERE node = $node GROUP BY container, node
     """
 
+_ALONG = """
+    INSERT INTO along
+    SELECT matching.container, arrow.number, matching.place, matching.value
+    FROM arrow JOIN reach ON reach.node = arrow.origin
+    JOIN matching ON matching.container = reach.container AND matching.node = arrow.target
+         AND matching.place > reach.place
+    WHERE arrow.target = $node
+    """
+
 _REACH = """
     INSERT INTO reach
-    WITH allowed AS (
-        SELECT container, min(place) AS behind FROM reach
-        WHERE node IN (SELECT origin FROM arrow WHERE target = $node) GROUP BY container)
-    SELECT container, node, min(place) FROM matching JOIN allowed USING (container)
-    WHERE node = $node AND place > behind GROUP BY container, node
+    SELECT container, target, min(place) FROM along JOIN arrow USING (number) WHERE target = $node GROUP BY ALL
     """
 
 _CELLS = [
@@ -104,8 +114,17 @@ _FROM_REACH_ON = """
     JOIN born ON born.container = reach.container GROUP BY ALL
     """
 
-_CELLS_BY_METRIC: dict[str, list[tuple[str, str]]] = {
-    "containers": [],
-    "events": [("e", f"SELECT part, reach.node, day, count(*) {_FROM_REACH_ON}")],
-    "value": [("v", f"SELECT part, reach.node, day, sum(value) {_FROM_REACH_ON}")],
-}
+_AMOUNTS = {"events": ("e", "count(*)"), "value": ("v", "sum(value)")}
+
+
+def _amount_queries(canvas: Canvas) -> list[tuple[str, str]]:
+    """Events and value at nodes and, where asked for, along arrows."""
+    queries = []
+    for metric in (canvas.metric, canvas.secondary):
+        if metric in _AMOUNTS:
+            kind, amount = _AMOUNTS[metric]
+            queries.append((kind, f"SELECT part, reach.node, day, {amount} {_FROM_REACH_ON}"))
+            if canvas.arrow_values:
+                along = f"SELECT part, number, day, {amount} FROM along JOIN born USING (container) GROUP BY ALL"
+                queries.append((f"a{kind}", along))
+    return queries

@@ -27,16 +27,35 @@ def canvas_body(canvas: Canvas, cells: Mapping[Cell, int]) -> Body:
         ]
         for a, arrow in enumerate(canvas.arrows)
     }
-    return {
+    body = {
         "total": over_days[("t",)], "nodes": nodes, "arrows": arrows, "caption": canvas_caption(canvas, over_days),
     }  # fmt: skip
+    if canvas.arrow_values:
+        body["arrow_values"] = {
+            f"{arrow.from_}>{arrow.to}": [_along(each, a, over_days) for each in (canvas.metric, canvas.secondary)]
+            for a, arrow in enumerate(canvas.arrows)
+        }
+    return body
+
+
+def _along(metric: str | None, a: int, sums: Counter[Cell]) -> Any:
+    """The events along an arrow, or their value as text; null for containers, which stand elsewhere."""
+    match metric:
+        case "events":
+            return sums["ae", a]
+        case "value":
+            return _amount(sums["av", a])
+        case _:
+            return None
 
 
 def _node(canvas: Canvas, n: int, ids: list[str], sums: Counter[Cell]) -> list[Any]:
     node, containers = ids[n], sums["n", n]
     fallout = containers - sums["f", n] if any(arrow.from_ == node for arrow in canvas.arrows) else None
+    by_metric = {"containers": containers, "events": sums["e", n], "value": _amount(sums["v", n]), None: None}
+    second = by_metric[canvas.secondary]
     if canvas.metric == "value":
-        return [_amount(sums["v", n]), None, None, None, None, fallout, None]
+        return [by_metric["value"], second, None, None, None, fallout, None]
     count = sums["e", n] if canvas.metric == "events" else containers
     starts = _starts_of(canvas, node)
     total = sums[("t",)]
@@ -45,7 +64,7 @@ def _node(canvas: Canvas, n: int, ids: list[str], sums: Counter[Cell]) -> list[A
     of_previous = None
     if parents:
         of_previous = share(count, sums["n", ids.index(parents[0])] if len(parents) == 1 else sums["p", n])
-    return [count, None, share(count, total), of_start, of_previous, fallout, None]
+    return [count, second, share(count, total), of_start, of_previous, fallout, None]
 
 
 def _starts_of(canvas: Canvas, node: str) -> set[str]:

@@ -78,6 +78,8 @@ _CANVAS_WORDS = {
     "e": "events at {}",
     "v": "millionths of value at {}",
     "a": "containers along {}",
+    "ae": "events along {}",
+    "av": "millionths of value along {}",
     "f": "containers that go on from {}",
     "p": "containers that reach a parent of {}",
 }
@@ -87,7 +89,7 @@ def _canvas_text(canvas: Canvas, cell: Cell) -> str:
     if cell[0] == "t":
         return f"containers in all, started {_date(cell[1])}"
     kind, at, day = cell
-    if kind == "a":
+    if kind in ("a", "ae", "av"):
         arrow = canvas.arrows[at]
         return f"{_CANVAS_WORDS[kind].format(f'{arrow.from_} > {arrow.to}')}, started {_date(day)}"
     return f"{_CANVAS_WORDS[kind].format(canvas.nodes[at].id)}, started {_date(day)}"

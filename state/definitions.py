@@ -60,13 +60,18 @@ class Arrow(Model):
     to: Slug
 
 
+Metric = Literal["containers", "events", "value"]
+
+
 class Canvas(_Analysis):
     """How far containers come on a directed acyclic graph of nodes, and where they fall out."""
 
     kind: Literal["canvas"]
-    metric: Literal["containers", "events", "value"] = Field(
+    metric: Metric = Field(
         "containers", description="What a node counts: distinct containers, matching events, or the sum of their value."
     )
+    secondary: Metric | None = Field(None, description="A second metric, counted beside the first.")
+    arrow_values: bool = Field(False, description="Whether arrows count events or value too, as the metrics do.")
     nodes: Annotated[list[Node], Field(min_length=1, max_length=NODE_COUNT_MAX)]
     arrows: Annotated[list[Arrow], Field(max_length=ARROW_COUNT_MAX)] = []
 
@@ -84,6 +89,14 @@ class Canvas(_Analysis):
         _refuse_repeats("arrow", [f"{a} -> {b}" for a, b in pairs])
         if cycle := _cycle_of(ids, pairs):
             raise ValueError(f"the arrows make a cycle: {' -> '.join(cycle)}; a canvas goes one way")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit(self) -> "Canvas":
+        if self.secondary == self.metric:
+            raise ValueError(f"secondary: {self.secondary} is the metric already; take another one")
+        if self.arrow_values and {self.metric, self.secondary} <= {"containers", None}:
+            raise ValueError("arrow_values: arrows have their containers anyway; take events or value as a metric")
         return self
 
     def parents(self, node: str) -> list[str]:

@@ -27,7 +27,6 @@ _LATER = {
     "within": "time limits on an arrow",
     "after": "time limits on an arrow",
     "breakdown": "breakdown of a node by a dimension",
-    "secondary": "a secondary metric",
     "velocity": "velocity",
     "segment": "segments",
     "filter": "segments",

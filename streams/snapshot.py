@@ -25,11 +25,12 @@ class NodeFigures(msgspec.Struct, frozen=True, array_like=True):
 
     count: in the definition's metric; a value is decimal text. of_total, of_start, of_previous: percent of the
     containers in all, of those at the start node, of those that reach a parent. fallout: containers that reach the
-    node and follow none of its arrows; null without arrows. second and final_fallout are null in format 1.
+    node and follow none of its arrows; null without arrows. second: in the secondary metric, null without one.
+    final_fallout is null in format 1.
     """
 
     count: int | str
-    second: None
+    second: int | str | None
     of_total: Share
     of_start: Share
     of_previous: Share
@@ -44,6 +45,13 @@ class ArrowFigures(msgspec.Struct, frozen=True, array_like=True):
     share: Share
 
 
+class ArrowAmounts(msgspec.Struct, frozen=True, array_like=True):
+    """The events along an arrow in the metric and in the secondary one; null where that is containers, or is none."""
+
+    amount: int | str | None
+    second: int | str | None
+
+
 class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
     """The end of a canvas that is reached best: how many containers reach it, and their percentage of those at its
     start; where several starts lead to it start is null, and the percentage is that of all containers."""
@@ -56,12 +64,13 @@ class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
 
 class CanvasBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order. caption is
-    absent while no container has come to an end."""
+    absent while no container has come to an end; arrow_values, by arrow, where the definition does not ask for them."""
 
     total: int
     nodes: dict[str, NodeFigures]
     arrows: dict[str, ArrowFigures]
     caption: CanvasCaption | None = None
+    arrow_values: dict[str, ArrowAmounts] | None = None
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):

@@ -1,25 +1,45 @@
 """A canvas as the rows of a CSV table.
 
 A row per node (what = node), then per arrow (what = arrow, from `node` to `to`; share: of the origin's containers),
-then the best conversion (what = best, from `node`, empty for all containers, `to` its end).
+then the best conversion (what = best, from `node`, empty for all containers, `to` its end), then, where the definition
+asks for them, the events or value along each arrow (what = along).
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from agents.terminal.canvas_view import titles_of
 from streams.snapshot import CanvasSnapshot
 
 Row = list[str | int | float | None]
+COLUMNS = (
+    "what", "node", "to", "title", "count", "of_total", "of_start", "of_previous", "fallout", "share", "second",
+)  # fmt: skip
 
 
 def canvas_rows(snapshot: CanvasSnapshot) -> Iterator[Row]:
     """The header and the rows."""
-    yield ["what", "node", "to", "title", "count", "of_total", "of_start", "of_previous", "fallout", "share"]
+    yield list(COLUMNS)
+    for row in _rows(snapshot):
+        yield [row.get(column) for column in COLUMNS]
+
+
+def _rows(snapshot: CanvasSnapshot) -> Iterator[dict[str, Any]]:
+    body = snapshot.body
     titles = titles_of(snapshot)
-    for node, n in snapshot.body.nodes.items():
-        yield ["node", node, None, titles[node], n.count, n.of_total, n.of_start, n.of_previous, n.fallout, None]
-    for arrow, figures in snapshot.body.arrows.items():
-        origin, _, target = arrow.partition(">")
-        yield ["arrow", origin, target, None, figures.containers, None, None, None, None, figures.share]
-    if best := snapshot.body.caption:
-        yield ["best", best.start, best.end, None, best.containers, None, None, None, None, best.share]
+    for node, n in body.nodes.items():
+        yield {
+            "what": "node", "node": node, "title": titles[node], "count": n.count, "of_total": n.of_total,
+            "of_start": n.of_start, "of_previous": n.of_previous, "fallout": n.fallout, "second": n.second,
+        }  # fmt: skip
+    for arrow, figures in body.arrows.items():
+        yield {"what": "arrow", **_ends(arrow), "count": figures.containers, "share": figures.share}
+    if best := body.caption:
+        yield {"what": "best", "node": best.start, "to": best.end, "count": best.containers, "share": best.share}
+    for arrow, amounts in (body.arrow_values or {}).items():
+        yield {"what": "along", **_ends(arrow), "count": amounts.amount, "second": amounts.second}
+
+
+def _ends(arrow: str) -> dict[str, str]:
+    origin, _, target = arrow.partition(">")
+    return {"node": origin, "to": target}

@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from agents.terminal.canvas_details import amount, details_of
 from agents.terminal.marks import PLURALS, TEXT_MAX, bar, cut, footing, heading, number, percent
 from streams.snapshot import CanvasSnapshot, NodeFigures
 
@@ -47,7 +48,9 @@ class CanvasView:
         what = _METRICS[self._snapshot.mode.get("metric", "containers")].format(containers)
         whole = Text.assemble(f"{number(self._body.total)} ", f"{containers} in all")
         head = heading(self._snapshot, f"canvas · {what}")
-        yield Group(head, whole, *self._caption(containers), "", self._table(options), "", footing(self._snapshot))
+        details = [part for table in details_of(self._snapshot, self._titles) for part in ("", table)]
+        caption = self._caption(containers)
+        yield Group(head, whole, *caption, "", self._table(options), *details, "", footing(self._snapshot))
 
     def _caption(self, containers: str) -> list[Text]:
         """Which end converts best, in words."""
@@ -90,7 +93,9 @@ class CanvasView:
     def _columns(self) -> dict[str, list[Text]]:
         """The columns of figures by their titles; a line below a further parent has only the arrow's."""
         lines = [(branch, None if branch.again else self._body.nodes[branch.node]) for branch in self._branches]
-        columns = {"count": [Text(f"{Decimal(n.count):,}" if n else "", "bold") for _, n in lines]}
+        columns = {"count": [Text(amount(n.count) if n else "", "bold") for _, n in lines]}
+        if secondary := self._snapshot.mode.get("secondary"):
+            columns[secondary] = [Text(amount(n.second) if n else "") for _, n in lines]
         if self._has_shares:
             columns["of total"] = [Text(percent(n.of_total) if n else "") for _, n in lines]
             columns["of start"] = [Text(percent(n.of_start) if n else "") for _, n in lines]

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 
-from state.definitions import Canvas
+from state.definitions import Canvas, Metric
 from state.render.canvas_caption import caption_of
 from state.render.shares import share_of
 from streams.partials import Cell
-from streams.snapshot import ArrowFigures, CanvasBody, NodeFigures
+from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, NodeFigures
 from streams.touchpoint import MILLIONTHS
 
-_CELL_BY_METRIC = {"containers": "n", "events": "e", "value": "v"}
+CELL_BY_METRIC: dict[Metric, str] = {"containers": "n", "events": "e", "value": "v"}
 
 
 def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
-    """The canvas from its totals: ("t",) containers in all, ("n", node), ("e" | "v", node), ("a", arrow),
-    ("f", node), ("p", node); positions in the definition's lists."""
+    """The canvas from its totals: the cells of `docs/formats.md` without the day of the start."""
     number = {node.id: index for index, node in enumerate(canvas.nodes)}
     whole = totals.get(("t",), 0)
     reached = [totals.get(("n", node), 0) for node in number.values()]
@@ -29,12 +28,14 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
 
     def figures(node: str) -> NodeFigures:
         place = number[node]
-        count = totals.get((_CELL_BY_METRIC[canvas.metric], place), 0)
+        count = totals.get((CELL_BY_METRIC[canvas.metric], place), 0)
         of = _no_share if canvas.metric == "value" else share_of
         start = reached[number[next(iter(starts[node]))]] if len(starts[node]) == 1 else whole
         return NodeFigures(
-            count=decimal_text(count) if canvas.metric == "value" else count,
-            second=None,
+            count=shown_amount(canvas.metric, count),
+            second=shown_amount(canvas.secondary, totals.get((CELL_BY_METRIC[canvas.secondary], place), 0))
+            if canvas.secondary
+            else None,
             of_total=of(count, whole),
             of_start=of(count, start),
             of_previous=of(count, before(node)) if canvas.parents(node) else None,
@@ -47,7 +48,25 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
         for index, arrow in enumerate(canvas.arrows)
     }
     caption = caption_of(canvas, starts, dict(zip(number, reached, strict=True)), whole)
-    return CanvasBody(whole, {node: figures(node) for node in number}, arrows, caption)
+    nodes = {node: figures(node) for node in number}
+    return CanvasBody(whole, nodes, arrows, caption, _arrow_values(canvas, totals) if canvas.arrow_values else None)
+
+
+def _arrow_values(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, ArrowAmounts]:
+    def amount(metric: Metric | None, arrow: int) -> int | str | None:
+        if metric is None or metric == "containers":
+            return None
+        return shown_amount(metric, totals.get((f"a{CELL_BY_METRIC[metric]}", arrow), 0))
+
+    return {
+        f"{arrow.from_}>{arrow.to}": ArrowAmounts(amount(canvas.metric, index), amount(canvas.secondary, index))
+        for index, arrow in enumerate(canvas.arrows)
+    }
+
+
+def shown_amount(metric: Metric, amount: int) -> int | str:
+    """An amount as bodies have it: a value as decimal text, all else as a number."""
+    return decimal_text(amount) if metric == "value" else amount
 
 
 def decimal_text(millionths: int) -> str:

@@ -21,7 +21,8 @@ from state.plan import Plan
 from state.rows import chunks_prefix, decode_chunk, decode_container, decode_entries
 from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
-from tests.oracles.brute import canvas_cells, cohort_cells, containers_of, flow_cells
+from tests.oracles.brute import cohort_cells, containers_of, flow_cells
+from tests.oracles.canvas import canvas_cells
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
 from tests.state.worlds import (

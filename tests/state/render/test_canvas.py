@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from state.definitions import Canvas
 from state.render import render
 from state.render.canvas import decimal_text
-from streams.snapshot import ArrowFigures, CanvasBody, CanvasCaption
+from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, CanvasCaption
 from tests.state.worlds import canvases, definition_set
 
 
@@ -98,6 +98,28 @@ def test_values_are_text_without_percentages() -> None:
     sums = {("t", 0): 10, ("n", 0, 0): 8, ("v", 0, 0): 1_234_500_000}
     figures = body(canvas("ab", ["ab"], "value"), sums).nodes["a"]
     assert vars_of(figures) == ["1234.5", None, None, None, None, 8, None]
+
+
+def test_a_second_metric_stands_beside_the_first() -> None:
+    """In its own unit; percentages and fallout are the first one's."""
+    sums = {("t", 0): 10, ("n", 0, 0): 8, ("e", 0, 0): 12, ("v", 0, 0): 2_500_000}
+    events = canvas("ab", ["ab"], "events")
+    assert vars_of(body(events | {"secondary": "value"}, sums).nodes["a"]) == [12, "2.5", 120.0, 150.0, None, 8, None]
+    assert body(events | {"secondary": "containers"}, sums).nodes["a"].second == 8
+    assert body(canvas("a", [], "value") | {"secondary": "events"}, sums).nodes["a"].second == 12
+    assert body(events | {"secondary": "value"}, sums).nodes["b"].second == "0"
+
+
+def test_arrow_values_are_in_both_metrics() -> None:
+    """What counts containers is null there, for an arrow has those anyway."""
+    sums = {("ae", 0, 1): 7, ("ae", 0, 2): 2, ("av", 0, 1): -1_500_000}
+    for metric, secondary, expected in [
+        ("events", None, ArrowAmounts(9, None)), ("events", "value", ArrowAmounts(9, "-1.5")),
+        ("value", "containers", ArrowAmounts("-1.5", None)), ("containers", "events", ArrowAmounts(None, 9)),
+    ]:  # fmt: skip
+        asked = canvas("ab", ["ab"], metric) | {"arrow_values": True} | ({"secondary": secondary} if secondary else {})
+        assert body(asked, sums).arrow_values == {"a>b": expected}
+    assert body(canvas("ab", ["ab"], "events"), sums).arrow_values is None
 
 
 def test_nothing_at_all_is_zero_and_null() -> None:

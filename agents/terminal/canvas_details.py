@@ -1,0 +1,47 @@
+"""What stands below the tree of a canvas where its definition asks for more: one table per option."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from rich.table import Table
+
+from agents.terminal.marks import cut
+from streams.snapshot import CanvasSnapshot
+
+_NAME_MAX = 24
+
+
+def details_of(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Iterator[Table]:
+    """The tables, in the order of the format. `titles` says what readers see of each node."""
+    if snapshot.body.arrow_values is not None:
+        yield _arrow_values(snapshot, titles)
+
+
+def amount(count: int | str | None) -> str:
+    """A count or a value with its thousands apart; a dash where there is none."""
+    return "–" if count is None else f"{Decimal(count):,}"
+
+
+def _arrow_values(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Table:
+    metrics = [snapshot.mode.get("metric"), snapshot.mode.get("secondary")]
+    table = _table("along arrows", *(metric for metric in metrics if metric in ("events", "value")))
+    for arrow, amounts in (snapshot.body.arrow_values or {}).items():
+        shown = zip(metrics, (amounts.amount, amounts.second), strict=True)
+        table.add_row(
+            arrow_title(arrow, titles), *(amount(each) for metric, each in shown if metric in ("events", "value"))
+        )
+    return table
+
+
+def arrow_title(arrow: str, titles: Mapping[str, str]) -> str:
+    """An arrow, `origin>target`, as readers see it."""
+    return " → ".join(cut(titles[end], _NAME_MAX) for end in arrow.split(">"))
+
+
+def _table(title: str, *columns: str) -> Table:
+    """A table of names and figures."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    table.add_column(title)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table

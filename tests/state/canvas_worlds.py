@@ -1,0 +1,18 @@
+"""Hypothesis strategies for what a canvas may ask for beyond its counts."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+METRICS = ("containers", "events", "value")
+
+
+@st.composite
+def canvas_options(draw: st.DrawFn) -> dict[str, Any]:
+    """The metric, and in half of all canvases further options."""
+    metric = draw(st.sampled_from(METRICS))
+    if not draw(st.booleans()):
+        return {"metric": metric}
+    secondary = draw(st.sampled_from([None, *(each for each in METRICS if each != metric)]))
+    has_amounts = bool({metric, secondary} - {None, "containers"})
+    return {"metric": metric, "secondary": secondary, "arrow_values": has_amounts and draw(st.booleans())}
