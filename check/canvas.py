@@ -9,6 +9,7 @@ from graphlib import TopologicalSorter
 
 import duckdb
 
+from check.canvas_items import breakdown_queries
 from check.cells import CellsByPart, fetched
 from check.conditions import ConditionWriter
 from check.literals import Literals
@@ -20,7 +21,7 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
     _make_graph(connection, canvas)
     _make_matching(connection, canvas, columns)
     _make_reach(connection, canvas)
-    return fetched(connection, [*_CELLS, *_amount_queries(canvas)])
+    return fetched(connection, [*_CELLS, *_amount_queries(canvas), *breakdown_queries(canvas, columns)])
 
 
 def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:

@@ -11,6 +11,7 @@ from state.definitions import Canvas
 from streams.touchpoint import MILLIONTHS
 
 Body = dict[str, Any]
+Amounts = Mapping[str | None, int]
 
 
 def canvas_body(canvas: Canvas, cells: Mapping[Cell, int]) -> Body:
@@ -35,7 +36,46 @@ def canvas_body(canvas: Canvas, cells: Mapping[Cell, int]) -> Body:
             f"{arrow.from_}>{arrow.to}": [_along(each, a, over_days) for each in (canvas.metric, canvas.secondary)]
             for a, arrow in enumerate(canvas.arrows)
         }
+    if any(node.breakdown for node in canvas.nodes):
+        body["breakdowns"] = {
+            node.id: _broken_down(canvas, n, node.breakdown.top, over_days)
+            for n, node in enumerate(canvas.nodes)
+            if node.breakdown
+        }
     return body
+
+
+def _broken_down(canvas: Canvas, n: int, top: int, sums: Counter[Cell]) -> Body:
+    """A node's items: the greatest, and the rest as how many and how much."""
+    kinds = {"containers": "b", "events": "be", "value": "bv", None: None}
+    first, second = ({c[2]: x for c, x in sums.items() if c[:2] == (kinds[metric], n)} for metric in _metrics(canvas))
+    return top_items(_metrics(canvas), first, second, top)
+
+
+def _metrics(canvas: Canvas) -> tuple[str, str | None]:
+    return canvas.metric, canvas.secondary
+
+
+def top_items(metrics: tuple[str, str | None], first: Amounts, second: Amounts, top: int) -> Body:
+    """The greatest items by the first metric (of equals by name, null last), and of the rest how many and how much."""
+    items = [item for item in {*first, *second} if first.get(item) or second.get(item)]
+    items.sort(key=lambda item: (item is None, item))
+    items.sort(key=lambda item: first.get(item, 0), reverse=True)
+
+    def shown(some: list[str | None]) -> list[Any]:
+        return [
+            None if metric is None else _in(metric, sum(amounts.get(item, 0) for item in some))
+            for metric, amounts in zip(metrics, (first, second), strict=True)
+        ]
+
+    return {
+        "items": [[item, *shown([item])] for item in items[:top]],
+        "more": [len(items[top:]), *shown(items[top:])],
+    }
+
+
+def _in(metric: str, amount: int) -> int | str:
+    return _amount(amount) if metric == "value" else amount
 
 
 def _along(metric: str | None, a: int, sums: Counter[Cell]) -> Any:

@@ -82,17 +82,20 @@ _CANVAS_WORDS = {
     "av": "millionths of value along {}",
     "f": "containers that go on from {}",
     "p": "containers that reach a parent of {}",
+    "b": "containers that reach {} with {}",
+    "be": "events at {} with {}",
+    "bv": "millionths of value at {} with {}",
 }
+_OF_ARROWS = ("a", "ae", "av")
 
 
 def _canvas_text(canvas: Canvas, cell: Cell) -> str:
     if cell[0] == "t":
         return f"containers in all, started {_date(cell[1])}"
-    kind, at, day = cell
-    if kind in ("a", "ae", "av"):
-        arrow = canvas.arrows[at]
-        return f"{_CANVAS_WORDS[kind].format(f'{arrow.from_} > {arrow.to}')}, started {_date(day)}"
-    return f"{_CANVAS_WORDS[kind].format(canvas.nodes[at].id)}, started {_date(day)}"
+    kind, at, *more, day = cell
+    place = f"{canvas.arrows[at].from_} > {canvas.arrows[at].to}" if kind in _OF_ARROWS else canvas.nodes[at].id
+    words = _CANVAS_WORDS[kind].format(place, *("nothing" if each is None else repr(each) for each in more))
+    return f"{words}, started {_date(day)}"
 
 
 def _cohort_text(cell: Cell) -> str:

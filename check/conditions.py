@@ -138,6 +138,8 @@ def fields_of(analysis: Analysis) -> Iterator[str]:
         case Canvas():
             for node in analysis.nodes:
                 yield from _fields_of_condition(node.match)
+                if node.breakdown is not None:
+                    yield node.breakdown.dimension
         case Cohort():
             for leaf in (*leaves_of(analysis.inclusion), *leaves_of(analysis.return_)):
                 yield from _fields_of_condition(leaf.match)

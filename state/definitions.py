@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from state.canvas_options import Breakdown
 from state.matches import Condition, Dimension, Model, Slug, Text, shape_of
 
 NODE_COUNT_MAX = 60
@@ -51,6 +52,7 @@ class Node(Model):
     id: Slug
     title: Text | None = None
     match: Condition
+    breakdown: Breakdown | None = Field(None, description="What the node counts, by the items of a dimension.")
 
 
 class Arrow(Model):

@@ -26,7 +26,6 @@ DIMENSIONS = ("type", "source", "stream", "channel", "content", "content_type", 
 _LATER = {
     "within": "time limits on an arrow",
     "after": "time limits on an arrow",
-    "breakdown": "breakdown of a node by a dimension",
     "velocity": "velocity",
     "segment": "segments",
     "filter": "segments",

@@ -52,6 +52,29 @@ class ArrowAmounts(msgspec.Struct, frozen=True, array_like=True):
     second: int | str | None
 
 
+class ItemFigures(msgspec.Struct, frozen=True, array_like=True):
+    """An item of a dimension, null for what has none: in the metric, and in the secondary one."""
+
+    item: str | None
+    count: int | str
+    second: int | str | None
+
+
+class MoreItems(msgspec.Struct, frozen=True, array_like=True):
+    """The items that are not shown: how many, and what they come to together."""
+
+    item_count: int
+    count: int | str
+    second: int | str | None
+
+
+class TopItems(msgspec.Struct, frozen=True):
+    """Items, the greatest first, and the rest. Together they are the whole."""
+
+    items: list[ItemFigures]
+    more: MoreItems
+
+
 class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
     """The end of a canvas that is reached best: how many containers reach it, and their percentage of those at its
     start; where several starts lead to it start is null, and the percentage is that of all containers."""
@@ -64,13 +87,15 @@ class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
 
 class CanvasBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order. caption is
-    absent while no container has come to an end; arrow_values, by arrow, where the definition does not ask for them."""
+    absent while no container has come to an end;
+    the rest where the definition does not ask for it: arrow_values by arrow, breakdowns by node."""
 
     total: int
     nodes: dict[str, NodeFigures]
     arrows: dict[str, ArrowFigures]
     caption: CanvasCaption | None = None
     arrow_values: dict[str, ArrowAmounts] | None = None
+    breakdowns: dict[str, TopItems] | None = None
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):

@@ -2,18 +2,20 @@
 
 A row per node (what = node), then per arrow (what = arrow, from `node` to `to`; share: of the origin's containers),
 then the best conversion (what = best, from `node`, empty for all containers, `to` its end), then, where the definition
-asks for them, the events or value along each arrow (what = along).
+asks for them, the events or value along each arrow (what = along), and the items of each node (what = breakdown; those
+not shown: breakdown_more, with item_count how many they are).
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from agents.terminal.canvas_view import titles_of
-from streams.snapshot import CanvasSnapshot
+from streams.snapshot import CanvasSnapshot, TopItems
 
 Row = list[str | int | float | None]
 COLUMNS = (
     "what", "node", "to", "title", "count", "of_total", "of_start", "of_previous", "fallout", "share", "second",
+    "item", "item_count",
 )  # fmt: skip
 
 
@@ -38,6 +40,15 @@ def _rows(snapshot: CanvasSnapshot) -> Iterator[dict[str, Any]]:
         yield {"what": "best", "node": best.start, "to": best.end, "count": best.containers, "share": best.share}
     for arrow, amounts in (body.arrow_values or {}).items():
         yield {"what": "along", **_ends(arrow), "count": amounts.amount, "second": amounts.second}
+    for node, items in (body.breakdowns or {}).items():
+        yield from _items("breakdown", {"node": node}, items)
+
+
+def _items(what: str, place: dict[str, str], top: TopItems) -> Iterator[dict[str, Any]]:
+    for each in top.items:
+        yield {"what": what, **place, "item": each.item, "count": each.count, "second": each.second}
+    more = top.more
+    yield {"what": f"{what}_more", **place, "item_count": more.item_count, "count": more.count, "second": more.second}
 
 
 def _ends(arrow: str) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """What stands below the tree of a canvas where its definition asks for more: one table per option."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from rich.table import Table
+from rich.text import Text
 
 from agents.terminal.marks import cut
-from streams.snapshot import CanvasSnapshot
+from streams.snapshot import CanvasSnapshot, ItemFigures, MoreItems, TopItems
 
 _NAME_MAX = 24
 
@@ -15,6 +16,9 @@ def details_of(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Iterator[
     """The tables, in the order of the format. `titles` says what readers see of each node."""
     if snapshot.body.arrow_values is not None:
         yield _arrow_values(snapshot, titles)
+    dimensions = {node["id"]: node["breakdown"]["dimension"] for node in snapshot.mode["nodes"] if "breakdown" in node}
+    for node, items in (snapshot.body.breakdowns or {}).items():
+        yield _items(f"{cut(titles[node], _NAME_MAX)} by {dimensions[node]}", items, metrics_of(snapshot))
 
 
 def amount(count: int | str | None) -> str:
@@ -28,7 +32,7 @@ def _arrow_values(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Table:
     for arrow, amounts in (snapshot.body.arrow_values or {}).items():
         shown = zip(metrics, (amounts.amount, amounts.second), strict=True)
         table.add_row(
-            arrow_title(arrow, titles), *(amount(each) for metric, each in shown if metric in ("events", "value"))
+            Text(arrow_title(arrow, titles)), *(amount(each) for metric, each in shown if metric in ("events", "value"))
         )
     return table
 
@@ -38,10 +42,31 @@ def arrow_title(arrow: str, titles: Mapping[str, str]) -> str:
     return " → ".join(cut(titles[end], _NAME_MAX) for end in arrow.split(">"))
 
 
+def metrics_of(snapshot: CanvasSnapshot) -> list[str]:
+    """The metric and, where there is one, the secondary metric."""
+    return [metric for metric in (snapshot.mode.get("metric"), snapshot.mode.get("secondary")) if metric]
+
+
+def _items(title: str, top: TopItems, metrics: Sequence[str]) -> Table:
+    """The items of a dimension and the rest."""
+    table = _table(title, *metrics)
+    rows: list[tuple[str, ItemFigures | MoreItems]] = [(item_title(each.item), each) for each in top.items]
+    if top.more.item_count:
+        rows.append((f"more ({top.more.item_count:,} item{'s' if top.more.item_count > 1 else ''})", top.more))
+    for name, figures in rows:
+        table.add_row(Text(name), *map(amount, (figures.count, figures.second)[: len(metrics)]))
+    return table
+
+
+def item_title(item: str | None) -> str:
+    """An item as readers see it."""
+    return "(none)" if item is None else cut(item, _NAME_MAX)
+
+
 def _table(title: str, *columns: str) -> Table:
     """A table of names and figures."""
     table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
-    table.add_column(title)
+    table.add_column(Text(title))
     for column in columns:
         table.add_column(column, justify="right", no_wrap=True)
     return table

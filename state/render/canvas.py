@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from graphlib import TopologicalSorter
 
 from state.definitions import Canvas, Metric
+from state.render.amounts import shown_amount
 from state.render.canvas_caption import caption_of
+from state.render.canvas_items import breakdowns_of
 from state.render.shares import share_of
 from streams.partials import Cell
 from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, NodeFigures
-from streams.touchpoint import MILLIONTHS
 
 CELL_BY_METRIC: dict[Metric, str] = {"containers": "n", "events": "e", "value": "v"}
 
@@ -49,7 +50,14 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
     }
     caption = caption_of(canvas, starts, dict(zip(number, reached, strict=True)), whole)
     nodes = {node: figures(node) for node in number}
-    return CanvasBody(whole, nodes, arrows, caption, _arrow_values(canvas, totals) if canvas.arrow_values else None)
+    return CanvasBody(
+        whole,
+        nodes,
+        arrows,
+        caption,
+        arrow_values=_arrow_values(canvas, totals) if canvas.arrow_values else None,
+        breakdowns=breakdowns_of(canvas, totals),
+    )
 
 
 def _arrow_values(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, ArrowAmounts]:
@@ -62,18 +70,6 @@ def _arrow_values(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, Arrow
         f"{arrow.from_}>{arrow.to}": ArrowAmounts(amount(canvas.metric, index), amount(canvas.secondary, index))
         for index, arrow in enumerate(canvas.arrows)
     }
-
-
-def shown_amount(metric: Metric, amount: int) -> int | str:
-    """An amount as bodies have it: a value as decimal text, all else as a number."""
-    return decimal_text(amount) if metric == "value" else amount
-
-
-def decimal_text(millionths: int) -> str:
-    """An amount in units of its currency, without trailing zeros: "1234.5"."""
-    units, rest = divmod(abs(millionths), MILLIONTHS)
-    sign = "-" if millionths < 0 else ""
-    return f"{sign}{units}.{rest:06}".rstrip("0").rstrip(".")
 
 
 def _starts(canvas: Canvas) -> dict[str, set[str]]:

@@ -8,17 +8,20 @@ from agents.terminal.csv_rows import csv_rows
 from streams.partials import Cell
 from streams.snapshot import Snapshot
 from tests.agents.snapshot_worlds import match, snapshots
-from tests.agents.test_terminal import line_of, shown
+from tests.agents.test_terminal import HOSTILE, line_of, shown
 from tests.state.worlds import definition_set
 
 DAY = 20_000
 
 
-def snapshot(cells: dict[Cell, int], **options: Any) -> Snapshot:
+def snapshot(cells: dict[Cell, int], form: dict[str, Any] | None = None, **options: Any) -> Snapshot:
     """A canvas of two nodes and an arrow between them, with these cells of one day."""
     canvas = {
         "name": "way", "kind": "canvas", "container": "account",
-        "nodes": [{"id": "form", "title": "Lead form", "match": match("A")}, {"id": "deal", "match": match("B")}],
+        "nodes": [
+            {"id": "form", "title": "Lead form", "match": match("A"), **(form or {})},
+            {"id": "deal", "match": match("B")},
+        ],
         "arrows": [{"from": "form", "to": "deal"}], **options,
     }  # fmt: skip
     all_cells = {("t", DAY): 10, ("n", 0, DAY): 8, ("n", 1, DAY): 2, ("a", 0, DAY): 2, ("f", 0, DAY): 2, **cells}
@@ -53,8 +56,35 @@ def test_second_metric_and_arrow_values_are_rows() -> None:
     assert csv_of(AMOUNTS, "along", "node", "to", "count", "second") == [["form", "deal", 34, "1500"]]
 
 
+ITEMS = snapshot(
+    {("b", 0, "ads", DAY): 5, ("b", 0, None, DAY): 2, ("b", 0, "fair", DAY): 1},
+    form={"breakdown": {"dimension": "channel", "top": 2}},
+)  # fmt: skip
+
+
+def test_breakdown_is_shown() -> None:
+    """The items by name, what has none, and the rest with how many it is."""
+    lines = [line.split() for line in shown(ITEMS).splitlines()]
+    place = lines.index(["Lead", "form", "by", "channel", "containers"])
+    assert lines[place + 1 : place + 4] == [["ads", "5"], ["(none)", "2"], ["more", "(1", "item)", "1"]]
+
+
+def test_breakdown_is_rows() -> None:
+    """One per item, and one for the rest."""
+    assert csv_of(ITEMS, "breakdown", "node", "item", "count") == [["form", "ads", 5], ["form", None, 2]]
+    assert csv_of(ITEMS, "breakdown_more", "node", "item_count", "count") == [["form", 1, 1]]
+
+
+def test_a_terminal_obeys_nothing_of_an_item() -> None:
+    """Items come from events: escape sequences and markup among them are shown."""
+    hostile = snapshot({("b", 0, HOSTILE, DAY): 5}, form={"breakdown": {"dimension": "channel"}, "title": HOSTILE})
+    text = shown(hostile, width=200)
+    assert text.count("\\x1b[2J\\x9b1m[bold]") >= 3
+    assert all(sign == "\n" or sign.isprintable() for sign in text)
+
+
 @pytest.mark.parametrize("width", [40, 80, 160])
-@pytest.mark.parametrize("made", [AMOUNTS], ids=["amounts"])
+@pytest.mark.parametrize("made", [AMOUNTS, ITEMS], ids=["amounts", "items"])
 def test_no_line_is_wider_than_the_terminal(made: Snapshot, width: int) -> None:
     """A wrapped table can not be read."""
     assert max(len(line) for line in shown(made, width).splitlines()) <= width

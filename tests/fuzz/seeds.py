@@ -103,7 +103,8 @@ _RICH = {
         {"name": "c", "kind": "canvas", "container": "opportunity", "metric": "value",
          "secondary": "events", "arrow_values": True,
          "nodes": [{"id": "a", "match": {"any": [{"field": "value", "op": ">=", "value": 0.5}, {"not": {
-             "field": "attributes.tier", "op": "exists", "value": True}}]}},
+             "field": "attributes.tier", "op": "exists", "value": True}}]},
+             "breakdown": {"dimension": "channel", "top": 3}},
             {"id": "b", "match": {"all": [{"field": "content", "op": "matches", "value": "^(?:/a|b)+[0-9]{1,3}x?$"},
                                          {"field": "type", "op": "in", "value": ["A", "B"]}]}}],
          "arrows": [{"from": "a", "to": "b"}]},

@@ -6,7 +6,7 @@ from typing import Any
 
 from state.definitions import Canvas
 from streams.touchpoint import Touchpoint
-from tests.oracles.brute import Cells, LocalDay, Series, holds
+from tests.oracles.brute import Cells, LocalDay, Series, dimension_text, field_of, holds
 
 
 def canvas_cells(analysis: Canvas, series_by_container: Series, local_day_of: LocalDay) -> Cells:
@@ -56,7 +56,26 @@ def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], day: int) -> 
             cells["f", n, day] = 1
         counted = [each for each in series[reach[node.id] :] if holds(node.match, each)]
         cells.update({(kind, n, day): amount for kind, amount in _amounts(analysis, counted).items()})
+        if node.breakdown is not None:
+            cells.update(_broken_down(analysis, n, node.breakdown.dimension, series[reach[node.id]], counted, day))
     return cells
+
+
+def _broken_down(
+    analysis: Canvas, n: int, dimension: str, at: Touchpoint, counted: Sequence[Touchpoint], day: int
+) -> Cells:
+    cells = {}
+    if "containers" in (analysis.metric, analysis.secondary):
+        cells["b", n, item_of(at, dimension), day] = 1
+    for item in {item_of(each, dimension) for each in counted}:
+        inside = [each for each in counted if item_of(each, dimension) == item]
+        cells.update({(f"b{kind}", n, item, day): amount for kind, amount in _amounts(analysis, inside).items()})
+    return cells
+
+
+def item_of(touchpoint: Touchpoint, dimension: str) -> str | None:
+    """A dimension's item as it is shown."""
+    return dimension_text(field_of(touchpoint, dimension))
 
 
 def _amounts(analysis: Canvas, counted: Sequence[Touchpoint]) -> dict[str, int]:

@@ -22,6 +22,18 @@ def worth(*steps: tuple[str, int | None]) -> list[Any]:
     ]
 
 
+def by_content(graph: dict[str, Any], *nodes: int) -> dict[str, Any]:
+    """The canvas with these nodes broken down by content."""
+    for node in nodes:
+        graph["nodes"][node]["breakdown"] = {"dimension": "content"}
+    return graph
+
+
+def viewed(*steps: tuple[str, str | None], **fields: Any) -> list[Any]:
+    """Touchpoints of these types and contents, a millisecond apart."""
+    return [touchpoint(str(n), START + n, kind, content=content, **fields) for n, (kind, content) in enumerate(steps)]
+
+
 # ------------------------------------------------------------------------------------------------ secondary metric
 
 
@@ -61,3 +73,48 @@ def test_rule_arrow_values_of_an_event_go_to_every_arrow_by_which_it_comes() -> 
 def test_rule_arrow_values_are_only_counted_where_asked_for() -> None:
     """A canvas without them has the cells that it always had."""
     assert not of_kind(cells(canvas("A", "B", metric="events", secondary="value"), series("AB")), "ae", "av")
+
+
+# ------------------------------------------------------------------------------------------------------- breakdown
+
+
+def test_rule_breakdown_of_containers_takes_the_item_of_the_reaching_touchpoint() -> None:
+    """Not that of an earlier or a later match."""
+    events = viewed(("B", "w"), ("A", "x"), ("B", "y"), ("B", "z"))
+    assert of_kind(cells(by_content(canvas("A", "B"), 1), events), "b", "be") == {("b", 1, "y", DAY0): 1}
+
+
+def test_rule_breakdown_moves_with_the_reach() -> None:
+    """A late event that is reached first takes the item with it."""
+    events = viewed(("A", "x"), ("A", "y"))
+    found = cells(by_content(canvas("A"), 0), events[1:], events[:1])
+    assert of_kind(found, "b") == {("b", 0, "x", DAY0): 1}
+
+
+def test_rule_breakdown_of_events_takes_each_event_s_own_item() -> None:
+    """From the reach on; value likewise."""
+    events = viewed(("B", "w"), ("A", "x"), ("B", "y"), ("B", "z"), ("B", "y"), value=500_000)
+    found = cells(by_content(canvas("A", "B", metric="events", secondary="value"), 1), events)
+    assert of_kind(found, "b", "be", "bv") == {
+        ("be", 1, "y", DAY0): 2, ("be", 1, "z", DAY0): 1,
+        ("bv", 1, "y", DAY0): 1_000_000, ("bv", 1, "z", DAY0): 500_000,
+    }  # fmt: skip
+
+
+def test_rule_breakdown_what_has_no_item_counts_as_such() -> None:
+    """Nothing is lost: a touchpoint without the dimension has the item null."""
+    found = cells(by_content(canvas("A", metric="events", secondary="containers"), 0), viewed(("A", None), ("A", "x")))
+    assert of_kind(found, "b", "be") == {("b", 0, None, DAY0): 1, ("be", 0, None, DAY0): 1, ("be", 0, "x", DAY0): 1}
+
+
+def test_rule_breakdown_items_are_text() -> None:
+    """Attributes of any kind are shown as flows show them; each node has its own dimension."""
+    graph = by_content(canvas("A", "B"), 1)
+    graph["nodes"][0]["breakdown"] = {"dimension": "attributes.hot"}
+    events = [
+        touchpoint("1", START, "A", content="x", attributes={"hot": True}),
+        touchpoint("2", START + 1, "B", content="y", attributes={"hot": 2.5}),
+    ]
+    assert of_kind(cells(graph, events), "b") == {("b", 0, "true", DAY0): 1, ("b", 1, "y", DAY0): 1}
+    events[0] = touchpoint("1", START, "A", attributes={"hot": 2.5})
+    assert of_kind(cells(graph, events), "b") == {("b", 0, "2.5", DAY0): 1, ("b", 1, "y", DAY0): 1}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from state.definitions import Canvas
 from state.render import render
-from state.render.canvas import decimal_text
+from state.render.amounts import decimal_text
 from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, CanvasCaption
 from tests.state.worlds import canvases, definition_set
 
