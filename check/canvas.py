@@ -21,7 +21,10 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
     _make_graph(connection, canvas)
     _make_matching(connection, canvas, columns)
     _make_reach(connection, canvas)
-    return fetched(connection, [*_CELLS, *_amount_queries(canvas), *breakdown_queries(canvas, columns)])
+    return fetched(
+        connection,
+        [*_CELLS, *_amount_queries(canvas), *breakdown_queries(canvas, columns), *(_TREND if canvas.trend else [])],
+    )
 
 
 def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
@@ -108,6 +111,18 @@ _CELLS = [
         """,
     ),
 ]
+
+
+def _per_day(table: str, column: str) -> str:
+    """Containers of `reach` or `followed` by the local day of the place."""
+    return f"""
+        SELECT part, {column}, local_day, born.day, count(*)
+        FROM (SELECT {column}, container, event_time FROM {table} JOIN touchpoint USING (place))
+        ASOF JOIN calendar ON event_time >= starts_ms JOIN born USING (container) GROUP BY ALL
+        """
+
+
+_TREND = [("nd", _per_day("reach", "node")), ("ad", _per_day("followed", "number"))]
 
 _FROM_REACH_ON = """
     FROM reach JOIN matching ON matching.container = reach.container AND matching.node = reach.node

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any
 
+from check.calendar import EPOCH
 from check.cells import Cell
 from check.shares import share
 from state.definitions import Canvas
@@ -42,7 +44,19 @@ def canvas_body(canvas: Canvas, cells: Mapping[Cell, int]) -> Body:
             for n, node in enumerate(canvas.nodes)
             if node.breakdown
         }
+    if canvas.trend:
+        arrows_by_name = {f"{arrow.from_}>{arrow.to}": a for a, arrow in enumerate(canvas.arrows)}
+        body["trend"] = {
+            "nodes": {node: _per_day(over_days, "nd", n) for n, node in enumerate(ids)},
+            "arrows": {name: _per_day(over_days, "ad", a) for name, a in arrows_by_name.items()},
+        }
     return body
+
+
+def _per_day(sums: Counter[Cell], kind: str, place: int) -> list[list[Any]]:
+    """[day, containers] in order."""
+    days = sorted((cell[2], count) for cell, count in sums.items() if cell[:2] == (kind, place) and count)
+    return [[(EPOCH + timedelta(days=day)).isoformat(), count] for day, count in days]
 
 
 def _broken_down(canvas: Canvas, n: int, top: int, sums: Counter[Cell]) -> Body:

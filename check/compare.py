@@ -85,8 +85,10 @@ _CANVAS_WORDS = {
     "b": "containers that reach {} with {}",
     "be": "events at {} with {}",
     "bv": "millionths of value at {} with {}",
+    "nd": "containers that reach {} on {}",
+    "ad": "containers along {} first on {}",
 }
-_OF_ARROWS = ("a", "ae", "av")
+_OF_ARROWS = ("a", "ae", "av", "ad")
 
 
 def _canvas_text(canvas: Canvas, cell: Cell) -> str:
@@ -94,8 +96,13 @@ def _canvas_text(canvas: Canvas, cell: Cell) -> str:
         return f"containers in all, started {_date(cell[1])}"
     kind, at, *more, day = cell
     place = f"{canvas.arrows[at].from_} > {canvas.arrows[at].to}" if kind in _OF_ARROWS else canvas.nodes[at].id
-    words = _CANVAS_WORDS[kind].format(place, *("nothing" if each is None else repr(each) for each in more))
+    words = _CANVAS_WORDS[kind].format(place, *map(_shown, more))
     return f"{words}, started {_date(day)}"
+
+
+def _shown(part: str | int | None) -> str:
+    """An item, or the day on which something is counted."""
+    return "nothing" if part is None else _date(part) if isinstance(part, int) else repr(part)
 
 
 def _cohort_text(cell: Cell) -> str:

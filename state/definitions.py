@@ -74,6 +74,7 @@ class Canvas(_Analysis):
     )
     secondary: Metric | None = Field(None, description="A second metric, counted beside the first.")
     arrow_values: bool = Field(False, description="Whether arrows count events or value too, as the metrics do.")
+    trend: bool = Field(False, description="Whether nodes and arrows are counted per day too.")
     nodes: Annotated[list[Node], Field(min_length=1, max_length=NODE_COUNT_MAX)]
     arrows: Annotated[list[Arrow], Field(max_length=ARROW_COUNT_MAX)] = []
 

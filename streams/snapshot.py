@@ -75,6 +75,21 @@ class TopItems(msgspec.Struct, frozen=True):
     more: MoreItems
 
 
+class DayCount(msgspec.Struct, frozen=True, array_like=True):
+    """Containers on a local day, "2026-03-01"."""
+
+    day: str
+    count: int
+
+
+class CanvasTrend(msgspec.Struct, frozen=True):
+    """By node the containers per day on which they reach it, by arrow per day on which they follow it; in order,
+    without days of nobody."""
+
+    nodes: dict[str, list[DayCount]]
+    arrows: dict[str, list[DayCount]]
+
+
 class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
     """The end of a canvas that is reached best: how many containers reach it, and their percentage of those at its
     start; where several starts lead to it start is null, and the percentage is that of all containers."""
@@ -96,6 +111,7 @@ class CanvasBody(msgspec.Struct, frozen=True, omit_defaults=True):
     caption: CanvasCaption | None = None
     arrow_values: dict[str, ArrowAmounts] | None = None
     breakdowns: dict[str, TopItems] | None = None
+    trend: CanvasTrend | None = None
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):

@@ -2,8 +2,9 @@
 
 A row per node (what = node), then per arrow (what = arrow, from `node` to `to`; share: of the origin's containers),
 then the best conversion (what = best, from `node`, empty for all containers, `to` its end), then, where the definition
-asks for them, the events or value along each arrow (what = along), and the items of each node (what = breakdown; those
-not shown: breakdown_more, with item_count how many they are).
+asks for them, the events or value along each arrow (what = along), the items of each node (what = breakdown; those not
+shown: breakdown_more, with item_count how many they are), and who came on each day to a node or along an arrow (what =
+day).
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from streams.snapshot import CanvasSnapshot, TopItems
 Row = list[str | int | float | None]
 COLUMNS = (
     "what", "node", "to", "title", "count", "of_total", "of_start", "of_previous", "fallout", "share", "second",
-    "item", "item_count",
+    "item", "item_count", "day",
 )  # fmt: skip
 
 
@@ -42,6 +43,11 @@ def _rows(snapshot: CanvasSnapshot) -> Iterator[dict[str, Any]]:
         yield {"what": "along", **_ends(arrow), "count": amounts.amount, "second": amounts.second}
     for node, items in (body.breakdowns or {}).items():
         yield from _items("breakdown", {"node": node}, items)
+    if body.trend:
+        places = [({"node": node}, days) for node, days in body.trend.nodes.items()]
+        places += [(_ends(arrow), days) for arrow, days in body.trend.arrows.items()]
+        for place, days in places:
+            yield from ({"what": "day", **place, "day": each.day, "count": each.count} for each in days)
 
 
 def _items(what: str, place: dict[str, str], top: TopItems) -> Iterator[dict[str, Any]]:

@@ -1,15 +1,18 @@
 """What stands below the tree of a canvas where its definition asks for more: one table per option."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 from rich.table import Table
 from rich.text import Text
 
-from agents.terminal.marks import cut
-from streams.snapshot import CanvasSnapshot, ItemFigures, MoreItems, TopItems
+from agents.terminal.marks import cut, number
+from streams.snapshot import CanvasSnapshot, CanvasTrend, ItemFigures, MoreItems, TopItems
 
 _NAME_MAX = 24
+_LINE_WIDTH = 30
+_LEVELS = " ▁▂▃▄▅▆▇█"
 
 
 def details_of(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Iterator[Table]:
@@ -19,6 +22,34 @@ def details_of(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Iterator[
     dimensions = {node["id"]: node["breakdown"]["dimension"] for node in snapshot.mode["nodes"] if "breakdown" in node}
     for node, items in (snapshot.body.breakdowns or {}).items():
         yield _items(f"{cut(titles[node], _NAME_MAX)} by {dimensions[node]}", items, metrics_of(snapshot))
+    if snapshot.body.trend is not None and (trend := _trend(snapshot.body.trend, titles)) is not None:
+        yield trend
+
+
+def _trend(trend: CanvasTrend, titles: Mapping[str, str]) -> Table | None:
+    """Who came when, as lines over the days from the first to the last; None when nobody came."""
+    rows = [(cut(titles[node], _NAME_MAX), days) for node, days in trend.nodes.items()]
+    rows += [(arrow_title(arrow, titles), days) for arrow, days in trend.arrows.items()]
+    all_days = sorted(each.day for _, days in rows for each in days)
+    if not all_days:
+        return None
+    first, last = date.fromisoformat(all_days[0]), date.fromisoformat(all_days[-1])
+    table = _table(f"{first} to {last}", "", "most on a day")
+    for name, days in rows:
+        places = {(date.fromisoformat(each.day) - first).days: each.count for each in days}
+        most = max(places.values(), default=0)
+        table.add_row(Text(name), Text(_line(places, (last - first).days + 1), "cyan"), number(most))
+    return table
+
+
+def _line(places: Mapping[int, int], day_count: int) -> str:
+    """A line of at most `_LINE_WIDTH` bars, each as high as its days have in sum; a blank where they have nothing."""
+    days_per_bar = -(-day_count // _LINE_WIDTH)
+    sums = [0] * -(-day_count // days_per_bar)
+    for place, count in places.items():
+        sums[place // days_per_bar] += count
+    most = max(sums)
+    return "".join(_LEVELS[-(-each * (len(_LEVELS) - 1) // most)] if each else " " for each in sums)
 
 
 def amount(count: int | str | None) -> str:

@@ -2,7 +2,7 @@
 
 Nodes are reached and arrows followed as in `CanvasLens`, whose cells these are too. Further cells, by the day of the
 container's start: e and v beside each other; ae and av the events along an arrow and their value; b, be and bv what a
-node counts by the items of a dimension.
+node counts by the items of a dimension; nd reached and ad followed, by the day of that before the day of the start.
 """
 
 from typing import Any
@@ -23,15 +23,17 @@ def needs_detail(definition: Canvas) -> bool:
     return (
         definition.secondary in ("events", "value")
         or definition.arrow_values
+        or definition.trend
         or any(node.breakdown for node in definition.nodes)
     )
 
 
 class _Touch(msgspec.Struct, gc=False):
-    """One touchpoint being taken: its value, its items, the day of its container's start, and where changes go."""
+    """One touchpoint being taken: its value, items and own day, the day of its container's start, where changes go."""
 
     value: int
     items: list[str | None]
+    own_day: int
     day: int
     cells: Cells
 
@@ -50,6 +52,7 @@ class CanvasDetailLens(CanvasLens):
 
     def __init__(self, definition: Canvas, version: str, calendar: Calendar) -> None:
         super().__init__(definition, version, calendar)
+        self._trend = definition.trend
         metrics = {definition.metric, definition.secondary}
         self._sums_value = "value" in metrics
         self.fields |= {"value"} if self._sums_value else set()
@@ -84,7 +87,7 @@ class CanvasDetailLens(CanvasLens):
         if projection is None:
             return
         mask, value, items = projection
-        touch = _Touch(value, items, day, cells)
+        touch = _Touch(value, items, self._day_of(event_time) if self._trend else 0, day, cells)
         before = reach = state[REACH]
         node = 0
         while mask:
@@ -92,7 +95,7 @@ class CanvasDetailLens(CanvasLens):
                 came = self._come_along(node, state, before, touch) or not self._parents[node]
                 if came and not before >> node & 1:
                     self._reached(node, reach, day, cells)
-                    self._break_reach_down(node, touch)
+                    self._detail_reach(node, touch)
                     reach |= 1 << node
                 if reach >> node & 1:
                     touch.count_amounts(self._node_kinds, node)
@@ -101,7 +104,9 @@ class CanvasDetailLens(CanvasLens):
             node += 1
         state[REACH] = reach
 
-    def _break_reach_down(self, node: int, touch: _Touch) -> None:
+    def _detail_reach(self, node: int, touch: _Touch) -> None:
+        if self._trend:
+            touch.count("nd", node, touch.own_day)
         place = self._item_place[node]
         if place is not None and self._breaks_containers:
             touch.count("b", node, touch.items[place])
@@ -123,7 +128,10 @@ class CanvasDetailLens(CanvasLens):
         return came
 
     def _followed(self, arrow: int, origin: int, state: State, touch: _Touch) -> None:
-        touch.count("a", self._arrow_number[arrow])
+        number = self._arrow_number[arrow]
+        touch.count("a", number)
+        if self._trend:
+            touch.count("ad", number, touch.own_day)
         if not state[FOLLOWED] & self._arrows_out[origin]:
             touch.count("f", origin)
         state[FOLLOWED] |= arrow

@@ -7,6 +7,7 @@ from state.definitions import Canvas, Metric
 from state.render.amounts import shown_amount
 from state.render.canvas_caption import caption_of
 from state.render.canvas_items import breakdowns_of
+from state.render.canvas_trend import trend_of
 from state.render.shares import share_of
 from streams.partials import Cell
 from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, NodeFigures
@@ -57,6 +58,7 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
         caption,
         arrow_values=_arrow_values(canvas, totals) if canvas.arrow_values else None,
         breakdowns=breakdowns_of(canvas, totals),
+        trend=trend_of(canvas, totals),
     )
 
 

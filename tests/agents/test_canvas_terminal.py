@@ -75,6 +75,33 @@ def test_breakdown_is_rows() -> None:
     assert csv_of(ITEMS, "breakdown_more", "node", "item_count", "count") == [["form", 1, 1]]
 
 
+TREND = snapshot(
+    {("nd", 0, DAY, DAY): 8, ("nd", 0, DAY + 2, DAY): 1, ("nd", 1, DAY + 99, DAY): 2, ("ad", 0, DAY + 99, DAY): 2},
+    trend=True,
+)  # fmt: skip
+
+
+def test_trend_is_a_line_per_node_and_arrow() -> None:
+    """Bars from the first day to the last, whatever is above 0 visible; without any day there is nothing to draw."""
+    text = shown(TREND)
+    assert line_of(text, "2024-10-04 to").split() == ["2024-10-04", "to", "2025-01-11", "most", "on", "a", "day"]
+    after = text[text.index("2024-10-04 to") :]
+    assert line_of(after, "Lead form ").split() == ["Lead", "form", "█", "8"]
+    assert line_of(after, "deal ").split() == ["deal", "█", "2"]
+    assert line_of(after, "Lead form → deal").split()[-2:] == ["█", "2"]
+    week = shown(snapshot({("nd", 0, DAY, DAY): 8, ("nd", 0, DAY + 2, DAY): 1, ("nd", 0, DAY + 3, DAY): 4}, trend=True))
+    assert "█ ▁▄" in week
+    assert "most on a day" not in shown(snapshot({}, trend=True))
+
+
+def test_trend_is_rows() -> None:
+    """One per day on which somebody came."""
+    assert csv_of(TREND, "day", "node", "to", "day", "count") == [
+        ["form", None, "2024-10-04", 8], ["form", None, "2024-10-06", 1], ["deal", None, "2025-01-11", 2],
+        ["form", "deal", "2025-01-11", 2],
+    ]  # fmt: skip
+
+
 def test_a_terminal_obeys_nothing_of_an_item() -> None:
     """Items come from events: escape sequences and markup among them are shown."""
     hostile = snapshot({("b", 0, HOSTILE, DAY): 5}, form={"breakdown": {"dimension": "channel"}, "title": HOSTILE})
@@ -84,7 +111,7 @@ def test_a_terminal_obeys_nothing_of_an_item() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
-@pytest.mark.parametrize("made", [AMOUNTS, ITEMS], ids=["amounts", "items"])
+@pytest.mark.parametrize("made", [AMOUNTS, ITEMS, TREND], ids=["amounts", "items", "trend"])
 def test_no_line_is_wider_than_the_terminal(made: Snapshot, width: int) -> None:
     """A wrapped table can not be read."""
     assert max(len(line) for line in shown(made, width).splitlines()) <= width

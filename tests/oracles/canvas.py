@@ -13,7 +13,7 @@ def canvas_cells(analysis: Canvas, series_by_container: Series, local_day_of: Lo
     """The canvas' cells over all containers; reach by trying every path of matching positions."""
     cells: Counter[tuple[Any, ...]] = Counter()
     for series in series_by_container.values():
-        cells.update(_canvas_of_one(analysis, series, local_day_of(series[0].event_time)))
+        cells.update(_canvas_of_one(analysis, series, local_day_of))
     return {cell: count for cell, count in cells.items() if count != 0}
 
 
@@ -32,7 +32,8 @@ def reach_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, int]:
     return {node: min(p for n, p in ends if n == node) for node in {n for n, _ in ends}}
 
 
-def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], day: int) -> Counter[tuple[Any, ...]]:
+def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], local_day_of: LocalDay) -> Counter[tuple[Any, ...]]:
+    day = local_day_of(series[0].event_time)
     reach = reach_of(analysis, series)
     cells: Counter[tuple[Any, ...]] = Counter({("t", day): 1})
     followed = set()
@@ -42,6 +43,8 @@ def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], day: int) -> 
         along = [each for each in behind if holds(match_by_id[arrow.to], each)]
         if along:
             cells["a", a, day] = 1
+            if analysis.trend:
+                cells["ad", a, local_day_of(along[0].event_time), day] = 1
             followed.add(arrow.from_)
         if analysis.arrow_values:
             cells.update({(f"a{kind}", a, day): amount for kind, amount in _amounts(analysis, along).items()})
@@ -52,6 +55,8 @@ def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], day: int) -> 
         if node.id not in reach:
             continue
         cells["n", n, day] = 1
+        if analysis.trend:
+            cells["nd", n, local_day_of(series[reach[node.id]].event_time), day] = 1
         if node.id in followed:
             cells["f", n, day] = 1
         counted = [each for each in series[reach[node.id] :] if holds(node.match, each)]

@@ -15,7 +15,12 @@ def canvas_options(draw: st.DrawFn) -> dict[str, Any]:
         return {"metric": metric}
     secondary = draw(st.sampled_from([None, *(each for each in METRICS if each != metric)]))
     has_amounts = bool({metric, secondary} - {None, "containers"})
-    return {"metric": metric, "secondary": secondary, "arrow_values": has_amounts and draw(st.booleans())}
+    return {
+        "metric": metric,
+        "secondary": secondary,
+        "arrow_values": has_amounts and draw(st.booleans()),
+        "trend": draw(st.booleans()),
+    }
 
 
 def node_options() -> st.SearchStrategy[dict[str, Any]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.state.cells import cells
 from tests.state.test_rules import DAY0, canvas, series
-from tests.state.worlds import START, touchpoint
+from tests.state.worlds import DAY, START, touchpoint
 
 Found = dict[tuple[Any, ...], int]
 
@@ -118,3 +118,37 @@ def test_rule_breakdown_items_are_text() -> None:
     assert of_kind(cells(graph, events), "b") == {("b", 0, "true", DAY0): 1, ("b", 1, "y", DAY0): 1}
     events[0] = touchpoint("1", START, "A", attributes={"hot": 2.5})
     assert of_kind(cells(graph, events), "b") == {("b", 0, "2.5", DAY0): 1, ("b", 1, "y", DAY0): 1}
+
+
+# ----------------------------------------------------------------------------------------------------------- trend
+
+
+def test_rule_trend_is_by_the_day_of_reaching_and_of_following() -> None:
+    """Beside the day of the start, by which a date range still selects."""
+    found = cells(canvas("A", "B", trend=True), series("XABB", step=DAY))
+    assert of_kind(found, "nd", "ad") == {
+        ("nd", 0, DAY0 + 1, DAY0): 1, ("nd", 1, DAY0 + 2, DAY0): 1, ("ad", 0, DAY0 + 2, DAY0): 1,
+    }  # fmt: skip
+
+
+def test_rule_trend_an_arrow_is_followed_when_its_own_origin_lies_before() -> None:
+    """Not when its end is reached through another parent."""
+    graph = canvas("A", "B", "C", arrows=[(0, 2), (1, 2)], trend=True)
+    assert of_kind(cells(graph, series("ACBCC", step=DAY)), "ad") == {
+        ("ad", 0, DAY0 + 1, DAY0): 1, ("ad", 1, DAY0 + 3, DAY0): 1,
+    }  # fmt: skip
+
+
+def test_rule_trend_days_are_those_of_the_zone() -> None:
+    """Half an hour before midnight in UTC it is tomorrow in Berlin."""
+    midnight = DAY0 * DAY + DAY - 1_800_000
+    found = cells(canvas("A", trend=True), [touchpoint("1", midnight, "A")], zone="Europe/Berlin")
+    assert of_kind(found, "nd") == {("nd", 0, DAY0 + 1, DAY0 + 1): 1}
+
+
+def test_rule_trend_moves_with_a_late_event() -> None:
+    """What was counted on the later day is taken back."""
+    events = series("XAA", step=DAY)
+    assert of_kind(cells(canvas("A", trend=True), [events[0], events[2]], [events[1]]), "nd") == {
+        ("nd", 0, DAY0 + 1, DAY0): 1
+    }

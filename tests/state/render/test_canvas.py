@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from state.definitions import Canvas
 from state.render import render
 from state.render.amounts import decimal_text
-from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, CanvasCaption
+from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, CanvasCaption, CanvasTrend, DayCount
 from tests.state.worlds import canvases, definition_set
 
 
@@ -120,6 +120,19 @@ def test_arrow_values_are_in_both_metrics() -> None:
         asked = canvas("ab", ["ab"], metric) | {"arrow_values": True} | ({"secondary": secondary} if secondary else {})
         assert body(asked, sums).arrow_values == {"a>b": expected}
     assert body(canvas("ab", ["ab"], "events"), sums).arrow_values is None
+
+
+def test_trend_has_every_day_on_which_somebody_came() -> None:
+    """In order of the days; a range selects by the start of the container and not by the day of reaching."""
+    asked = canvas("ab", ["ab"]) | {"trend": True}
+    sums = {("nd", 0, 3, 1): 2, ("nd", 0, 2, 1): 1, ("nd", 0, 3, 2): 4, ("nd", 1, 5, 1): 0, ("ad", 0, 9, 1): 1}
+    assert body(asked, sums).trend == CanvasTrend(
+        {"a": [DayCount("1970-01-03", 1), DayCount("1970-01-04", 6)], "b": []}, {"a>b": [DayCount("1970-01-10", 1)]}
+    )
+    ranged = body(asked, sums, (2, 2)).trend
+    assert ranged is not None
+    assert ranged.nodes["a"] == [DayCount("1970-01-04", 4)]
+    assert body(CHAIN, CHAIN_SUMS).trend is None
 
 
 def test_nothing_at_all_is_zero_and_null() -> None:
