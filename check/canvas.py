@@ -1,7 +1,8 @@
 """A canvas in SQL: reach node by node, parents first, over all containers at once (semantics 2).
 
-A place that matches n comes along an arrow into n when it lies behind the reach of the arrow's origin. reach(n) is the
-first place that comes along some arrow, or of a start node the first that matches.
+A place that matches n comes along an arrow into n when it lies behind the reach of the arrow's origin, or with time
+limits (`check.canvas_limits`) within them behind an arrival there. A place arrives at n when it comes along some arrow,
+or n is a start node and it matches. reach(n) is the first arrival.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from graphlib import TopologicalSorter
 import duckdb
 
 from check.canvas_items import breakdown_queries
+from check.canvas_limits import limited_sql, overdue_queries
 from check.cells import CellsByPart, fetched
 from check.conditions import ConditionWriter
 from check.literals import Literals
@@ -23,7 +25,13 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
     _make_reach(connection, canvas)
     return fetched(
         connection,
-        [*_CELLS, *_amount_queries(canvas), *breakdown_queries(canvas, columns), *(_TREND if canvas.trend else [])],
+        [
+            *_CELLS,
+            *_amount_queries(canvas),
+            *breakdown_queries(canvas, columns),
+            *(_TREND if canvas.trend else []),
+            *overdue_queries(canvas),
+        ],
     )
 
 
@@ -44,33 +52,42 @@ def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
 def _make_matching(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns: Mapping[str, str]) -> None:
     """`matching`: every place that matches a node."""
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE matching (container BIGINT, node INTEGER, place BIGINT, value BIGINT)"
+        "CREATE OR REPLACE TEMP TABLE matching (container BIGINT, node INTEGER, place BIGINT,"
+        " event_time BIGINT, value BIGINT)"
     )
     for n, node in enumerate(canvas.nodes):
         literals = Literals()
         condition = ConditionWriter(columns, literals).sql(node.match)
         connection.execute(
-            f"INSERT INTO matching SELECT container, {n}, place, coalesce(value, 0)"
+            f"INSERT INTO matching SELECT container, {n}, place, event_time, coalesce(value, 0)"
             f" FROM touchpoint JOIN member USING (place) WHERE {condition}",
             literals.values,
         )
 
 
 def _make_reach(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
-    """`along`: every place at which a container comes along an arrow; `reach`: the first at which it comes to a node;
-    `followed`: the first along an arrow."""
+    """`along`: every place at which a container comes along an arrow; `reach`: the first at which it arrives at a node;
+    `followed`: the first along an arrow; `arrival`: every place of arrival at a node that arrows with limits leave."""
     connection.execute(
         """
-        CREATE OR REPLACE TEMP TABLE along (container BIGINT, number INTEGER, place BIGINT, value BIGINT);
+        CREATE OR REPLACE TEMP TABLE along (
+            container BIGINT, number INTEGER, place BIGINT, event_time BIGINT, value BIGINT);
         CREATE OR REPLACE TEMP TABLE reach (container BIGINT, node INTEGER, place BIGINT);
+        CREATE OR REPLACE TEMP TABLE arrival (container BIGINT, node INTEGER, place BIGINT, event_time BIGINT);
         """
     )
     parents = {node.id: canvas.parents(node.id) for node in canvas.nodes}
     number = {node.id: n for n, node in enumerate(canvas.nodes)}
     for node in TopologicalSorter(parents).static_order():
-        if parents[node]:
-            connection.execute(_ALONG, {"node": number[node]})
-        connection.execute(_REACH if parents[node] else _REACH_OF_START, {"node": number[node]})
+        for a, arrow in enumerate(canvas.arrows):
+            if arrow.to == node:
+                connection.execute(limited_sql(arrow) if arrow.is_limited else _ALONG, {"number": a})
+        came = _ALONG_TO if parents[node] else _MATCHING_START
+        connection.execute(f"INSERT INTO reach SELECT container, $node, min(place) FROM ({came}) GROUP BY container",
+                           {"node": number[node]})  # fmt: skip
+        if any(arrow.is_limited for arrow in canvas.arrows if arrow.from_ == node):
+            connection.execute(f"INSERT INTO arrival SELECT DISTINCT container, $node, place, event_time FROM ({came})",
+                               {"node": number[node]})  # fmt: skip
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE followed AS
@@ -79,22 +96,16 @@ def _make_reach(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
     )
 
 
-_REACH_OF_START = """
-    INSERT INTO reach SELECT container, node, min(place) FROM matching WHERE node = $node GROUP BY container, node
-    """
+_MATCHING_START = "SELECT container, place, event_time FROM matching WHERE node = $node"
+_ALONG_TO = "SELECT container, place, event_time FROM along JOIN arrow USING (number) WHERE target = $node"
 
 _ALONG = """
     INSERT INTO along
-    SELECT matching.container, arrow.number, matching.place, matching.value
+    SELECT matching.container, arrow.number, matching.place, matching.event_time, matching.value
     FROM arrow JOIN reach ON reach.node = arrow.origin
     JOIN matching ON matching.container = reach.container AND matching.node = arrow.target
          AND matching.place > reach.place
-    WHERE arrow.target = $node
-    """
-
-_REACH = """
-    INSERT INTO reach
-    SELECT container, target, min(place) FROM along JOIN arrow USING (number) WHERE target = $node GROUP BY ALL
+    WHERE arrow.number = $number
     """
 
 _CELLS = [

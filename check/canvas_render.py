@@ -16,13 +16,13 @@ Body = dict[str, Any]
 Amounts = Mapping[str | None, int]
 
 
-def canvas_body(canvas: Canvas, cells: Mapping[Cell, int]) -> Body:
+def canvas_body(canvas: Canvas, cells: Mapping[Cell, int], clock_ms: int) -> Body:
     """Counts, percentages and fallout of every node, and every arrow."""
     over_days: Counter[Cell] = Counter()
     for cell, count in cells.items():
         over_days[cell[:-1]] += count
     ids = [node.id for node in canvas.nodes]
-    nodes = {node: _node(canvas, n, ids, over_days) for n, node in enumerate(ids)}
+    nodes = {node: _node(canvas, n, ids, over_days, clock_ms) for n, node in enumerate(ids)}
     arrows = {
         f"{arrow.from_}>{arrow.to}": [
             over_days["a", a],
@@ -103,13 +103,16 @@ def _along(metric: str | None, a: int, sums: Counter[Cell]) -> Any:
             return None
 
 
-def _node(canvas: Canvas, n: int, ids: list[str], sums: Counter[Cell]) -> list[Any]:
+def _node(canvas: Canvas, n: int, ids: list[str], sums: Counter[Cell], clock_ms: int) -> list[Any]:
     node, containers = ids[n], sums["n", n]
     fallout = containers - sums["f", n] if any(arrow.from_ == node for arrow in canvas.arrows) else None
+    hour = clock_ms // 3_600_000
+    overdue = sum(count for cell, count in sums.items() if cell[:2] == ("x", n) and cell[2] <= hour)
+    final = None if canvas.falls_out_after_ms(node) is None else overdue
     by_metric = {"containers": containers, "events": sums["e", n], "value": _amount(sums["v", n]), None: None}
     second = by_metric[canvas.secondary]
     if canvas.metric == "value":
-        return [by_metric["value"], second, None, None, None, fallout, None]
+        return [by_metric["value"], second, None, None, None, fallout, final]
     count = sums["e", n] if canvas.metric == "events" else containers
     starts = _starts_of(canvas, node)
     total = sums[("t",)]
@@ -118,7 +121,7 @@ def _node(canvas: Canvas, n: int, ids: list[str], sums: Counter[Cell]) -> list[A
     of_previous = None
     if parents:
         of_previous = share(count, sums["n", ids.index(parents[0])] if len(parents) == 1 else sums["p", n])
-    return [count, second, share(count, total), of_start, of_previous, fallout, None]
+    return [count, second, share(count, total), of_start, of_previous, fallout, final]
 
 
 def _starts_of(canvas: Canvas, node: str) -> set[str]:

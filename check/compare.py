@@ -87,6 +87,7 @@ _CANVAS_WORDS = {
     "bv": "millionths of value at {} with {}",
     "nd": "containers that reach {} on {}",
     "ad": "containers along {} first on {}",
+    "x": "containers that have fallen out of {} in hour {}",
 }
 _OF_ARROWS = ("a", "ae", "av", "ad")
 
@@ -96,7 +97,8 @@ def _canvas_text(canvas: Canvas, cell: Cell) -> str:
         return f"containers in all, started {_date(cell[1])}"
     kind, at, *more, day = cell
     place = f"{canvas.arrows[at].from_} > {canvas.arrows[at].to}" if kind in _OF_ARROWS else canvas.nodes[at].id
-    words = _CANVAS_WORDS[kind].format(place, *map(_shown, more))
+    parts = [f"{each % 24} of {_date(each // 24)}" for each in more] if kind == "x" else map(_shown, more)
+    words = _CANVAS_WORDS[kind].format(place, *parts)
     return f"{words}, started {_date(day)}"
 
 

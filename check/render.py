@@ -22,7 +22,7 @@ def body_of(definition: Definition, cells: Cells, clock_ms: int) -> Body:
     """The body of a snapshot of these cells (summed over partitions) at this clock."""
     match definition.analysis:
         case Canvas() as canvas:
-            return canvas_body(canvas, cells)
+            return canvas_body(canvas, cells, clock_ms)
         case Cohort() as cohort:
             return cohort_body(cohort, cells, clock_ms, definition.zone, definition.week_start)
         case Flow() as flow:

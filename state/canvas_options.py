@@ -7,6 +7,32 @@ from pydantic import Field
 from state.matches import Dimension, Model
 
 ITEM_COUNT_MAX = 100
+AFTER_RATIO_MAX = 100
+
+Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}[smhdw]$", examples=["30d", "2h"])]
+_MS_BY_UNIT = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def duration_ms(duration: str | None) -> int | None:
+    """The milliseconds of a duration: "2h" is 7,200,000."""
+    return None if duration is None else int(duration[:-1]) * _MS_BY_UNIT[duration[-1]]
+
+
+def check_limits(within: str | None, after: str | None) -> None:
+    """Raises ValueError for limits between which nothing lies, or so little that a state could grow by it.
+
+    What is kept of a container between `after` and now grows with `after` / (`within` - `after`).
+    """
+    most, least = duration_ms(within), duration_ms(after)
+    if most is None or least is None:
+        return
+    if most <= least:
+        raise ValueError(f"within: {within} is not longer than after: {after}; nothing lies between them")
+    if least > AFTER_RATIO_MAX * (most - least):
+        raise ValueError(
+            f"within: {within} is hardly longer than after: {after}; the time between the two must be at least"
+            f" 1/{AFTER_RATIO_MAX} of after"
+        )
 
 
 class Breakdown(Model):

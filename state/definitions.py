@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from state.canvas_options import Breakdown
+from state.canvas_options import Breakdown, Duration, check_limits, duration_ms
 from state.matches import Condition, Dimension, Model, Slug, Text, shape_of
 
 NODE_COUNT_MAX = 60
@@ -60,6 +60,28 @@ class Arrow(Model):
 
     from_: Slug = Field(alias="from")
     to: Slug
+    within: Duration | None = Field(None, description="At most this long behind an arrival at the origin: 30d.")
+    after: Duration | None = Field(None, description="At least this long behind an arrival at the origin: 2h.")
+
+    @model_validator(mode="after")
+    def _leaves_time(self) -> "Arrow":
+        check_limits(self.within, self.after)
+        return self
+
+    @property
+    def within_ms(self) -> int | None:
+        """The limit in milliseconds, None without one."""
+        return duration_ms(self.within)
+
+    @property
+    def after_ms(self) -> int:
+        """The limit in milliseconds, 0 without one."""
+        return duration_ms(self.after) or 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether it has a time limit."""
+        return self.within is not None or self.after is not None
 
 
 Metric = Literal["containers", "events", "value"]
@@ -101,6 +123,12 @@ class Canvas(_Analysis):
         if self.arrow_values and {self.metric, self.secondary} <= {"containers", None}:
             raise ValueError("arrow_values: arrows have their containers anyway; take events or value as a metric")
         return self
+
+    def falls_out_after_ms(self, node: str) -> int | None:
+        """The longest `within` of a node's arrows; None without arrows, or where one has none."""
+        limits = [arrow.within_ms for arrow in self.arrows if arrow.from_ == node]
+        known = [limit for limit in limits if limit is not None]
+        return max(known) if known and len(known) == len(limits) else None
 
     def parents(self, node: str) -> list[str]:
         """The nodes with an arrow to `node`, in the order of the file; none for a start node."""

@@ -26,7 +26,8 @@ class NodeFigures(msgspec.Struct, frozen=True, array_like=True):
     count: in the definition's metric; a value is decimal text. of_total, of_start, of_previous: percent of the
     containers in all, of those at the start node, of those that reach a parent. fallout: containers that reach the
     node and follow none of its arrows; null without arrows. second: in the secondary metric, null without one.
-    final_fallout is null in format 1.
+    final_fallout: of the fallout those whose time to follow was over by the snapshot's clock; null where some arrow has
+    no limit.
     """
 
     count: int | str
@@ -35,7 +36,7 @@ class NodeFigures(msgspec.Struct, frozen=True, array_like=True):
     of_start: Share
     of_previous: Share
     fallout: int | None
-    final_fallout: None
+    final_fallout: int | None
 
 
 class ArrowFigures(msgspec.Struct, frozen=True, array_like=True):

@@ -16,7 +16,7 @@ from streams.snapshot import CanvasSnapshot, TopItems
 Row = list[str | int | float | None]
 COLUMNS = (
     "what", "node", "to", "title", "count", "of_total", "of_start", "of_previous", "fallout", "share", "second",
-    "item", "item_count", "day",
+    "final_fallout", "item", "item_count", "day",
 )  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def _rows(snapshot: CanvasSnapshot) -> Iterator[dict[str, Any]]:
         yield {
             "what": "node", "node": node, "title": titles[node], "count": n.count, "of_total": n.of_total,
             "of_start": n.of_start, "of_previous": n.of_previous, "fallout": n.fallout, "second": n.second,
+            "final_fallout": n.final_fallout,
         }  # fmt: skip
     for arrow, figures in body.arrows.items():
         yield {"what": "arrow", **_ends(arrow), "count": figures.containers, "share": figures.share}

@@ -103,6 +103,9 @@ class CanvasView:
         if any(branch.again for branch in self._branches):
             columns["by arrow"] = [self._by_arrow(branch) for branch in self._branches]
         columns["no further"] = [self._fallout(n) if n else Text() for _, n in lines]
+        if any(n.final_fallout is not None for n in self._body.nodes.values()):
+            finals = [n.final_fallout if n else None for _, n in lines]
+            columns["time is over"] = [Text("" if each is None else number(each), "red") for each in finals]
         return columns
 
     def _by_arrow(self, branch: Branch) -> Text:

@@ -12,16 +12,18 @@ from state.render.shares import share_of
 from streams.partials import Cell
 from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, NodeFigures
 
+HOUR_MS = 3_600_000
 CELL_BY_METRIC: dict[Metric, str] = {"containers": "n", "events": "e", "value": "v"}
 
 
-def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
-    """The canvas from its totals: the cells of `docs/formats.md` without the day of the start."""
+def canvas_body(canvas: Canvas, totals: Mapping[Cell, int], clock_ms: int) -> CanvasBody:
+    """The canvas at a clock from its totals, the cells of `docs/formats.md` without the day of the start."""
     number = {node.id: index for index, node in enumerate(canvas.nodes)}
     whole = totals.get(("t",), 0)
     reached = [totals.get(("n", node), 0) for node in number.values()]
     starts = _starts(canvas)
     origins = {arrow.from_ for arrow in canvas.arrows}
+    overdue = _overdue(totals, clock_ms)
 
     def before(node: str) -> int:
         """Containers that reach a parent."""
@@ -42,7 +44,7 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
             of_start=of(count, start),
             of_previous=of(count, before(node)) if canvas.parents(node) else None,
             fallout=reached[place] - totals.get(("f", place), 0) if node in origins else None,
-            final_fallout=None,
+            final_fallout=overdue.get(place, 0) if canvas.falls_out_after_ms(node) is not None else None,
         )
 
     arrows = {
@@ -60,6 +62,15 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
         breakdowns=breakdowns_of(canvas, totals),
         trend=trend_of(canvas, totals),
     )
+
+
+def _overdue(totals: Mapping[Cell, int], clock_ms: int) -> dict[int, int]:
+    """Per node, by place, the containers whose hour to have fallen out has begun."""
+    found: dict[int, int] = {}
+    for cell, count in totals.items():
+        if cell[0] == "x" and cell[2] * HOUR_MS <= clock_ms:
+            found[cell[1]] = found.get(cell[1], 0) + count
+    return found
 
 
 def _arrow_values(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, ArrowAmounts]:

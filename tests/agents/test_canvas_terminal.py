@@ -7,7 +7,7 @@ import pytest
 from agents.terminal.csv_rows import csv_rows
 from streams.partials import Cell
 from streams.snapshot import Snapshot
-from tests.agents.snapshot_worlds import match, snapshots
+from tests.agents.snapshot_worlds import CLOCK_MS, match, snapshots
 from tests.agents.test_terminal import HOSTILE, line_of, shown
 from tests.state.worlds import definition_set
 
@@ -100,6 +100,17 @@ def test_trend_is_rows() -> None:
         ["form", None, "2024-10-04", 8], ["form", None, "2024-10-06", 1], ["deal", None, "2025-01-11", 2],
         ["form", "deal", "2025-01-11", 2],
     ]  # fmt: skip
+
+
+def test_final_fallout_is_shown_where_arrows_have_limits() -> None:
+    """In a column of its own, and in the file; without limits there is none."""
+    limits = [{"from": "form", "to": "deal", "within": "2h"}]
+    limited = snapshot({("x", 0, CLOCK_MS // 3_600_000, DAY): 4, ("x", 0, CLOCK_MS, DAY): 2}, arrows=limits)
+    text = shown(limited)
+    assert line_of(text, "of total").endswith("time is over")
+    assert line_of(text, "█").split()[-3:] == ["6", "75.0%", "4"]
+    assert csv_of(limited, "node", "final_fallout") == [[4], [None]]
+    assert "time is over" not in shown(TREND)
 
 
 def test_a_terminal_obeys_nothing_of_an_item() -> None:

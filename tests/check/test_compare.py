@@ -52,6 +52,7 @@ def test_equal_cells_have_no_difference() -> None:
         (CANVAS, ("be", 1, None, 0), "events at b with nothing, started 1970-01-01"),
         (CANVAS, ("nd", 1, 2, 0), "containers that reach b on 1970-01-03, started 1970-01-01"),
         (CANVAS, ("ad", 0, 2, 0), "containers along a > b first on 1970-01-03, started 1970-01-01"),
+        (CANVAS, ("x", 0, 26, 0), "containers that have fallen out of a in hour 2 of 1970-01-02, started 1970-01-01"),
         (CANVAS, ("n", 7, 0), "cell ('n', 7, 0)"),
         (COHORT, ("r", 3, 2), "included in period 3, back 2 periods later"),
         (FLOW, ("o", 0, ("x", "y"), ("A", "z")), "paths y > x > A > z (anchor 3) on 1970-01-01"),

@@ -107,7 +107,7 @@ _RICH = {
              "breakdown": {"dimension": "channel", "top": 3}},
             {"id": "b", "match": {"all": [{"field": "content", "op": "matches", "value": "^(?:/a|b)+[0-9]{1,3}x?$"},
                                          {"field": "type", "op": "in", "value": ["A", "B"]}]}}],
-         "arrows": [{"from": "a", "to": "b"}]},
+         "arrows": [{"from": "a", "to": "b", "within": "30d", "after": "2h"}]},
         {"name": "d", "kind": "cohort", "container": "account", "granularity": "week", "mode": "churn",
          "include": "every", "inclusion": {"any": [{"match": {"field": "type", "value": "A"}}]},
          "return": {"all": [{"match": {"field": "type", "op": "!=", "value": "A"}, "metric": "value", "op": "<",

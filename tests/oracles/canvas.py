@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from state.definitions import Canvas
+from state.definitions import Arrow, Canvas
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import Cells, LocalDay, Series, dimension_text, field_of, holds
 
@@ -17,10 +17,10 @@ def canvas_cells(analysis: Canvas, series_by_container: Series, local_day_of: Lo
     return {cell: count for cell, count in cells.items() if count != 0}
 
 
-def reach_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, int]:
-    """Per reached node the least last position over all paths from a start node, one touchpoint after the other."""
+def arrivals_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, list[int]]:
+    """Per node the last positions of all paths from a start node, one touchpoint after the other within the limits of
+    the arrows between them; none for a node that is not reached."""
     matching = {n.id: [p for p, each in enumerate(series) if holds(n.match, each)] for n in analysis.nodes}
-    children = {n.id: [arrow.to for arrow in analysis.arrows if arrow.from_ == n.id] for n in analysis.nodes}
     ends: set[tuple[str, int]] = set()
     walking = [(n.id, p) for n in analysis.nodes if not analysis.parents(n.id) for p in matching[n.id]]
     while walking:
@@ -28,19 +28,43 @@ def reach_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, int]:
         if (node, position) in ends:
             continue
         ends.add((node, position))
-        walking.extend((child, p) for child in children[node] for p in matching[child] if p > position)
-    return {node: min(p for n, p in ends if n == node) for node in {n for n, _ in ends}}
+        for arrow in analysis.arrows:
+            if arrow.from_ == node:
+                walking.extend((arrow.to, p) for p in matching[arrow.to] if leads(arrow, series, position, p))
+    return {node: sorted(p for n, p in ends if n == node) for node in matching}
+
+
+SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
+
+
+def milliseconds(duration: str) -> int:
+    """The length of a duration such as 30d."""
+    return int(duration.rstrip("smhdw")) * SECONDS[duration[-1]] * 1000
+
+
+def leads(arrow: Arrow, series: Sequence[Touchpoint], origin: int, target: int) -> bool:
+    """Whether one position lies behind the other, within the limits of the arrow."""
+    between = series[target].event_time - series[origin].event_time
+    return (
+        origin < target
+        and (arrow.within is None or between <= milliseconds(arrow.within))
+        and (arrow.after is None or between >= milliseconds(arrow.after))
+    )
 
 
 def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], local_day_of: LocalDay) -> Counter[tuple[Any, ...]]:
     day = local_day_of(series[0].event_time)
-    reach = reach_of(analysis, series)
+    arrivals = arrivals_of(analysis, series)
+    reach = {node: positions[0] for node, positions in arrivals.items() if positions}
     cells: Counter[tuple[Any, ...]] = Counter({("t", day): 1})
     followed = set()
     match_by_id = {node.id: node.match for node in analysis.nodes}
     for a, arrow in enumerate(analysis.arrows):
-        behind = series[reach[arrow.from_] + 1 :] if arrow.from_ in reach else []
-        along = [each for each in behind if holds(match_by_id[arrow.to], each)]
+        along = [
+            each
+            for p, each in enumerate(series)
+            if holds(match_by_id[arrow.to], each) and any(leads(arrow, series, q, p) for q in arrivals[arrow.from_])
+        ]
         if along:
             cells["a", a, day] = 1
             if analysis.trend:
@@ -59,6 +83,11 @@ def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], local_day_of:
             cells["nd", n, local_day_of(series[reach[node.id]].event_time), day] = 1
         if node.id in followed:
             cells["f", n, day] = 1
+        else:
+            limits = [arrow.within for arrow in analysis.arrows if arrow.from_ == node.id]
+            if limits and None not in limits:
+                over = series[arrivals[node.id][-1]].event_time + max(milliseconds(each or "") for each in limits)
+                cells["x", n, over // 3_600_000 + 1, day] = 1
         counted = [each for each in series[reach[node.id] :] if holds(node.match, each)]
         cells.update({(kind, n, day): amount for kind, amount in _amounts(analysis, counted).items()})
         if node.breakdown is not None:

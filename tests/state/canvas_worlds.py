@@ -28,3 +28,17 @@ def node_options() -> st.SearchStrategy[dict[str, Any]]:
     dimension = st.sampled_from(["content_type", "type", "attributes.tier"])
     breakdown = st.fixed_dictionaries({"dimension": dimension, "top": st.integers(1, 3)})
     return st.one_of(st.just({}), st.just({}), st.fixed_dictionaries({"breakdown": breakdown}))
+
+
+LIMITS: tuple[dict[str, str], ...] = (
+    {"within": "1200s"}, {"within": "2d"}, {"within": "4w"}, {"after": "10m"}, {"after": "1d"},
+    {"after": "20m", "within": "1h"}, {"after": "10m", "within": "2d"}, {"after": "1d", "within": "3d"},
+    {"after": "10m", "within": "610s"}, {"after": "50m", "within": "51m"}, {"after": "20d", "within": "500h"},
+)  # fmt: skip
+
+
+@st.composite
+def arrow_limits(draw: st.DrawFn, arrow_count: int) -> list[dict[str, str]]:
+    """The time limits of each arrow: of all, of some, or of none."""
+    some = draw(st.sampled_from([({},), LIMITS, (*LIMITS, {}, {}, {}, {}, {}, {})]))
+    return draw(st.lists(st.sampled_from(some), min_size=arrow_count, max_size=arrow_count))

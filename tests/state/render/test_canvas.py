@@ -12,6 +12,8 @@ from state.render.amounts import decimal_text
 from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, CanvasCaption, CanvasTrend, DayCount
 from tests.state.worlds import canvases, definition_set
 
+HOUR_MS = 3_600_000
+
 
 def match(value: str) -> dict[str, str]:
     """A condition on the type."""
@@ -30,9 +32,11 @@ def canvas(nodes: str, arrows: list[str], metric: str = "containers") -> dict[st
     }
 
 
-def body(analysis: dict[str, Any], sums: dict[Any, int], days: tuple[int, int] | None = None) -> CanvasBody:
+def body(
+    analysis: dict[str, Any], sums: dict[Any, int], days: tuple[int, int] | None = None, clock_ms: int = 0
+) -> CanvasBody:
     """The rendered canvas."""
-    found = render(definition_set([analysis]).definitions[0], sums, days, 0)
+    found = render(definition_set([analysis]).definitions[0], sums, days, clock_ms)
     assert isinstance(found, CanvasBody)
     return found
 
@@ -133,6 +137,17 @@ def test_trend_has_every_day_on_which_somebody_came() -> None:
     assert ranged is not None
     assert ranged.nodes["a"] == [DayCount("1970-01-04", 4)]
     assert body(CHAIN, CHAIN_SUMS).trend is None
+
+
+def test_final_fallout_is_what_the_clock_has_passed() -> None:
+    """Of the hours that have begun; null where an arrow has no limit, or where there is none."""
+    asked = canvas("abc", ["ab", "bc"])
+    asked["arrows"][0]["within"] = "2h"
+    sums = {("n", 0, 1): 9, ("f", 0, 1): 2, ("x", 0, 5, 1): 3, ("x", 0, 6, 1): 4}
+    for clock_ms, expected in [(5 * HOUR_MS - 1, 0), (5 * HOUR_MS, 3), (6 * HOUR_MS, 7)]:
+        nodes = body(asked, sums, clock_ms=clock_ms).nodes
+        assert [nodes[node].final_fallout for node in "abc"] == [expected, None, None]
+        assert nodes["a"].fallout == 7
 
 
 def test_nothing_at_all_is_zero_and_null() -> None:
