@@ -12,6 +12,7 @@ import duckdb
 
 from check.canvas_items import breakdown_queries
 from check.canvas_limits import limited_sql, overdue_queries
+from check.canvas_steps import step_queries
 from check.cells import CellsByPart, fetched
 from check.conditions import ConditionWriter
 from check.literals import Literals
@@ -31,6 +32,7 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
             *breakdown_queries(canvas, columns),
             *(_TREND if canvas.trend else []),
             *overdue_queries(canvas),
+            *step_queries(connection, canvas, columns),
         ],
     )
 

@@ -50,7 +50,22 @@ def canvas_body(canvas: Canvas, cells: Mapping[Cell, int], clock_ms: int) -> Bod
             "nodes": {node: _per_day(over_days, "nd", n) for n, node in enumerate(ids)},
             "arrows": {name: _per_day(over_days, "ad", a) for name, a in arrows_by_name.items()},
         }
+    if canvas.steps is not None:
+        kinds = {"next": "sn", "previous": "sp"}
+        arrows_by_name = {f"{arrow.from_}>{arrow.to}": a for a, arrow in enumerate(canvas.arrows)}
+        body["steps"] = {
+            "nodes": {
+                node: {way: _steps(canvas.steps.top, over_days, kind, n) for way, kind in kinds.items()}
+                for n, node in enumerate(ids)
+            },
+            "arrows": {name: _steps(canvas.steps.top, over_days, "sb", a) for name, a in arrows_by_name.items()},
+        }
     return body
+
+
+def _steps(top: int, sums: Counter[Cell], kind: str, place: int) -> Body:
+    found = {cell[2]: count for cell, count in sums.items() if cell[:2] == (kind, place)}
+    return top_items(("containers", None), found, {}, top)
 
 
 def _per_day(sums: Counter[Cell], kind: str, place: int) -> list[list[Any]]:

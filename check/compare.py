@@ -87,9 +87,12 @@ _CANVAS_WORDS = {
     "bv": "millionths of value at {} with {}",
     "nd": "containers that reach {} on {}",
     "ad": "containers along {} first on {}",
+    "sn": "containers that reach {} and do {} next",
+    "sp": "containers that do {1} and reach {0} next",
+    "sb": "containers along {} with {} between",
     "x": "containers that have fallen out of {} in hour {}",
 }
-_OF_ARROWS = ("a", "ae", "av", "ad")
+_OF_ARROWS = ("a", "ae", "av", "ad", "sb")
 
 
 def _canvas_text(canvas: Canvas, cell: Cell) -> str:

@@ -136,6 +136,8 @@ def fields_of(analysis: Analysis) -> Iterator[str]:
     """The fields that an analysis reads in conditions and as its dimension; some more than once."""
     match analysis:
         case Canvas():
+            if analysis.steps is not None:
+                yield analysis.steps.dimension
             for node in analysis.nodes:
                 yield from _fields_of_condition(node.match)
                 if node.breakdown is not None:

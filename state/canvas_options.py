@@ -8,6 +8,7 @@ from state.matches import Dimension, Model
 
 ITEM_COUNT_MAX = 100
 AFTER_RATIO_MAX = 100
+BETWEEN_COUNT_MAX = 50
 
 Duration = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,6}[smhdw]$", examples=["30d", "2h"])]
 _MS_BY_UNIT = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -39,4 +40,11 @@ class Breakdown(Model):
     """The items of a dimension, the most frequent by name and the rest as one."""
 
     dimension: Dimension
+    top: Annotated[int, Field(ge=1, le=ITEM_COUNT_MAX)] = Field(5, description="Items shown; the rest is `more`.")
+
+
+class Steps(Model):
+    """What containers do around nodes and arrows, by the items of a dimension."""
+
+    dimension: Dimension = "type"
     top: Annotated[int, Field(ge=1, le=ITEM_COUNT_MAX)] = Field(5, description="Items shown; the rest is `more`.")

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from state.canvas_options import Breakdown, Duration, check_limits, duration_ms
+from state.canvas_options import Breakdown, Duration, Steps, check_limits, duration_ms
 from state.matches import Condition, Dimension, Model, Slug, Text, shape_of
 
 NODE_COUNT_MAX = 60
@@ -97,6 +97,7 @@ class Canvas(_Analysis):
     secondary: Metric | None = Field(None, description="A second metric, counted beside the first.")
     arrow_values: bool = Field(False, description="Whether arrows count events or value too, as the metrics do.")
     trend: bool = Field(False, description="Whether nodes and arrows are counted per day too.")
+    steps: Steps | None = Field(None, description="What comes next, before, and between the ends of an arrow.")
     nodes: Annotated[list[Node], Field(min_length=1, max_length=NODE_COUNT_MAX)]
     arrows: Annotated[list[Arrow], Field(max_length=ARROW_COUNT_MAX)] = []
 

@@ -91,6 +91,21 @@ class CanvasTrend(msgspec.Struct, frozen=True):
     arrows: dict[str, list[DayCount]]
 
 
+class NodeSteps(msgspec.Struct, frozen=True):
+    """Containers by what they do right behind reaching a node, and right before."""
+
+    next: TopItems
+    previous: TopItems
+
+
+class CanvasSteps(msgspec.Struct, frozen=True):
+    """What containers do next and before, by node; and between the ends, by arrow: there one counts under each of its
+    items."""
+
+    nodes: dict[str, NodeSteps]
+    arrows: dict[str, TopItems]
+
+
 class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
     """The end of a canvas that is reached best: how many containers reach it, and their percentage of those at its
     start; where several starts lead to it start is null, and the percentage is that of all containers."""
@@ -113,6 +128,7 @@ class CanvasBody(msgspec.Struct, frozen=True, omit_defaults=True):
     arrow_values: dict[str, ArrowAmounts] | None = None
     breakdowns: dict[str, TopItems] | None = None
     trend: CanvasTrend | None = None
+    steps: CanvasSteps | None = None
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):

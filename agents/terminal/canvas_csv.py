@@ -3,8 +3,8 @@
 A row per node (what = node), then per arrow (what = arrow, from `node` to `to`; share: of the origin's containers),
 then the best conversion (what = best, from `node`, empty for all containers, `to` its end), then, where the definition
 asks for them, the events or value along each arrow (what = along), the items of each node (what = breakdown; those not
-shown: breakdown_more, with item_count how many they are), and who came on each day to a node or along an arrow (what =
-day).
+shown: breakdown_more, with item_count how many they are), who came on each day to a node or along an arrow (what =
+day), and the steps around nodes (next, previous) and arrows (between), likewise with a row for what is not shown.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,12 @@ def _rows(snapshot: CanvasSnapshot) -> Iterator[dict[str, Any]]:
         places += [(_ends(arrow), days) for arrow, days in body.trend.arrows.items()]
         for place, days in places:
             yield from ({"what": "day", **place, "day": each.day, "count": each.count} for each in days)
+    if body.steps:
+        for node, steps in body.steps.nodes.items():
+            yield from _items("next", {"node": node}, steps.next)
+            yield from _items("previous", {"node": node}, steps.previous)
+        for arrow, items in body.steps.arrows.items():
+            yield from _items("between", _ends(arrow), items)
 
 
 def _items(what: str, place: dict[str, str], top: TopItems) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.terminal.marks import cut, number
-from streams.snapshot import CanvasSnapshot, CanvasTrend, ItemFigures, MoreItems, TopItems
+from streams.snapshot import CanvasSnapshot, CanvasSteps, CanvasTrend, ItemFigures, MoreItems, TopItems
 
 _NAME_MAX = 24
 _LINE_WIDTH = 30
@@ -24,6 +24,8 @@ def details_of(snapshot: CanvasSnapshot, titles: Mapping[str, str]) -> Iterator[
         yield _items(f"{cut(titles[node], _NAME_MAX)} by {dimensions[node]}", items, metrics_of(snapshot))
     if snapshot.body.trend is not None and (trend := _trend(snapshot.body.trend, titles)) is not None:
         yield trend
+    if snapshot.body.steps is not None:
+        yield _steps(snapshot.body.steps, titles)
 
 
 def _trend(trend: CanvasTrend, titles: Mapping[str, str]) -> Table | None:
@@ -73,6 +75,25 @@ def arrow_title(arrow: str, titles: Mapping[str, str]) -> str:
     return " → ".join(cut(titles[end], _NAME_MAX) for end in arrow.split(">"))
 
 
+def _steps(steps: CanvasSteps, titles: Mapping[str, str]) -> Table:
+    """What comes before and behind every node and between the ends of every arrow, each on a line."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1), header_style="dim")
+    for column in ("around", "", "containers by what they do there"):
+        table.add_column(column)
+    rows = [
+        (cut(titles[node], _NAME_MAX), what, items)
+        for node, each in steps.nodes.items()
+        for what, items in (("before", each.previous), ("next", each.next))
+    ]
+    rows += [(arrow_title(arrow, titles), "between", items) for arrow, items in steps.arrows.items()]
+    for name, what, items in rows:
+        if items.items:
+            shown = [f"{item_title(each.item)} {amount(each.count)}" for each in items.items]
+            more = [f"{more_title(items.more)} {amount(items.more.count)}"] if items.more.item_count else []
+            table.add_row(Text(name), what, Text(" · ".join([*shown, *more])))
+    return table
+
+
 def metrics_of(snapshot: CanvasSnapshot) -> list[str]:
     """The metric and, where there is one, the secondary metric."""
     return [metric for metric in (snapshot.mode.get("metric"), snapshot.mode.get("secondary")) if metric]
@@ -83,10 +104,15 @@ def _items(title: str, top: TopItems, metrics: Sequence[str]) -> Table:
     table = _table(title, *metrics)
     rows: list[tuple[str, ItemFigures | MoreItems]] = [(item_title(each.item), each) for each in top.items]
     if top.more.item_count:
-        rows.append((f"more ({top.more.item_count:,} item{'s' if top.more.item_count > 1 else ''})", top.more))
+        rows.append((more_title(top.more), top.more))
     for name, figures in rows:
         table.add_row(Text(name), *map(amount, (figures.count, figures.second)[: len(metrics)]))
     return table
+
+
+def more_title(more: MoreItems) -> str:
+    """The items not shown as readers see them."""
+    return f"more ({more.item_count:,} item{'s' if more.item_count > 1 else ''})"
 
 
 def item_title(item: str | None) -> str:

@@ -7,6 +7,9 @@ node counts by the items of a dimension; nd reached and ad followed, by the day 
 With time limits a touchpoint comes along an arrow when some arrival at its origin lies within them; which one that was
 does not matter, so of each such arrow the windows in which it is open are kept (`state.analyses.limits`). A container
 that follows no arrow of a node, all of which close, stands in a cell x of the hour in which the last one has closed.
+
+Steps (`state.analyses.steps`) want every touchpoint of a container. Their cells are sn, sp and sb: next, previous and
+between, by item.
 """
 
 from typing import Any
@@ -16,13 +19,14 @@ import msgspec
 from state.analyses.canvas import DAY, FOLLOWED, REACH, CanvasLens, add
 from state.analyses.lens import Cells, Projection, State
 from state.analyses.limits import Limits, Windows
+from state.analyses.steps import Steps
 from state.calendar import Calendar
 from state.conditions import wire_field
 from state.definitions import Canvas
 from state.dimensions import item_getter_of
 from streams.touchpoint import Touchpoint
 
-WINDOWS = 3
+WINDOWS, STEPS = 3, 4
 HOUR_MS = 3_600_000
 
 
@@ -33,6 +37,7 @@ def needs_detail(definition: Canvas) -> bool:
         or definition.arrow_values
         or definition.trend
         or any(arrow.is_limited for arrow in definition.arrows)
+        or definition.steps is not None
         or any(node.breakdown for node in definition.nodes)
     )
 
@@ -59,7 +64,8 @@ class _Touch(msgspec.Struct, gc=False):
 
 
 class CanvasDetailLens(CanvasLens):
-    """State as that of `CanvasLens`, then, where arrows have time limits, the windows of each that has."""
+    """State as that of `CanvasLens`, then the windows of each arrow that has time limits, then the steps where they are
+    asked for."""
 
     def __init__(self, definition: Canvas, version: str, calendar: Calendar) -> None:
         super().__init__(definition, version, calendar)
@@ -79,9 +85,12 @@ class CanvasDetailLens(CanvasLens):
     def _lay_out_items(self, definition: Canvas) -> None:
         """Which dimensions are read, and per node the place of its own among them."""
         asked = [node.breakdown.dimension if node.breakdown else None for node in definition.nodes]
-        dimensions = sorted({each for each in asked if each is not None})
+        stepping = definition.steps.dimension if definition.steps else None
+        dimensions = sorted({each for each in (*asked, stepping) if each is not None})
         self._items = [item_getter_of(each) for each in dimensions]
         self._item_place = [None if each is None else dimensions.index(each) for each in asked]
+        self._step_place = 0 if stepping is None else dimensions.index(stepping)
+        self._steps = None if stepping is None else Steps(self._arrows_out)
         self.fields |= {wire_field(each) for each in dimensions}
 
     def _lay_out_limits(self, definition: Canvas) -> None:
@@ -100,11 +109,12 @@ class CanvasDetailLens(CanvasLens):
             self._closes_last.append(None if longest is None else next(closing))
 
     def empty(self) -> State:
-        return [*super().empty(), [[] for _ in self._limits]] if self._limits else super().empty()
+        windows: list[Windows] = [[] for _ in self._limits]
+        return [*super().empty(), windows, *([self._steps.empty()] if self._steps else [])]
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         mask = self._mask(touchpoint)
-        if not mask:
+        if not mask and self._steps is None:
             return None
         value = touchpoint.value if self._sums_value else None
         return mask, value or 0, [item(touchpoint) for item in self._items]
@@ -118,6 +128,9 @@ class CanvasDetailLens(CanvasLens):
             return
         mask, value, items = projection
         touch = _Touch(event_time, value, items, self._day_of(event_time) if self._trend else 0, day, cells)
+        if self._steps is not None:
+            for node in self._steps.just_reached(state[STEPS]):
+                touch.count("sn", node, items[self._step_place])
         before = reach = state[REACH]
         arrived = []
         node = 0
@@ -128,7 +141,7 @@ class CanvasDetailLens(CanvasLens):
                     arrived.append(node)
                 if came and not before >> node & 1:
                     self._reached(node, reach, day, cells)
-                    self._detail_reach(node, touch)
+                    self._detail_reach(node, state, touch)
                     reach |= 1 << node
                 if reach >> node & 1:
                     touch.count_amounts(self._node_kinds, node)
@@ -138,8 +151,13 @@ class CanvasDetailLens(CanvasLens):
         state[REACH] = reach
         for node in arrived:
             self._open(node, state, touch)
+        if self._steps is not None:
+            self._steps.move(state[STEPS], items[self._step_place], before, reach, state[FOLLOWED])
 
-    def _detail_reach(self, node: int, touch: _Touch) -> None:
+    def _detail_reach(self, node: int, state: State, touch: _Touch) -> None:
+        if self._steps is not None:
+            for item in self._steps.previous(state[STEPS]):
+                touch.count("sp", node, item)
         if self._trend:
             touch.count("nd", node, touch.own_day)
         place = self._item_place[node]
@@ -190,6 +208,9 @@ class CanvasDetailLens(CanvasLens):
         touch.count("a", number)
         if self._trend:
             touch.count("ad", number, touch.own_day)
+        if self._steps is not None:
+            for item in self._steps.since(state[STEPS], origin):
+                touch.count("sb", number, item)
         if not state[FOLLOWED] & self._arrows_out[origin]:
             touch.count("f", origin)
             if self._limits:

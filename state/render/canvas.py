@@ -6,7 +6,7 @@ from graphlib import TopologicalSorter
 from state.definitions import Canvas, Metric
 from state.render.amounts import shown_amount
 from state.render.canvas_caption import caption_of
-from state.render.canvas_items import breakdowns_of
+from state.render.canvas_items import breakdowns_of, steps_of
 from state.render.canvas_trend import trend_of
 from state.render.shares import share_of
 from streams.partials import Cell
@@ -61,6 +61,7 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int], clock_ms: int) -> Ca
         arrow_values=_arrow_values(canvas, totals) if canvas.arrow_values else None,
         breakdowns=breakdowns_of(canvas, totals),
         trend=trend_of(canvas, totals),
+        steps=steps_of(canvas, totals),
     )
 
 

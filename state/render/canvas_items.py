@@ -6,7 +6,7 @@ from typing import Any
 from state.definitions import Canvas, Metric
 from state.render.items import Amounts, top_items
 from streams.partials import Cell
-from streams.snapshot import TopItems
+from streams.snapshot import CanvasSteps, NodeSteps, TopItems
 
 _BREAKDOWN_CELL: dict[Metric, str] = {"containers": "b", "events": "be", "value": "bv"}
 
@@ -28,6 +28,22 @@ def breakdowns_of(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, TopIt
         )
         for place, node, breakdown in asked
     }
+
+
+def steps_of(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasSteps | None:
+    """What containers do around every node and arrow; None where the canvas does not ask for it."""
+    if canvas.steps is None:
+        return None
+    top = canvas.steps.top
+    amounts = _by_place(totals, {"sn", "sp", "sb"})
+
+    def items(kind: str, place: int) -> TopItems:
+        return top_items(top, "containers", amounts.get((kind, place), {}))
+
+    return CanvasSteps(
+        {node.id: NodeSteps(items("sn", place), items("sp", place)) for place, node in enumerate(canvas.nodes)},
+        {f"{arrow.from_}>{arrow.to}": items("sb", place) for place, arrow in enumerate(canvas.arrows)},
+    )
 
 
 def _by_place(totals: Mapping[Cell, int], kinds: set[str]) -> dict[tuple[str, int], dict[str | None, int]]:

@@ -102,6 +102,33 @@ def test_trend_is_rows() -> None:
     ]  # fmt: skip
 
 
+STEPS = snapshot(
+    {("sn", 0, "Demo", DAY): 5, ("sn", 0, None, DAY): 2, ("sn", 0, "Fair", DAY): 1, ("sp", 0, "Ad", DAY): 3,
+     ("sb", 0, "Call", DAY): 2},
+    steps={"dimension": "type", "top": 2},
+)  # fmt: skip
+
+
+def test_steps_are_lines() -> None:
+    """What comes next and before at nodes, and between at arrows; nothing where nobody does anything."""
+    text = shown(STEPS)
+    lines = [" ".join(line.split()) for line in text[text.index("around") :].splitlines()]
+    assert lines[1:4] == [
+        "Lead form before Ad 3",
+        "Lead form next Demo 5 · (none) 2 · more (1 item) 1",
+        "Lead form → deal between Call 2",
+    ]  # fmt: skip
+    assert not any(line.startswith("deal") for line in lines)
+
+
+def test_steps_are_rows() -> None:
+    """One per item, and one for the rest of each."""
+    assert csv_of(STEPS, "next", "node", "item", "count") == [["form", "Demo", 5], ["form", None, 2]]
+    assert csv_of(STEPS, "next_more", "node", "item_count", "count") == [["form", 1, 1], ["deal", 0, 0]]
+    assert csv_of(STEPS, "previous", "node", "item", "count") == [["form", "Ad", 3]]
+    assert csv_of(STEPS, "between", "node", "to", "item", "count") == [["form", "deal", "Call", 2]]
+
+
 def test_final_fallout_is_shown_where_arrows_have_limits() -> None:
     """In a column of its own, and in the file; without limits there is none."""
     limits = [{"from": "form", "to": "deal", "within": "2h"}]
@@ -122,7 +149,7 @@ def test_a_terminal_obeys_nothing_of_an_item() -> None:
 
 
 @pytest.mark.parametrize("width", [40, 80, 160])
-@pytest.mark.parametrize("made", [AMOUNTS, ITEMS, TREND], ids=["amounts", "items", "trend"])
+@pytest.mark.parametrize("made", [AMOUNTS, ITEMS, TREND, STEPS], ids=["amounts", "items", "trend", "steps"])
 def test_no_line_is_wider_than_the_terminal(made: Snapshot, width: int) -> None:
     """A wrapped table can not be read."""
     assert max(len(line) for line in shown(made, width).splitlines()) <= width

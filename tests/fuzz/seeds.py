@@ -101,7 +101,7 @@ _RICH = {
     "version": 1, "zone": "Europe/Berlin", "week_start": "sunday",
     "analyses": [
         {"name": "c", "kind": "canvas", "container": "opportunity", "metric": "value",
-         "secondary": "events", "arrow_values": True, "trend": True,
+         "secondary": "events", "arrow_values": True, "trend": True, "steps": {"dimension": "content"},
          "nodes": [{"id": "a", "match": {"any": [{"field": "value", "op": ">=", "value": 0.5}, {"not": {
              "field": "attributes.tier", "op": "exists", "value": True}}]},
              "breakdown": {"dimension": "channel", "top": 3}},

@@ -1,7 +1,7 @@
 """A canvas in the most naive way, straight from docs/semantics.md: every path of matching positions is tried."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from state.definitions import Arrow, Canvas
@@ -92,7 +92,25 @@ def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], local_day_of:
         cells.update({(kind, n, day): amount for kind, amount in _amounts(analysis, counted).items()})
         if node.breakdown is not None:
             cells.update(_broken_down(analysis, n, node.breakdown.dimension, series[reach[node.id]], counted, day))
+    if analysis.steps is not None:
+        items = [item_of(each, analysis.steps.dimension) for each in series]
+        cells.update((*step, day) for step in _steps(analysis, series, items, arrivals))
     return cells
+
+
+def _steps(
+    analysis: Canvas, series: Sequence[Touchpoint], items: list[str | None], arrivals: dict[str, list[int]]
+) -> Iterator[tuple[Any, ...]]:
+    for n, node in enumerate(analysis.nodes):
+        for at in arrivals[node.id][:1]:
+            yield from (("sn", n, item) for item in items[at + 1 : at + 2])
+            yield from (("sp", n, item) for item in (items[at - 1 : at] if at else []))
+    for a, arrow in enumerate(analysis.arrows):
+        origins = arrivals[arrow.from_]
+        along = [p for p in arrivals[arrow.to] if any(leads(arrow, series, q, p) for q in origins)]
+        if along:
+            different = dict.fromkeys(items[origins[0] + 1 : along[0]])
+            yield from (("sb", a, item) for item in list(different)[:50])
 
 
 def _broken_down(

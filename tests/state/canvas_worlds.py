@@ -20,14 +20,19 @@ def canvas_options(draw: st.DrawFn) -> dict[str, Any]:
         "secondary": secondary,
         "arrow_values": has_amounts and draw(st.booleans()),
         "trend": draw(st.booleans()),
+        "steps": draw(st.one_of(st.none(), items_options())),
     }
+
+
+def items_options() -> st.SearchStrategy[dict[str, Any]]:
+    """A dimension, and how many of its items are shown."""
+    dimension = st.sampled_from(["content_type", "type", "attributes.tier"])
+    return st.fixed_dictionaries({"dimension": dimension, "top": st.integers(1, 3)})
 
 
 def node_options() -> st.SearchStrategy[dict[str, Any]]:
     """What a node may ask for: most often nothing."""
-    dimension = st.sampled_from(["content_type", "type", "attributes.tier"])
-    breakdown = st.fixed_dictionaries({"dimension": dimension, "top": st.integers(1, 3)})
-    return st.one_of(st.just({}), st.just({}), st.fixed_dictionaries({"breakdown": breakdown}))
+    return st.one_of(st.just({}), st.just({}), st.fixed_dictionaries({"breakdown": items_options()}))
 
 
 LIMITS: tuple[dict[str, str], ...] = (

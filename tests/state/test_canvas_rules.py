@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from msgspec.structs import replace
+
+from state.plan import lens_of
+from tests.check.batches import cells_of_oracle, sql_cells
 from tests.state.cells import cells
 from tests.state.test_rules import DAY0, canvas, series
-from tests.state.worlds import DAY, START, touchpoint
+from tests.state.worlds import DAY, START, definition_set, touchpoint
 
 Found = dict[tuple[Any, ...], int]
 
@@ -275,3 +279,68 @@ def test_rule_final_fallout_an_hour_is_whole() -> None:
     graph = limited("A", "B", limits=[{"within": "1h"}])
     whole = [touchpoint("1", HOUR0 * 3_600_000, "A")]
     assert of_kind(cells(graph, whole), "x") == {("x", 0, HOUR0 + 2, DAY0): 1}
+
+
+# ----------------------------------------------------------------------------------------------------------- steps
+
+
+def stepping(*types: str, **options: Any) -> dict[str, Any]:
+    """A canvas in a row that asks for steps by content."""
+    return canvas(*types, steps={"dimension": "content"}, **options)
+
+
+def test_rule_steps_are_the_touchpoints_right_beside_the_reaching_one() -> None:
+    """Whatever they match, and not those of a later match of the node."""
+    events = viewed(("X", "v"), ("X", "w"), ("A", "x"), ("X", "y"), ("A", "z"), ("X", "u"))
+    assert of_kind(cells(stepping("A"), events), "sn", "sp") == {("sp", 0, "w", DAY0): 1, ("sn", 0, "y", DAY0): 1}
+
+
+def test_rule_steps_the_first_and_the_last_have_nothing_beside_them() -> None:
+    """And a touchpoint without the dimension is there, with nothing to say."""
+    assert not of_kind(cells(stepping("A"), viewed(("A", "x"))), "sn", "sp")
+    events = viewed(("X", None), ("A", "x"), ("X", None))
+    assert of_kind(cells(stepping("A"), events), "sn", "sp") == {("sp", 0, None, DAY0): 1, ("sn", 0, None, DAY0): 1}
+
+
+def test_rule_steps_follow_what_comes_late() -> None:
+    """A touchpoint that comes late right behind the reaching one is the next."""
+    events = viewed(("A", "x"), ("X", "late"), ("X", "y"))
+    found = cells(stepping("A"), [events[0], events[2]], [events[1]])
+    assert of_kind(found, "sn") == {("sn", 0, "late", DAY0): 1}
+
+
+def test_rule_steps_between_are_different_items_once_per_container() -> None:
+    """Behind the reach of the origin and before the first that follows; neither end, nothing behind."""
+    events = viewed(("X", "o"), ("A", "a"), ("X", "x"), ("A", "y"), ("X", "x"), ("B", "b"), ("X", "z"), ("B", "c"))
+    assert of_kind(cells(stepping("A", "B"), events), "sb") == {("sb", 0, "x", DAY0): 1, ("sb", 0, "y", DAY0): 1}
+    assert not of_kind(cells(stepping("A", "B"), events[:5]), "sb")
+
+
+def test_rule_steps_between_each_arrow_has_its_own_ends() -> None:
+    """The second arrow of a node goes on collecting when the first is followed."""
+    graph = stepping("A", "B", "C", arrows=[(0, 1), (0, 2)])
+    events = viewed(("A", "a"), ("X", "x"), ("B", "b"), ("X", "y"), ("C", "c"))
+    assert of_kind(cells(graph, events), "sb") == {
+        ("sb", 0, "x", DAY0): 1, ("sb", 1, "x", DAY0): 1, ("sb", 1, "b", DAY0): 1, ("sb", 1, "y", DAY0): 1,
+    }  # fmt: skip
+
+
+def test_rule_steps_between_are_the_first_fifty_by_every_computation() -> None:
+    """The bound of what is kept of a container, live, in SQL and by brute force."""
+    asked = stepping("A", "B")
+    events = viewed(("A", "a"), *(("X", f"{n:02}") for n in range(60)), ("B", "b"))
+    events = [replace(each, event_id=f"{n:02}") for n, each in enumerate(events)]
+    expected = {("sb", 0, f"{n:02}", DAY0): 1 for n in range(50)}
+    definition = definition_set([{"name": "it", **asked}]).definitions[0]
+    assert of_kind(cells(asked, events), "sb") == expected
+    assert of_kind(sql_cells(events, asked), "sb") == expected
+    assert of_kind(cells_of_oracle(events, definition), "sb") == expected
+
+
+def test_rule_steps_leave_nothing_of_an_arrow_that_is_followed() -> None:
+    """What is kept of a container does not grow behind its last arrow."""
+    lens = lens_of(definition_set([{"name": "it", **stepping("A", "B")}]).definitions[0])
+    state = lens.empty()
+    for each in viewed(("A", "a"), ("X", "x"), ("B", "b"), ("X", "y"), ("X", "z")):
+        lens.advance(state, each.event_time, lens.project(each), {})
+    assert state[-1] == [["z"], 0, [[], []]]

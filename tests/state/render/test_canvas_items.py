@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.render.items import top_items
-from streams.snapshot import ItemFigures, MoreItems, TopItems
+from streams.snapshot import CanvasSteps, ItemFigures, MoreItems, NodeSteps, TopItems
 from tests.state.render.test_canvas import body, canvas
 
 
@@ -37,6 +37,27 @@ def test_breakdowns_stand_by_node() -> None:
     expected = TopItems([ItemFigures("ads", 4, 1)], MoreItems(1, 2, 2))
     assert body(graph, sums).breakdowns == {"b": expected}
     assert (body(graph, sums, (1, 1)).breakdowns or {})["b"].items == [ItemFigures("ads", 3, 1)]
+
+
+def test_steps_stand_by_node_and_arrow() -> None:
+    """In containers, whatever the metric; everything is there, also where nobody does anything."""
+    graph = canvas("ab", ["ab"], "value") | {"steps": {"top": 1}}
+    sums = {
+        ("sn", 0, "x", 1): 3,
+        ("sn", 0, "y", 1): 1,
+        ("sp", 1, None, 1): 2,
+        ("sb", 0, "z", 1): 1,
+        ("sb", 0, "z", 2): 1,
+    }
+    nothing = TopItems([], MoreItems(0, 0, None))
+    assert body(graph, sums).steps == CanvasSteps(
+        {
+            "a": NodeSteps(TopItems([ItemFigures("x", 3, None)], MoreItems(1, 1, None)), nothing),
+            "b": NodeSteps(nothing, TopItems([ItemFigures(None, 2, None)], MoreItems(0, 0, None))),
+        },
+        {"a>b": TopItems([ItemFigures("z", 2, None)], MoreItems(0, 0, None))},
+    )
+    assert body(canvas("ab", ["ab"]), sums).steps is None
 
 
 AMOUNTS = st.dictionaries(st.sampled_from([None, *"uvwxyz"]), st.integers(-(10**7), 10**7))
