@@ -13,7 +13,7 @@ from tests.check.batches import cells_of_oracle, cells_of_sql
 from tests.state.worlds import DAY, START, canvases, definition_set, touchpoints
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(touchpoints(), st.lists(canvases(), min_size=1, max_size=2), st.integers(-1, 120))
 def test_oracle_canvases_and_their_bodies(arrived: list[Touchpoint], asked: list[dict[str, Any]], days: int) -> None:
     """Every cell is brute force's, and every figure that is made of them is so by two renderers, at any clock."""
