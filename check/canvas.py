@@ -1,7 +1,8 @@
 """A canvas in SQL: reach node by node, parents first, over all containers at once (semantics 2).
 
-reach(n) is the first place of a container that matches n and, unless n is a start node, lies behind the least reach of
-its parents.
+A place that matches n comes along an arrow into n when it lies behind the reach of the arrow's origin, or with time
+limits (`check.canvas_limits`) within them behind an arrival there. A place arrives at n when it comes along some arrow,
+or n is a start node and it matches. reach(n) is the first arrival.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,9 @@ from graphlib import TopologicalSorter
 
 import duckdb
 
+from check.canvas_items import breakdown_queries
+from check.canvas_limits import limited_sql, overdue_queries
+from check.canvas_steps import step_queries
 from check.cells import CellsByPart, fetched
 from check.conditions import ConditionWriter
 from check.literals import Literals
@@ -20,7 +24,17 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
     _make_graph(connection, canvas)
     _make_matching(connection, canvas, columns)
     _make_reach(connection, canvas)
-    return fetched(connection, [*_CELLS, *_CELLS_BY_METRIC[canvas.metric]])
+    return fetched(
+        connection,
+        [
+            *_CELLS,
+            *_amount_queries(canvas),
+            *breakdown_queries(canvas, columns),
+            *(_TREND if canvas.trend else []),
+            *overdue_queries(canvas),
+            *step_queries(connection, canvas, columns),
+        ],
+    )
 
 
 def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
@@ -40,47 +54,60 @@ def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
 def _make_matching(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns: Mapping[str, str]) -> None:
     """`matching`: every place that matches a node."""
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE matching (container BIGINT, node INTEGER, place BIGINT, value BIGINT)"
+        "CREATE OR REPLACE TEMP TABLE matching (container BIGINT, node INTEGER, place BIGINT,"
+        " event_time BIGINT, value BIGINT)"
     )
     for n, node in enumerate(canvas.nodes):
         literals = Literals()
         condition = ConditionWriter(columns, literals).sql(node.match)
         connection.execute(
-            f"INSERT INTO matching SELECT container, {n}, place, coalesce(value, 0)"
+            f"INSERT INTO matching SELECT container, {n}, place, event_time, coalesce(value, 0)"
             f" FROM touchpoint JOIN member USING (place) WHERE {condition}",
             literals.values,
         )
 
 
 def _make_reach(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:
-    """`reach`: the place at which a container reaches a node; `followed`: the arrows it follows."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE reach (container BIGINT, node INTEGER, place BIGINT)")
+    """`along`: every place at which a container comes along an arrow; `reach`: the first at which it arrives at a node;
+    `followed`: the first along an arrow; `arrival`: every place of arrival at a node that arrows with limits leave."""
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE along (
+            container BIGINT, number INTEGER, place BIGINT, event_time BIGINT, value BIGINT);
+        CREATE OR REPLACE TEMP TABLE reach (container BIGINT, node INTEGER, place BIGINT);
+        CREATE OR REPLACE TEMP TABLE arrival (container BIGINT, node INTEGER, place BIGINT, event_time BIGINT);
+        """
+    )
     parents = {node.id: canvas.parents(node.id) for node in canvas.nodes}
     number = {node.id: n for n, node in enumerate(canvas.nodes)}
     for node in TopologicalSorter(parents).static_order():
-        connection.execute(_REACH if parents[node] else _REACH_OF_START, {"node": number[node]})
+        for a, arrow in enumerate(canvas.arrows):
+            if arrow.to == node:
+                connection.execute(limited_sql(arrow) if arrow.is_limited else _ALONG, {"number": a})
+        came = _ALONG_TO if parents[node] else _MATCHING_START
+        connection.execute(f"INSERT INTO reach SELECT container, $node, min(place) FROM ({came}) GROUP BY container",
+                           {"node": number[node]})  # fmt: skip
+        if any(arrow.is_limited for arrow in canvas.arrows if arrow.from_ == node):
+            connection.execute(f"INSERT INTO arrival SELECT DISTINCT container, $node, place, event_time FROM ({came})",
+                               {"node": number[node]})  # fmt: skip
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE followed AS
-        SELECT DISTINCT reach.container, arrow.number, arrow.origin
-        FROM reach JOIN arrow ON arrow.origin = reach.node
-        JOIN matching ON matching.container = reach.container AND matching.node = arrow.target
-             AND matching.place > reach.place
+        SELECT container, number, origin, min(place) AS place FROM along JOIN arrow USING (number) GROUP BY ALL
         """
     )
 
 
-_REACH_OF_START = """
-    INSERT INTO reach SELECT container, node, min(place) FROM matching WHERE node = $node GROUP BY container, node
-    """
+_MATCHING_START = "SELECT container, place, event_time FROM matching WHERE node = $node"
+_ALONG_TO = "SELECT container, place, event_time FROM along JOIN arrow USING (number) WHERE target = $node"
 
-_REACH = """
-    INSERT INTO reach
-    WITH allowed AS (
-        SELECT container, min(place) AS behind FROM reach
-        WHERE node IN (SELECT origin FROM arrow WHERE target = $node) GROUP BY container)
-    SELECT container, node, min(place) FROM matching JOIN allowed USING (container)
-    WHERE node = $node AND place > behind GROUP BY container, node
+_ALONG = """
+    INSERT INTO along
+    SELECT matching.container, arrow.number, matching.place, matching.event_time, matching.value
+    FROM arrow JOIN reach ON reach.node = arrow.origin
+    JOIN matching ON matching.container = reach.container AND matching.node = arrow.target
+         AND matching.place > reach.place
+    WHERE arrow.number = $number
     """
 
 _CELLS = [
@@ -98,14 +125,35 @@ _CELLS = [
     ),
 ]
 
+
+def _per_day(table: str, column: str) -> str:
+    """Containers of `reach` or `followed` by the local day of the place."""
+    return f"""
+        SELECT part, {column}, local_day, born.day, count(*)
+        FROM (SELECT {column}, container, event_time FROM {table} JOIN touchpoint USING (place))
+        ASOF JOIN calendar ON event_time >= starts_ms JOIN born USING (container) GROUP BY ALL
+        """
+
+
+_TREND = [("nd", _per_day("reach", "node")), ("ad", _per_day("followed", "number"))]
+
 _FROM_REACH_ON = """
     FROM reach JOIN matching ON matching.container = reach.container AND matching.node = reach.node
          AND matching.place >= reach.place
     JOIN born ON born.container = reach.container GROUP BY ALL
     """
 
-_CELLS_BY_METRIC: dict[str, list[tuple[str, str]]] = {
-    "containers": [],
-    "events": [("e", f"SELECT part, reach.node, day, count(*) {_FROM_REACH_ON}")],
-    "value": [("v", f"SELECT part, reach.node, day, sum(value) {_FROM_REACH_ON}")],
-}
+_AMOUNTS = {"events": ("e", "count(*)"), "value": ("v", "sum(value)")}
+
+
+def _amount_queries(canvas: Canvas) -> list[tuple[str, str]]:
+    """Events and value at nodes and, where asked for, along arrows."""
+    queries = []
+    for metric in (canvas.metric, canvas.secondary):
+        if metric in _AMOUNTS:
+            kind, amount = _AMOUNTS[metric]
+            queries.append((kind, f"SELECT part, reach.node, day, {amount} {_FROM_REACH_ON}"))
+            if canvas.arrow_values:
+                along = f"SELECT part, number, day, {amount} FROM along JOIN born USING (container) GROUP BY ALL"
+                queries.append((f"a{kind}", along))
+    return queries

@@ -78,19 +78,36 @@ _CANVAS_WORDS = {
     "e": "events at {}",
     "v": "millionths of value at {}",
     "a": "containers along {}",
+    "ae": "events along {}",
+    "av": "millionths of value along {}",
     "f": "containers that go on from {}",
     "p": "containers that reach a parent of {}",
+    "b": "containers that reach {} with {}",
+    "be": "events at {} with {}",
+    "bv": "millionths of value at {} with {}",
+    "nd": "containers that reach {} on {}",
+    "ad": "containers along {} first on {}",
+    "sn": "containers that reach {} and do {} next",
+    "sp": "containers that do {1} and reach {0} next",
+    "sb": "containers along {} with {} between",
+    "x": "containers that have fallen out of {} in hour {}",
 }
+_OF_ARROWS = ("a", "ae", "av", "ad", "sb")
 
 
 def _canvas_text(canvas: Canvas, cell: Cell) -> str:
     if cell[0] == "t":
         return f"containers in all, started {_date(cell[1])}"
-    kind, at, day = cell
-    if kind == "a":
-        arrow = canvas.arrows[at]
-        return f"{_CANVAS_WORDS[kind].format(f'{arrow.from_} > {arrow.to}')}, started {_date(day)}"
-    return f"{_CANVAS_WORDS[kind].format(canvas.nodes[at].id)}, started {_date(day)}"
+    kind, at, *more, day = cell
+    place = f"{canvas.arrows[at].from_} > {canvas.arrows[at].to}" if kind in _OF_ARROWS else canvas.nodes[at].id
+    parts = [f"{each % 24} of {_date(each // 24)}" for each in more] if kind == "x" else map(_shown, more)
+    words = _CANVAS_WORDS[kind].format(place, *parts)
+    return f"{words}, started {_date(day)}"
+
+
+def _shown(part: str | int | None) -> str:
+    """An item, or the day on which something is counted."""
+    return "nothing" if part is None else _date(part) if isinstance(part, int) else repr(part)
 
 
 def _cohort_text(cohort: Cohort, cell: Cell) -> str:

@@ -136,8 +136,12 @@ def fields_of(analysis: Analysis) -> Iterator[str]:
     """The fields that an analysis reads in conditions and as its dimension; some more than once."""
     match analysis:
         case Canvas():
+            if analysis.steps is not None:
+                yield analysis.steps.dimension
             for node in analysis.nodes:
                 yield from _fields_of_condition(node.match)
+                if node.breakdown is not None:
+                    yield node.breakdown.dimension
         case Cohort():
             if analysis.dimension is not None:
                 yield analysis.dimension

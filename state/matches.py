@@ -24,10 +24,6 @@ DIMENSIONS = ("type", "source", "stream", "channel", "content", "content_type", 
 
 # Asked for by other parts of the design and not built yet: named here, so that the refusal can say so.
 _LATER = {
-    "within": "time limits on an arrow",
-    "after": "time limits on an arrow",
-    "breakdown": "breakdown of a node by a dimension",
-    "secondary": "a secondary metric",
     "segment": "segments",
     "filter": "segments",
     "last_days": "moving date ranges",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import Any, assert_never
 
 from state.analyses.canvas import CanvasLens
+from state.analyses.canvas_detail import CanvasDetailLens, needs_detail
 from state.analyses.cohort_tracked import cohort_lens
 from state.analyses.flow import FlowLens
 from state.analyses.gap import GapLens
@@ -195,7 +196,8 @@ def lens_of(definition: Definition) -> Lens:
     calendar = Calendar(definition.zone, definition.week_start)
     match definition.analysis:
         case Canvas() as canvas:
-            return CanvasLens(canvas, definition.version, calendar)
+            lens = CanvasDetailLens if needs_detail(canvas) else CanvasLens
+            return lens(canvas, definition.version, calendar)
         case Cohort() as cohort:
             return cohort_lens(cohort, definition.version, calendar)
         case Flow() as flow:

@@ -25,16 +25,18 @@ class NodeFigures(msgspec.Struct, frozen=True, array_like=True):
 
     count: in the definition's metric; a value is decimal text. of_total, of_start, of_previous: percent of the
     containers in all, of those at the start node, of those that reach a parent. fallout: containers that reach the
-    node and follow none of its arrows; null without arrows. second and final_fallout are null in format 1.
+    node and follow none of its arrows; null without arrows. second: in the secondary metric, null without one.
+    final_fallout: of the fallout those whose time to follow was over by the snapshot's clock; null where some arrow has
+    no limit.
     """
 
     count: int | str
-    second: None
+    second: int | str | None
     of_total: Share
     of_start: Share
     of_previous: Share
     fallout: int | None
-    final_fallout: None
+    final_fallout: int | None
 
 
 class ArrowFigures(msgspec.Struct, frozen=True, array_like=True):
@@ -44,12 +46,89 @@ class ArrowFigures(msgspec.Struct, frozen=True, array_like=True):
     share: Share
 
 
-class CanvasBody(msgspec.Struct, frozen=True):
-    """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order."""
+class ArrowAmounts(msgspec.Struct, frozen=True, array_like=True):
+    """The events along an arrow in the metric and in the secondary one; null where that is containers, or is none."""
+
+    amount: int | str | None
+    second: int | str | None
+
+
+class ItemFigures(msgspec.Struct, frozen=True, array_like=True):
+    """An item of a dimension, null for what has none: in the metric, and in the secondary one."""
+
+    item: str | None
+    count: int | str
+    second: int | str | None
+
+
+class MoreItems(msgspec.Struct, frozen=True, array_like=True):
+    """The items that are not shown: how many, and what they come to together."""
+
+    item_count: int
+    count: int | str
+    second: int | str | None
+
+
+class TopItems(msgspec.Struct, frozen=True):
+    """Items, the greatest first, and the rest. Together they are the whole."""
+
+    items: list[ItemFigures]
+    more: MoreItems
+
+
+class DayCount(msgspec.Struct, frozen=True, array_like=True):
+    """Containers on a local day, "2026-03-01"."""
+
+    day: str
+    count: int
+
+
+class CanvasTrend(msgspec.Struct, frozen=True):
+    """By node the containers per day on which they reach it, by arrow per day on which they follow it; in order,
+    without days of nobody."""
+
+    nodes: dict[str, list[DayCount]]
+    arrows: dict[str, list[DayCount]]
+
+
+class NodeSteps(msgspec.Struct, frozen=True):
+    """Containers by what they do right behind reaching a node, and right before."""
+
+    next: TopItems
+    previous: TopItems
+
+
+class CanvasSteps(msgspec.Struct, frozen=True):
+    """What containers do next and before, by node; and between the ends, by arrow: there one counts under each of its
+    items."""
+
+    nodes: dict[str, NodeSteps]
+    arrows: dict[str, TopItems]
+
+
+class CanvasCaption(msgspec.Struct, frozen=True, array_like=True):
+    """The end of a canvas that is reached best: how many containers reach it, and their percentage of those at its
+    start; where several starts lead to it start is null, and the percentage is that of all containers."""
+
+    start: str | None
+    end: str
+    containers: int
+    share: Share
+
+
+class CanvasBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """total: containers in all. nodes by id and arrows by `origin>target`, both in the definition's order. caption is
+    absent while no container has come to an end;
+    the rest where the definition does not ask for it: arrow_values by arrow, breakdowns by node."""
 
     total: int
     nodes: dict[str, NodeFigures]
     arrows: dict[str, ArrowFigures]
+    caption: CanvasCaption | None = None
+    arrow_values: dict[str, ArrowAmounts] | None = None
+    breakdowns: dict[str, TopItems] | None = None
+    trend: CanvasTrend | None = None
+    steps: CanvasSteps | None = None
 
 
 class CohortRow(msgspec.Struct, frozen=True, array_like=True):

@@ -10,7 +10,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from agents.terminal.marks import PLURALS, bar, cut, footing, heading, number, percent
+from agents.terminal.canvas_details import amount, details_of
+from agents.terminal.marks import PLURALS, TEXT_MAX, bar, cut, footing, heading, number, percent
 from streams.snapshot import CanvasSnapshot, NodeFigures
 
 _METRICS = {"containers": "{}", "events": "events of {}", "value": "value by {}"}
@@ -46,9 +47,19 @@ class CanvasView:
         containers = PLURALS[self._snapshot.container]
         what = _METRICS[self._snapshot.mode.get("metric", "containers")].format(containers)
         whole = Text.assemble(f"{number(self._body.total)} ", f"{containers} in all")
-        yield Group(
-            heading(self._snapshot, f"canvas · {what}"), whole, "", self._table(options), "", footing(self._snapshot)
-        )
+        head = heading(self._snapshot, f"canvas · {what}")
+        details = [part for table in details_of(self._snapshot, self._titles) for part in ("", table)]
+        caption = self._caption(containers)
+        yield Group(head, whole, *caption, "", self._table(options), *details, "", footing(self._snapshot))
+
+    def _caption(self, containers: str) -> list[Text]:
+        """Which end converts best, in words."""
+        best = self._body.caption
+        if best is None:
+            return []
+        of = f"all {containers}" if best.start is None else cut(self._titles[best.start], TEXT_MAX)
+        end = cut(self._titles[best.end], TEXT_MAX)
+        return [Text(f"best: {percent(best.share)} of {of} come to {end} ({number(best.containers)})")]
 
     def _table(self, options: ConsoleOptions) -> Table:
         columns = self._columns()
@@ -82,7 +93,9 @@ class CanvasView:
     def _columns(self) -> dict[str, list[Text]]:
         """The columns of figures by their titles; a line below a further parent has only the arrow's."""
         lines = [(branch, None if branch.again else self._body.nodes[branch.node]) for branch in self._branches]
-        columns = {"count": [Text(f"{Decimal(n.count):,}" if n else "", "bold") for _, n in lines]}
+        columns = {"count": [Text(amount(n.count) if n else "", "bold") for _, n in lines]}
+        if secondary := self._snapshot.mode.get("secondary"):
+            columns[secondary] = [Text(amount(n.second) if n else "") for _, n in lines]
         if self._has_shares:
             columns["of total"] = [Text(percent(n.of_total) if n else "") for _, n in lines]
             columns["of start"] = [Text(percent(n.of_start) if n else "") for _, n in lines]
@@ -90,6 +103,9 @@ class CanvasView:
         if any(branch.again for branch in self._branches):
             columns["by arrow"] = [self._by_arrow(branch) for branch in self._branches]
         columns["no further"] = [self._fallout(n) if n else Text() for _, n in lines]
+        if any(n.final_fallout is not None for n in self._body.nodes.values()):
+            finals = [n.final_fallout if n else None for _, n in lines]
+            columns["time is over"] = [Text("" if each is None else number(each), "red") for each in finals]
         return columns
 
     def _by_arrow(self, branch: Branch) -> Text:

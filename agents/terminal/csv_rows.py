@@ -1,42 +1,29 @@
 """A snapshot as the rows of one CSV table, the first of them its header (`docs/formats.md`).
 
-canvas: a row per node (what = node), then per arrow (what = arrow, from `node` to `to`; share: of the origin's
-containers). cohort: a row per cell that is known; with velocity one more per period or item, whose k is empty, with the
-first returns and the seconds within which so many percent of them came; an empty item has no value. flow: rows of
-items, of `more` (item empty, count of the paths, item_count how many items), of exits, of links, and of sequences,
-whose item is the whole path in the order of time. An empty field is what JSON has as null.
+canvas: see `agents.terminal.canvas_csv`. cohort: a row per cell that is known; with velocity one more per period or
+item, whose k is empty, with the first returns and the seconds within which so many percent of them came; an empty item
+has no value. flow: rows of items, of `more` (item empty, count of the paths, item_count how many items), of exits, of
+links, and of sequences, whose item is the whole path in the order of time. An empty field is what JSON has as null.
 """
 
 from collections.abc import Iterator
 from typing import assert_never
 
-from agents.terminal.canvas_view import titles_of
+from agents.terminal.canvas_csv import Row, canvas_rows
 from streams.snapshot import CanvasSnapshot, CohortBody, CohortSnapshot, FlowSnapshot, Snapshot
-
-Row = list[str | int | float | None]
 
 
 def csv_rows(snapshot: Snapshot) -> Iterator[Row]:
     """The header and the rows."""
     match snapshot:
         case CanvasSnapshot():
-            return _canvas(snapshot)
+            return canvas_rows(snapshot)
         case CohortSnapshot():
             return _cohort(snapshot)
         case FlowSnapshot():
             return _flow(snapshot)
         case _ as never:
             assert_never(never)
-
-
-def _canvas(snapshot: CanvasSnapshot) -> Iterator[Row]:
-    yield ["what", "node", "to", "title", "count", "of_total", "of_start", "of_previous", "fallout", "share"]
-    titles = titles_of(snapshot)
-    for node, n in snapshot.body.nodes.items():
-        yield ["node", node, None, titles[node], n.count, n.of_total, n.of_start, n.of_previous, n.fallout, None]
-    for arrow, figures in snapshot.body.arrows.items():
-        origin, _, target = arrow.partition(">")
-        yield ["arrow", origin, target, None, figures.containers, None, None, None, None, figures.share]
 
 
 def _cohort(snapshot: CohortSnapshot) -> Iterator[Row]:

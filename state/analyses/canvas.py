@@ -15,7 +15,7 @@ from state.conditions import fields_of
 from state.definitions import Canvas
 from streams.touchpoint import Touchpoint
 
-_DAY, _REACH, _FOLLOWED = 0, 1, 2
+DAY, REACH, FOLLOWED = range(3)
 
 
 class CanvasLens:
@@ -56,14 +56,14 @@ class CanvasLens:
         return [None, 0, 0]
 
     def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        day = state[_DAY]
+        day = state[DAY]
         if day is None:
-            day = state[_DAY] = self._day_of(event_time)
-            _add(cells, ("t", day))
+            day = state[DAY] = self._day_of(event_time)
+            add(cells, ("t", day))
         if projection is None:
             return
         mask, amount = projection if self._metric == "v" else (projection, 1)
-        before = reach = state[_REACH]
+        before = reach = state[REACH]
         node = 0
         while mask:
             if mask & 1:
@@ -73,33 +73,34 @@ class CanvasLens:
                         self._reached(node, reach, day, cells)
                         reach |= bit
                     if self._metric is not None:
-                        _add(cells, (self._metric, node, day), amount)
+                        add(cells, (self._metric, node, day), amount)
                     self._follow(node, state, before, day, cells)
             mask >>= 1
             node += 1
-        state[_REACH] = reach
+        state[REACH] = reach
 
     def _reached(self, node: int, reach: int, day: int, cells: Cells) -> None:
-        _add(cells, ("n", node, day))
+        add(cells, ("n", node, day))
         for child in self._joins[node]:
             if not reach & self._parents[child]:
-                _add(cells, ("p", child, day))
+                add(cells, ("p", child, day))
 
     def _follow(self, node: int, state: State, before: int, day: int, cells: Cells) -> None:
         """Marks the arrows into `node` whose origin was reached before."""
-        followed = state[_FOLLOWED]
+        followed = state[FOLLOWED]
         for arrow, origin, origin_bit in self._arrows_in[node]:
             if before & origin_bit and not followed & arrow:
-                _add(cells, ("a", self._arrow_number[arrow], day))
+                add(cells, ("a", self._arrow_number[arrow], day))
                 if not followed & self._arrows_out[origin]:
-                    _add(cells, ("f", origin, day))
+                    add(cells, ("f", origin, day))
                 followed |= arrow
-        state[_FOLLOWED] = followed
+        state[FOLLOWED] = followed
 
     def position(self, state: State) -> Any:
-        reach = state[_REACH]
+        reach = state[REACH]
         return [node for index, node in enumerate(self._ids) if reach >> index & 1] or None
 
 
-def _add(cells: Cells, cell: tuple[Any, ...], amount: int = 1) -> None:
+def add(cells: Cells, cell: tuple[Any, ...], amount: int = 1) -> None:
+    """Adds to a cell."""
     cells[cell] = cells.get(cell, 0) + amount

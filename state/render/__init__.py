@@ -26,7 +26,7 @@ def body_of(definition: Definition, totals: Mapping[Cell, int], clock_ms: int) -
     """The body from sums that `state.render.days` has taken over the days already."""
     match definition.analysis:
         case Canvas() as canvas:
-            return canvas_body(canvas, totals)
+            return canvas_body(canvas, totals, clock_ms)
         case Cohort() as cohort:
             return cohort_body(cohort, Calendar(definition.zone, definition.week_start), totals, clock_ms)
         case Flow() as flow:

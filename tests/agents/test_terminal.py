@@ -36,11 +36,12 @@ def test_canvas_is_a_tree() -> None:
     text = shown(snapshots()["way"])
     assert "The way to a deal" in text
     assert "4,000 accounts in all" in text
+    assert "best: 2.3% of all accounts come to Closed-Won (90)" in text
     form = line_of(text, "Lead form")
     assert all(part in form for part in ("1,600", "40.0%", "100.0%", "900  56.3%"))
     demo = line_of(text, "└─ Demo")
     assert all(part in demo for part in ("900", "22.5%", "45.0%", "700  43.8%", "810  90.0%"))
-    assert line_of(text, "Closed-Won").startswith("   └─ Closed-Won")
+    assert line_of(text, "└─ Closed-Won").startswith("   └─ Closed-Won")
     again = text.splitlines()[text.splitlines().index(line_of(text, "Trade fair")) + 1]
     assert all(part in again for part in ("└─ Demo", "↑ above", "250  31.3%"))
 
@@ -155,12 +156,13 @@ def test_csv_of_a_canvas_has_nodes_and_arrows() -> None:
     found = rows("way")
     assert [(row["what"], row["node"], row["to"]) for row in found] == [
         ("node", "form", ""), ("node", "fair", ""), ("node", "demo", ""), ("node", "deal", ""),
-        ("arrow", "form", "demo"), ("arrow", "fair", "demo"), ("arrow", "demo", "deal"),
+        ("arrow", "form", "demo"), ("arrow", "fair", "demo"), ("arrow", "demo", "deal"), ("best", "", "deal"),
     ]  # fmt: skip
     assert (found[2]["title"], found[2]["count"], found[2]["of_previous"], found[2]["fallout"]) == (
         "Demo", "900", "45.0", "810",
     )  # fmt: skip
     assert (found[4]["count"], found[4]["share"], found[4]["of_total"]) == ("700", "43.75", "")
+    assert (found[7]["count"], found[7]["share"]) == ("90", "2.25")
 
 
 def test_csv_of_a_cohort_has_the_cells_that_have_begun() -> None:

@@ -15,6 +15,7 @@ from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort
 from streams.touchpoint import Touchpoint, encode_touchpoint
 from tests.oracles import brute, cohort
+from tests.oracles.canvas import canvas_cells
 from tests.state.worlds import definition_set
 
 EPOCH = date(1970, 1, 1)
@@ -45,7 +46,7 @@ def cells_of_oracle(touchpoints: Iterable[Touchpoint], definition: Definition) -
     analysis, day_of = definition.analysis, local_day_of(definition.zone)
     containers = brute.containers_of(touchpoints, analysis.container.value)
     if isinstance(analysis, Canvas):
-        return brute.canvas_cells(analysis, containers, day_of)
+        return canvas_cells(analysis, containers, day_of)
     if isinstance(analysis, Cohort):
         return cohort.cohort_cells(analysis, containers, day_of, definition.week_start)
     return brute.flow_cells(analysis, containers, day_of)

@@ -78,6 +78,7 @@ def test_a_body_in_full() -> None:
         "total": 6,
         "nodes": {"a": [3, None, 50.0, 100.0, None, 1, None], "b": [2, None, 33.33, 66.67, 66.67, None, None]},
         "arrows": {"a>b": [2, 66.67]},
+        "caption": ["a", "b", 2, 66.67],
     }
 
 

@@ -101,11 +101,13 @@ _RICH = {
     "version": 1, "zone": "Europe/Berlin", "week_start": "sunday",
     "analyses": [
         {"name": "c", "kind": "canvas", "container": "opportunity", "metric": "value",
+         "secondary": "events", "arrow_values": True, "trend": True, "steps": {"dimension": "content"},
          "nodes": [{"id": "a", "match": {"any": [{"field": "value", "op": ">=", "value": 0.5}, {"not": {
-             "field": "attributes.tier", "op": "exists", "value": True}}]}},
+             "field": "attributes.tier", "op": "exists", "value": True}}]},
+             "breakdown": {"dimension": "channel", "top": 3}},
             {"id": "b", "match": {"all": [{"field": "content", "op": "matches", "value": "^(?:/a|b)+[0-9]{1,3}x?$"},
                                          {"field": "type", "op": "in", "value": ["A", "B"]}]}}],
-         "arrows": [{"from": "a", "to": "b"}]},
+         "arrows": [{"from": "a", "to": "b", "within": "30d", "after": "2h"}]},
         {"name": "d", "kind": "cohort", "container": "account", "granularity": "week", "mode": "churn",
          "include": "every", "inclusion": {"any": [{"match": {"field": "type", "value": "A"}}]},
          "return": {"all": [{"match": {"field": "type", "op": "!=", "value": "A"}, "metric": "value", "op": "<",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from state.definitions import AnchorMatch, Canvas, Flow
+from state.definitions import AnchorMatch, Flow
 from state.matches import All, Any_, Match, Not
 from streams.touchpoint import Touchpoint, order_of, version_of
 
@@ -121,60 +121,6 @@ def kind_of(scalar: Any) -> str:
     if isinstance(scalar, bool):
         return "boolean"
     return "text" if isinstance(scalar, str) else "number"
-
-
-# --- canvas ----------------------------------------------------------------------------------------------------------
-
-
-def canvas_cells(analysis: Canvas, series_by_container: Series, local_day_of: LocalDay) -> Cells:
-    """The canvas' cells over all containers; reach by trying every path of matching positions."""
-    cells: Counter[tuple[Any, ...]] = Counter()
-    for series in series_by_container.values():
-        cells.update(_canvas_of_one(analysis, series, local_day_of(series[0].event_time)))
-    return {cell: count for cell, count in cells.items() if count != 0}
-
-
-def reach_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, int]:
-    """Per reached node the least last position over all paths from a start node, one touchpoint after the other."""
-    matching = {n.id: [p for p, each in enumerate(series) if holds(n.match, each)] for n in analysis.nodes}
-    children = {n.id: [arrow.to for arrow in analysis.arrows if arrow.from_ == n.id] for n in analysis.nodes}
-    ends: set[tuple[str, int]] = set()
-    walking = [(n.id, p) for n in analysis.nodes if not analysis.parents(n.id) for p in matching[n.id]]
-    while walking:
-        node, position = walking.pop()
-        if (node, position) in ends:
-            continue
-        ends.add((node, position))
-        walking.extend((child, p) for child in children[node] for p in matching[child] if p > position)
-    return {node: min(p for n, p in ends if n == node) for node in {n for n, _ in ends}}
-
-
-def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], day: int) -> Counter[tuple[Any, ...]]:
-    reach = reach_of(analysis, series)
-    cells: Counter[tuple[Any, ...]] = Counter({("t", day): 1})
-    followed = set()
-    match_by_id = {node.id: node.match for node in analysis.nodes}
-    for a, arrow in enumerate(analysis.arrows):
-        if arrow.from_ in reach and any(
-            holds(match_by_id[arrow.to], each) for each in series[reach[arrow.from_] + 1 :]
-        ):
-            cells["a", a, day] = 1
-            followed.add(arrow.from_)
-    for n, node in enumerate(analysis.nodes):
-        parents = analysis.parents(node.id)
-        if len(parents) >= 2 and any(parent in reach for parent in parents):
-            cells["p", n, day] = 1
-        if node.id not in reach:
-            continue
-        cells["n", n, day] = 1
-        if node.id in followed:
-            cells["f", n, day] = 1
-        counted = [each for each in series[reach[node.id] :] if holds(node.match, each)]
-        if analysis.metric == "events":
-            cells["e", n, day] = len(counted)
-        if analysis.metric == "value":
-            cells["v", n, day] = sum(each.value or 0 for each in counted)
-    return cells
 
 
 # --- flow ------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from state.definitions import Canvas, Flow
-from tests.oracles.brute import canvas_cells, containers_of, flow_cells
+from tests.oracles.brute import containers_of, flow_cells
+from tests.oracles.canvas import canvas_cells
 from tests.state.worlds import touchpoint
 
 PAGES = ("Home", "Products", "Add", "Products", "Add", "Billing", "Confirm")

@@ -20,7 +20,8 @@ from state.definitions import Canvas, Cohort, Flow
 from state.rows import chunks_prefix, decode_chunk, decode_container, decode_entries
 from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
-from tests.oracles.brute import canvas_cells, containers_of, flow_cells
+from tests.oracles.brute import containers_of, flow_cells
+from tests.oracles.canvas import canvas_cells
 from tests.oracles.cohort import cohort_cells
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore

@@ -15,7 +15,7 @@ from state.definition_set import (
     retirement,
     stale_retirements,
 )
-from state.definitions import AnchorMatch, Canvas, DefinitionFile
+from state.definitions import AnchorMatch, Arrow, Canvas, DefinitionFile
 from state.matches import All, shape_of
 from streams.errors import MismatchError
 
@@ -36,16 +36,22 @@ def file_of(*analyses: dict[str, Any], **options: Any) -> DefinitionFile:
     return DefinitionFile.model_validate({"version": 1, "analyses": list(analyses), **options})
 
 
+AB = {"from": "a", "to": "b"}
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({**CANVAS, "arrows": [{"from": "a", "to": "b"}, {"from": "b", "to": "a"}]}, "cycle: a -> b -> a"),
     ({**CANVAS, "arrows": [{"from": "a", "to": "z"}]}, "there is no node 'z'"),
     ({**CANVAS, "arrows": [{"from": "a", "to": "b"}] * 2}, "arrow a -> b: stands there more than once"),
     ({**CANVAS, "nodes": CANVAS["nodes"] + CANVAS["nodes"][:1]}, "node a: stands there more than once"),
-    ({**CANVAS, "arrows": [{"from": "a", "to": "b", "within": "1d"}]}, "within: time limits on an arrow"),
+    ({**CANVAS, "arrows": [{**AB, "within": "1 day"}]}, "should match pattern"),
+    ({**CANVAS, "arrows": [{**AB, "within": "0s"}]}, "should match pattern"),
+    ({**CANVAS, "arrows": [{**AB, "within": "2h", "after": "120m"}]}, "2h is not longer than after: 120m"),
+    ({**CANVAS, "arrows": [{**AB, "within": "6061s", "after": "6001s"}]}, "at least 1/100 of after"),
     ({**CANVAS, "container": "global_account"}, "global_account can not be a container in this version"),
     ({**CANVAS, "nodes": ["a"]}, "valid dictionary"),
     ({**CANVAS, "container": "household"}, "'account', 'opportunity'"),
-    ({**CANVAS, "secondary": {}}, "a secondary metric can not be defined"),
+    ({**CANVAS, "secondary": "containers"}, "containers is the metric already"),
+    ({**CANVAS, "metric": "events", "secondary": "events"}, "events is the metric already"),
+    ({**CANVAS, "arrow_values": True}, "take events or value as a metric"),
     ({**COHORT, "mode": "rolling", "latency": True}, "before it there is none to count from"),
     ({**COHORT, "mode": "latency"}, "latency is no mode but an option: write `latency: true` beside the mode"),
     ({**COHORT, "mode": "dimension"}, "write `dimension: FIELD` beside the mode"),
@@ -89,6 +95,31 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert (cohort.period_count, cohort.mode, cohort.include) == (26, "retention", "first")
     assert flow.kind == "flow"
     assert isinstance(flow.ends_with, AnchorMatch)
+
+
+def test_durations_are_absolute() -> None:
+    """A day has 24 hours and a week seven such days; the time between limits may be a hundredth of `after`."""
+    lengths = {"90s": 90_000, "2m": 120_000, "2h": 7_200_000, "1d": 86_400_000, "2w": 1_209_600_000}
+    for text, length in lengths.items():
+        arrow = Arrow.model_validate({**AB, "within": text})
+        assert (arrow.within_ms, arrow.after_ms) == (length, 0)
+        assert Arrow.model_validate({**AB, "after": text}).after_ms == length
+    assert Arrow.model_validate({**AB, "within": "101h", "after": "100h"}).is_limited
+    assert not Arrow.model_validate(AB).is_limited
+
+
+def test_fallout_becomes_final_when_every_arrow_closes() -> None:
+    """After the longest of the limits; never where one arrow has none, or where there is none."""
+
+    def closes(*limits: dict[str, str]) -> int | None:
+        arrows = [{"from": "a", "to": f"b{n}", **each} for n, each in enumerate(limits)]
+        nodes = [{"id": each, "match": TYPE_A} for each in ("a", "b0", "b1")]
+        canvas = file_of({**CANVAS, "nodes": nodes, "arrows": arrows}).analyses[0]
+        assert isinstance(canvas, Canvas)
+        return canvas.falls_out_after_ms("a")
+
+    assert closes({"within": "2h"}, {"within": "1h"}) == 7_200_000
+    assert closes({"within": "2h"}, {"after": "1h"}) is closes({}) is closes() is None
 
 
 def test_a_model_has_the_shape_of_its_mapping() -> None:

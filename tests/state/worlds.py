@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import DefinitionFile
 from streams.touchpoint import Touchpoint, encode_touchpoint
+from tests.state.canvas_worlds import arrow_limits, canvas_options, node_options
 
 TYPES = ("A", "B", "C", "D")
 VALUES = ("x", "y", "z")
@@ -109,9 +110,12 @@ def canvases(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "kind": "canvas",
         "container": draw(st.sampled_from(CONTAINERS)),
-        "metric": draw(st.sampled_from(["containers", "events", "value"])),
-        "nodes": [{"id": f"n{i}", "match": draw(_matches())} for i in range(count)],
-        "arrows": [{"from": f"n{a}", "to": f"n{b}"} for a, b in arrows],
+        **draw(canvas_options()),
+        "nodes": [{"id": f"n{i}", "match": draw(_matches()), **draw(node_options())} for i in range(count)],
+        "arrows": [
+            {"from": f"n{a}", "to": f"n{b}", **limits}
+            for (a, b), limits in zip(arrows, draw(arrow_limits(len(arrows))), strict=True)
+        ],
     }
 
 

@@ -2,14 +2,17 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.definitions import Canvas
 from state.render import render
-from state.render.canvas import decimal_text
-from streams.snapshot import ArrowFigures, CanvasBody
+from state.render.amounts import decimal_text
+from streams.snapshot import ArrowAmounts, ArrowFigures, CanvasBody, CanvasCaption, CanvasTrend, DayCount
 from tests.state.worlds import canvases, definition_set
+
+HOUR_MS = 3_600_000
 
 
 def match(value: str) -> dict[str, str]:
@@ -29,9 +32,11 @@ def canvas(nodes: str, arrows: list[str], metric: str = "containers") -> dict[st
     }
 
 
-def body(analysis: dict[str, Any], sums: dict[Any, int], days: tuple[int, int] | None = None) -> CanvasBody:
+def body(
+    analysis: dict[str, Any], sums: dict[Any, int], days: tuple[int, int] | None = None, clock_ms: int = 0
+) -> CanvasBody:
     """The rendered canvas."""
-    found = render(definition_set([analysis]).definitions[0], sums, days, 0)
+    found = render(definition_set([analysis]).definitions[0], sums, days, clock_ms)
     assert isinstance(found, CanvasBody)
     return found
 
@@ -99,12 +104,87 @@ def test_values_are_text_without_percentages() -> None:
     assert vars_of(figures) == ["1234.5", None, None, None, None, 8, None]
 
 
+def test_a_second_metric_stands_beside_the_first() -> None:
+    """In its own unit; percentages and fallout are the first one's."""
+    sums = {("t", 0): 10, ("n", 0, 0): 8, ("e", 0, 0): 12, ("v", 0, 0): 2_500_000}
+    events = canvas("ab", ["ab"], "events")
+    assert vars_of(body(events | {"secondary": "value"}, sums).nodes["a"]) == [12, "2.5", 120.0, 150.0, None, 8, None]
+    assert body(events | {"secondary": "containers"}, sums).nodes["a"].second == 8
+    assert body(canvas("a", [], "value") | {"secondary": "events"}, sums).nodes["a"].second == 12
+    assert body(events | {"secondary": "value"}, sums).nodes["b"].second == "0"
+
+
+def test_arrow_values_are_in_both_metrics() -> None:
+    """What counts containers is null there, for an arrow has those anyway."""
+    sums = {("ae", 0, 1): 7, ("ae", 0, 2): 2, ("av", 0, 1): -1_500_000}
+    for metric, secondary, expected in [
+        ("events", None, ArrowAmounts(9, None)), ("events", "value", ArrowAmounts(9, "-1.5")),
+        ("value", "containers", ArrowAmounts("-1.5", None)), ("containers", "events", ArrowAmounts(None, 9)),
+    ]:  # fmt: skip
+        asked = canvas("ab", ["ab"], metric) | {"arrow_values": True} | ({"secondary": secondary} if secondary else {})
+        assert body(asked, sums).arrow_values == {"a>b": expected}
+    assert body(canvas("ab", ["ab"], "events"), sums).arrow_values is None
+
+
+def test_trend_has_every_day_on_which_somebody_came() -> None:
+    """In order of the days; a range selects by the start of the container and not by the day of reaching."""
+    asked = canvas("ab", ["ab"]) | {"trend": True}
+    sums = {("nd", 0, 3, 1): 2, ("nd", 0, 2, 1): 1, ("nd", 0, 3, 2): 4, ("nd", 1, 5, 1): 0, ("ad", 0, 9, 1): 1}
+    assert body(asked, sums).trend == CanvasTrend(
+        {"a": [DayCount("1970-01-03", 1), DayCount("1970-01-04", 6)], "b": []}, {"a>b": [DayCount("1970-01-10", 1)]}
+    )
+    ranged = body(asked, sums, (2, 2)).trend
+    assert ranged is not None
+    assert ranged.nodes["a"] == [DayCount("1970-01-04", 4)]
+    assert body(CHAIN, CHAIN_SUMS).trend is None
+
+
+def test_final_fallout_is_what_the_clock_has_passed() -> None:
+    """Of the hours that have begun; null where an arrow has no limit, or where there is none."""
+    asked = canvas("abc", ["ab", "bc"])
+    asked["arrows"][0]["within"] = "2h"
+    sums = {("n", 0, 1): 9, ("f", 0, 1): 2, ("x", 0, 5, 1): 3, ("x", 0, 6, 1): 4}
+    for clock_ms, expected in [(5 * HOUR_MS - 1, 0), (5 * HOUR_MS, 3), (6 * HOUR_MS, 7)]:
+        nodes = body(asked, sums, clock_ms=clock_ms).nodes
+        assert [nodes[node].final_fallout for node in "abc"] == [expected, None, None]
+        assert nodes["a"].fallout == 7
+
+
 def test_nothing_at_all_is_zero_and_null() -> None:
     """Before the first event every count is 0 and every percentage null."""
     found = body(CHAIN, {})
     assert found.total == 0
     assert vars_of(found.nodes["b"]) == [0, None, None, None, None, 0, None]
     assert found.arrows["a>b"] == ArrowFigures(0, None)
+
+
+def test_caption_is_the_end_that_converts_best() -> None:
+    """By its share of the start's containers and not by its count; always containers, whatever the metric."""
+    graph = canvas("abcd", ["ab", "cd"], "events")
+    sums = {("t", 0): 99, ("n", 0, 0): 50, ("n", 1, 0): 20, ("n", 2, 0): 6, ("n", 3, 0): 4, ("e", 3, 0): 900}
+    assert body(graph, sums).caption == CanvasCaption("c", "d", 4, 66.67)
+    assert body(CHAIN, CHAIN_SUMS).caption == CanvasCaption("a", "c", 1, 12.5)
+
+
+def test_caption_of_equals_is_the_first() -> None:
+    """Exactly equal shares; a thousandth of a percent more is better, though it reads the same."""
+    graph = canvas("abc", ["ab", "ac"])
+    assert body(graph, {("n", 0, 0): 8, ("n", 1, 0): 2, ("n", 2, 0): 2}).caption == CanvasCaption("a", "b", 2, 25.0)
+    close = {("n", 0, 0): 100_000, ("n", 1, 0): 25_000, ("n", 2, 0): 25_001}
+    assert body(graph, close).caption == CanvasCaption("a", "c", 25_001, 25.0)
+
+
+def test_caption_of_converging_starts_is_a_share_of_all() -> None:
+    """Which of two starts a container came from is not kept."""
+    sums = {("t", 0): 20, ("n", 0, 0): 5, ("n", 1, 0): 4, ("p", 2, 0): 8, ("n", 2, 0): 2}
+    assert body(canvas("abc", ["ac", "bc"]), sums).caption == CanvasCaption(None, "c", 2, 10.0)
+
+
+def test_no_caption_without_a_conversion() -> None:
+    """A node without arrows converts nothing, and so does an end that nobody reached."""
+    assert body(canvas("a", []), {("t", 0): 2, ("n", 0, 0): 2}).caption is None
+    assert body(CHAIN, {("t", 0): 2, ("n", 0, 0): 2}).caption is None
+    assert b"caption" not in msgspec.json.encode(body(CHAIN, {}))
 
 
 @settings(deadline=None)
