@@ -1,4 +1,4 @@
-"""Snapshots for readers: the published ones, or those of a date range, summed from `partials` here.
+"""Snapshots for readers: the published ones, or those of a part of them, summed from `partials` here.
 
 Both are iterators that go on for ever: each value is what is known now, by name; the first when the topic's end as it
 was at the start is reached.
@@ -10,7 +10,9 @@ from datetime import date
 from agents.reading import follow_topic
 from agents.settings import Settings
 from state.definition_set import Definition
+from state.render.flow import Place
 from state.render.snapshot import snapshot_of
+from state.render.through import require_places
 from state.sums import PartialSums
 from streams.errors import UnavailableError, UsageError
 from streams.protocol_rows import PROTOCOL_PREFIX
@@ -45,15 +47,22 @@ def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
         newest[name] = snapshot
 
 
-def range_snapshots(
-    bootstrap: str, settings: Settings, definitions: Sequence[Definition], dates: tuple[date, date]
+def part_snapshots(
+    bootstrap: str,
+    settings: Settings,
+    definitions: Sequence[Definition],
+    dates: tuple[date, date] | None,
+    through: Sequence[Place] = (),
 ) -> Iterator[dict[str, Snapshot]]:
-    """The analyses over the local days from the first to the last of `dates`, as `partials` has them.
+    """The analyses as `partials` has them: over the local days from the first to the last of `dates` (None: all days),
+    and of flows only the paths through these items.
 
-    Raises UsageError for a range that an analysis can not give, UnavailableError where nothing was computed yet.
+    Raises UsageError for a part that an analysis can not give, UnavailableError where nothing was computed yet.
     """
-    days = ((dates[0] - EPOCH).days, (dates[1] - EPOCH).days)
-    sums = PartialSums(definitions, days)
+    if through:
+        for definition in definitions:
+            require_places(definition, through)
+    sums = PartialSums(definitions, None if dates is None else ((dates[0] - EPOCH).days, (dates[1] - EPOCH).days))
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
     partials = topic_name("partials", settings.prefix, settings.generation)
     caught_up = False
@@ -72,7 +81,8 @@ def range_snapshots(
                 sums.covers,
                 touchpoints=touchpoints,
                 lateness_ms=settings.lateness_s * 1000,
-                range_dates=(dates[0].isoformat(), dates[1].isoformat()),
+                range_dates=None if dates is None else (dates[0].isoformat(), dates[1].isoformat()),
+                through=through,
             )
             for definition in definitions
         }

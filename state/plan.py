@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from state.analyses.canvas import CanvasLens
 from state.analyses.cohort import CohortLens
 from state.analyses.flow import FlowLens
+from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
 from state.calendar import Calendar
 from state.definition_set import Definition, DefinitionSet
@@ -169,7 +170,8 @@ def lens_of(definition: Definition) -> Lens:
         case Cohort() as cohort:
             return CohortLens(cohort, definition.version, calendar)
         case Flow() as flow:
-            return FlowLens(flow, definition.version, calendar)
+            lens = DimensionsFlowLens if flow.has_several_dimensions else FlowLens
+            return lens(flow, definition.version, calendar)
         case _ as never:
             assert_never(never)
 
