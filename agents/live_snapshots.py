@@ -1,4 +1,4 @@
-"""Snapshots for readers: the published ones, or those of a date range, summed from `partials` here.
+"""Snapshots for readers: the published ones, or those of a part of them, summed from `partials` here.
 
 Both are iterators that go on for ever: each value is what is known now, by name; the first when the topic's end as it
 was at the start is reached.
@@ -11,7 +11,9 @@ from agents.reading import follow_topic
 from agents.settings import Settings
 from state.definition_set import Definition, DefinitionSet
 from state.render.days import Days
+from state.render.flow import Place
 from state.render.snapshot import snapshot_of
+from state.render.through import require_places
 from state.sums import PartialSums
 from streams.errors import UnavailableError, UsageError
 from streams.protocol_rows import PROTOCOL_PREFIX
@@ -46,17 +48,26 @@ def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
         newest[name] = snapshot
 
 
-def range_snapshots(
-    bootstrap: str, settings: Settings, definitions: DefinitionSet, names: Sequence[str], dates: tuple[date, date]
+def part_snapshots(
+    bootstrap: str,
+    settings: Settings,
+    definitions: DefinitionSet,
+    names: Sequence[str],
+    dates: tuple[date, date] | None,
+    through: Sequence[Place] = (),
 ) -> Iterator[dict[str, Snapshot]]:
-    """The analyses over the local days from the first to the last of `dates`, as `partials` has them; of those that
-    were changed the former version until the new one is complete.
+    """The analyses as `partials` has them: over the local days from the first to the last of `dates` (None: all days),
+    and of flows only the paths through these items; of those that were changed the former version until the new one
+    is complete.
 
-    Raises UsageError for a range that an analysis can not give, UnavailableError where nothing was computed yet.
+    Raises UsageError for a part that an analysis can not give, UnavailableError where nothing was computed yet.
     """
     wanted = [each for each in definitions.every if each.analysis.name in names]
+    if through:
+        for definition in wanted:
+            require_places(definition, through)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
-    for sums in partial_sums(bootstrap, settings, wanted, days_of(dates)):
+    for sums in partial_sums(bootstrap, settings, wanted, None if dates is None else days_of(dates)):
         shown = [definitions.shown(name, sums.is_complete) for name in names]
         yield {
             definition.analysis.name: snapshot_of(
@@ -65,7 +76,8 @@ def range_snapshots(
                 sums.covers,
                 touchpoints=touchpoints,
                 lateness_ms=settings.lateness_s * 1000,
-                range_dates=(dates[0].isoformat(), dates[1].isoformat()),
+                range_dates=None if dates is None else (dates[0].isoformat(), dates[1].isoformat()),
+                through=through,
             )
             for definition in shown
             if definition is not None
@@ -77,7 +89,7 @@ def partial_sums(
 ) -> Iterator[PartialSums]:
     """The sums of `partials` over these days (None: all), the same object whenever they may have changed.
 
-    Raises as `range_snapshots` does.
+    Raises as `part_snapshots` does.
     """
     sums = PartialSums(definitions, days)
     partials = topic_name("partials", settings.prefix, settings.generation)

@@ -135,6 +135,8 @@ def _flow_text(cell: Cell) -> str:
             day, back, fore = rest
             walk = [*reversed(back), *("(anchor)" if value is None else value for value in fore)]
             return f"paths {' > '.join(walk)} (anchor {len(back) + 1}) on {_date(day)}"
+        case "t":
+            return "containers with a path, whether or not filters admit it"
         case "n":
             return f"containers with {_value(rest[1])} at step {rest[0]}"
         case "l":

@@ -149,6 +149,7 @@ def fields_of(analysis: Analysis) -> Iterator[str]:
                 yield from _fields_of_condition(leaf.match)
         case Flow():
             yield analysis.dimension
+            yield from (step.dimension for step in analysis.steps or [] if step.dimension is not None)
             for anchor in (analysis.starts_with, analysis.ends_with):
                 if isinstance(anchor, AnchorMatch):
                     yield from _fields_of_condition(anchor.match)

@@ -1,7 +1,8 @@
 """A flow in SQL: the spots of every container numbered, and around each anchor a walk of steps (semantics 4).
 
 A spot is a touchpoint with the dimension set, or without repeats the first of a run of equal values. A walk begins at
-step 0 with the anchor (its value, or NULL for a condition) and goes on along the spots before and behind it.
+step 0 with the anchor (its value, or NULL for a condition) and goes on along the spots before and behind it. Where
+columns have dimensions of their own, `check.flow_dimensions` walks.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,8 @@ import duckdb
 
 from check.cells import CellsByPart, fetched
 from check.conditions import ConditionWriter
+from check.flow_dimensions import make_walk_over_dimensions
+from check.flow_filters import has_filters, keep_admitted
 from check.literals import Literals
 from state.definitions import Anchor, AnchorMatch, Flow
 
@@ -19,10 +22,17 @@ def flow_cells(connection: duckdb.DuckDBPyConnection, flow: Flow, columns: Mappi
     back_max, fore_max = lengths_of(flow)
     _make_spots(connection, flow, columns)
     _make_anchors(connection, flow, columns)
-    connection.execute(_WALK, {"back_max": back_max, "fore_max": fore_max})
+    if any(step.dimension is not None for step in flow.steps or []):
+        make_walk_over_dimensions(connection, flow, columns, back_max, fore_max)
+    else:
+        connection.execute(_WALK, {"back_max": back_max, "fore_max": fore_max})
     if flow.count == "occurrences":
         return fetched(connection, [("o", _PATHS)])
-    return fetched(connection, [("n", _STEPS), ("l", _LINKS), ("x", _exits(back_max, fore_max))])
+    parts = [("n", _STEPS), ("l", _LINKS), ("x", _exits(back_max, fore_max))]
+    if has_filters(flow):
+        keep_admitted(connection, flow)
+        parts.append(("t", _ALL))
+    return fetched(connection, parts)
 
 
 def lengths_of(flow: Flow) -> tuple[int, int]:
@@ -116,6 +126,8 @@ _PATHS = """
     """
 
 _STEPS = "SELECT part, step, shown, count(DISTINCT container) FROM walk JOIN container USING (container) GROUP BY ALL"
+
+_ALL = "SELECT part, count(DISTINCT container) FROM anchor JOIN container USING (container) GROUP BY ALL"
 
 _LINKS = """
     SELECT part, here.step, here.shown, there.step, there.shown, count(DISTINCT here.container)

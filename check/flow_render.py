@@ -11,6 +11,7 @@ from typing import Any
 
 from check.cells import Cell
 from check.flow import anchor_of, lengths_of
+from check.flow_filters import has_filters, is_admitted
 from state.definitions import AnchorMatch, Flow
 
 SEQUENCE_COUNT_MAX = 20
@@ -28,8 +29,13 @@ def flow_body(flow: Flow, cells: Mapping[Cell, int]) -> dict[str, Any]:
 
 def _of_paths(flow: Flow, cells: Mapping[Cell, int], title: str) -> dict[str, Any]:
     paths: Counter[tuple[tuple[str, ...], tuple[str, ...]]] = Counter()
+    refused_count = 0
     for (_, _, back, fore), count in cells.items():
-        paths[back, tuple(title if value is None else value for value in fore)] += count
+        named = tuple(title if value is None else value for value in fore)
+        if is_admitted(flow, back, named):
+            paths[back, named] += count
+        else:
+            refused_count += count
     counts: Counter[Node] = Counter()
     links: Counter[tuple[Node, Node]] = Counter()
     exits: Counter[tuple[Node, int]] = Counter()
@@ -48,7 +54,8 @@ def _of_paths(flow: Flow, cells: Mapping[Cell, int], title: str) -> dict[str, An
             exits[backward[-1], -1] += count
     sequences = [[list(back), list(fore), count] for (back, fore), count in paths.most_common(SEQUENCE_COUNT_MAX)]
     body = _columns(flow, counts, links, exits, folds=True)
-    return {"total": paths.total(), **body, "sequences": sequences}
+    left_out = refused_count if has_filters(flow) else None
+    return {"total": paths.total(), **body, "sequences": sequences, "left_out": left_out, "through": None}
 
 
 def _of_containers(flow: Flow, cells: Mapping[Cell, int], title: str) -> dict[str, Any]:
@@ -58,16 +65,21 @@ def _of_containers(flow: Flow, cells: Mapping[Cell, int], title: str) -> dict[st
     counts: Counter[Node] = Counter()
     links: Counter[tuple[Node, Node]] = Counter()
     exits: Counter[tuple[Node, int]] = Counter()
+    with_path_count = 0
     for (kind, *cell), count in cells.items():
         match kind:
             case "n":
                 counts[node(*cell)] += count
             case "l":
                 links[node(*cell[:2]), node(*cell[2:])] += count
+            case "t":
+                with_path_count += count
             case _:
                 exits[node(*cell[:2]), cell[2]] += count
     total = sum(count for (step, _), count in counts.items() if step == 0)
-    return {"total": total, **_columns(flow, counts, links, exits, folds=False), "sequences": None}
+    body = _columns(flow, counts, links, exits, folds=False)
+    left_out = with_path_count - total if has_filters(flow) else None
+    return {"total": total, **body, "sequences": None, "left_out": left_out, "through": None}
 
 
 def _columns(
@@ -90,12 +102,14 @@ def _columns(
         if folds or {here, there} <= shown:
             ends = [(step, value if (step, value) in shown else None) for step, value in (here, there)]
             folded_links[(*ends[0], *ends[1])] += count
+    dimension_by_step = {step.step: step.dimension for step in flow.steps or []}
     columns = [
         {
             "step": step,
             "items": [list(pair) for pair in values[: flow.top]],
             "more": [len(values[flow.top :]), sum(count for _, count in values[flow.top :]) if folds else None],
             "exits": [[value, way, count] for (at, value, way), count in folded_exits.items() if at == step and count],
+            "dimension": dimension_by_step.get(step),
         }
         for step, values in ranked.items()
     ]
@@ -120,12 +134,14 @@ def keyed_flow(body: Mapping[str, Any]) -> dict[str, Any]:
         "columns": {column["step"]: _keyed_column(column) for column in body["columns"]},
         "links": {_text_of_link(*link[:4]): link[4] for link in body["links"]},
         "sequences": None if sequences is None else _keyed_sequences(sequences),
+        "left_out": body["left_out"],
+        "through": body["through"],
     }
 
 
 def _keyed_column(column: Mapping[str, Any]) -> dict[str, Any]:
     exits = {f"{value or 'more'}, direction {direction}": count for value, direction, count in column["exits"]}
-    return {"items": column["items"], "more": column["more"], "exits": exits}
+    return {"items": column["items"], "more": column["more"], "exits": exits, "dimension": column["dimension"]}
 
 
 def _text_of_link(from_step: int, origin: str | None, to_step: int, target: str | None) -> str:

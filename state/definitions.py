@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from state.canvas_options import Breakdown, Duration, Steps, check_limits, duration_ms
+from state.flow_definition import STEP_COLUMN_COUNT_MAX, FlowStep, refuse_wrong_steps
 from state.matches import Condition, Dimension, Model, Slug, Text, shape_of
 
 NODE_COUNT_MAX = 60
@@ -264,6 +265,9 @@ class Flow(_Analysis):
     ends_with: Anchor | None = None
     contains: Text | None = None
     columns: Annotated[int, Field(ge=2, le=COLUMN_COUNT_MAX)] = Field(5, description="Columns, the anchor included.")
+    steps: Annotated[list[FlowStep], Field(min_length=1, max_length=COLUMN_COUNT_MAX)] | None = Field(
+        None, description="Columns with a dimension or a filter of their own."
+    )
     include_repeats: bool = False
     limit: Literal["first", "last"] | None = Field(
         None, description="first: the first anchor only (starts_with); last: the last (ends_with)."
@@ -288,7 +292,27 @@ class Flow(_Analysis):
             raise ValueError(
                 f"columns: {self.columns}; at most {GROWING_COLUMN_COUNT_MAX} where every anchor counts; or take limit"
             )
+        refuse_wrong_steps(self.steps or [], self.first_step, self.last_step, is_anchored=bool(anchors))
+        if self.has_several_dimensions and self.columns > STEP_COLUMN_COUNT_MAX:
+            raise ValueError(f"columns: {self.columns}; at most {STEP_COLUMN_COUNT_MAX} with several dimensions")
         return self
+
+    @property
+    def first_step(self) -> int:
+        """The leftmost column, counted from the anchor: 0, or below it where columns lie before the anchor."""
+        if self.ends_with is not None:
+            return 1 - self.columns
+        return 0 if self.contains is None else -((self.columns - 1) // 2)
+
+    @property
+    def last_step(self) -> int:
+        """The rightmost column, counted from the anchor."""
+        return self.first_step + self.columns - 1
+
+    @property
+    def has_several_dimensions(self) -> bool:
+        """Whether a column has another dimension than the flow."""
+        return any(step.dimension not in (None, self.dimension) for step in self.steps or ())
 
 
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]

@@ -7,6 +7,7 @@ from state.analyses.canvas import CanvasLens
 from state.analyses.canvas_detail import CanvasDetailLens, needs_detail
 from state.analyses.cohort_tracked import cohort_lens
 from state.analyses.flow import FlowLens
+from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
 from state.calendar import Calendar
@@ -196,12 +197,13 @@ def lens_of(definition: Definition) -> Lens:
     calendar = Calendar(definition.zone, definition.week_start)
     match definition.analysis:
         case Canvas() as canvas:
-            lens = CanvasDetailLens if needs_detail(canvas) else CanvasLens
-            return lens(canvas, definition.version, calendar)
+            of_canvas = CanvasDetailLens if needs_detail(canvas) else CanvasLens
+            return of_canvas(canvas, definition.version, calendar)
         case Cohort() as cohort:
             return cohort_lens(cohort, definition.version, calendar)
         case Flow() as flow:
-            return FlowLens(flow, definition.version, calendar)
+            of_flow = DimensionsFlowLens if flow.has_several_dimensions else FlowLens
+            return of_flow(flow, definition.version, calendar)
         case _ as never:
             assert_never(never)
 

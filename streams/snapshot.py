@@ -205,12 +205,16 @@ class FlowExit(msgspec.Struct, frozen=True, array_like=True):
 
 
 class FlowColumn(msgspec.Struct, frozen=True):
-    """The items `step` steps from the anchor, most frequent first; before the anchor the step is negative."""
+    """The items `step` steps from the anchor, most frequent first; before the anchor the step is negative.
+
+    dimension: the column's own; null where it is the flow's.
+    """
 
     step: int
     items: list[FlowItem]
     more: FlowMore
     exits: list[FlowExit]
+    dimension: str | None = None
 
 
 class FlowLink(msgspec.Struct, frozen=True, array_like=True):
@@ -231,16 +235,31 @@ class FlowSequence(msgspec.Struct, frozen=True, array_like=True):
     count: int
 
 
+class FlowThrough(msgspec.Struct, frozen=True):
+    """Which paths a body is of: those with each of these items in its column, [step, item], and no others.
+
+    all: the paths of the whole flow. share: of these, in percent.
+    """
+
+    items: list[tuple[int, str]]
+    all: int
+    share: Share
+
+
 class FlowBody(msgspec.Struct, frozen=True):
     """total: anchor occurrences, or with `count: containers` distinct containers (then sequences is null).
 
     Of every item with k paths: k = onward links + onward exits, unless its column is the last; the same back.
+    left_out: what the columns' filters do not admit, which is counted nowhere else: paths, or containers without a
+    path that is admitted; null without filters. through: null where the body is of all paths.
     """
 
     total: int
     columns: list[FlowColumn]
     links: list[FlowLink]
     sequences: list[FlowSequence] | None
+    left_out: int | None = None
+    through: FlowThrough | None = None
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from agents.comparing import compare
 from agents.connection import connect, with_settings
-from agents.live_snapshots import dates_of, published_snapshots, range_snapshots
+from agents.live_snapshots import dates_of, part_snapshots, published_snapshots
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.comparison_view import ComparisonView
@@ -22,6 +22,8 @@ from agents.terminal.csv_rows import csv_rows
 from agents.terminal.marks import TEXT_MAX
 from agents.terminal.view import view_of
 from state.definition_set import DefinitionSet
+from state.render.flow import Place
+from state.render.through import place_of
 from streams.errors import UnavailableError, UsageError
 from streams.shown import shown, shown_json
 from streams.snapshot import Snapshot
@@ -34,6 +36,14 @@ Snapshots = dict[str, Snapshot]
 @click.command()
 @click.argument("name", required=False)
 @click.option("--range", "range_text", metavar="FROM..TO", help="Only these days, both included, in the zone.")
+@click.option(
+    "--through",
+    "through_texts",
+    metavar="STEP=ITEM",
+    multiple=True,
+    help="Of the flow NAME only the paths that have ITEM in that column (0: the anchor, 1: the next, -1: the one before"
+    " it), and their share of all paths; given again, the paths through all of them.",
+)
 @click.option("--watch", is_flag=True, help="Redraw as results change, until Ctrl-C.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
 @click.option("--compare", "labels", nargs=2, metavar="A B", help="Two rows of the cohort NAME, or two items.")
@@ -43,6 +53,7 @@ def command(
     settings: Settings,
     name: str | None,
     range_text: str | None,
+    through_texts: tuple[str, ...],
     watch: bool,
     form: str,
     labels: tuple[str, str] | None,
@@ -56,15 +67,20 @@ def command(
     if watch and form != "table":
         raise UsageError(f"--watch draws on the terminal; it does not go with --format {form}")
     if labels is not None:
-        if name is None or watch or form == "csv":
-            raise UsageError("--compare takes the NAME of a cohort, and does not go with --watch or --format csv")
+        if name is None or watch or through_texts or form == "csv":
+            raise UsageError(
+                "--compare takes the NAME of a cohort, and does not go with --watch, --through or --format csv"
+            )
         _compare(settings, name, labels, within, range_text, form)
         return
     if within is not None:
         raise UsageError("--within says how far --compare looks; it does not go without it")
+    if through_texts and name is None:
+        raise UsageError("--through goes with one flow; name it: `milepost snapshot NAME --through STEP=ITEM`")
+    through = [place_of(text) for text in through_texts]
     with (
         connect(settings, start=False) as bootstrap,
-        contextlib.closing(_results(bootstrap, settings, name, range_text)) as results,
+        contextlib.closing(_results(bootstrap, settings, name, range_text, through)) as results,
     ):
         if watch:
             _watch(results)
@@ -92,16 +108,17 @@ def _console() -> Console:
 
 
 def _results(
-    bootstrap: str, settings: Settings, name: str | None, range_text: str | None
+    bootstrap: str, settings: Settings, name: str | None, range_text: str | None, through: list[Place]
 ) -> Generator[Snapshots, None, None]:
     """What is asked for, by name, whenever something may have changed. Raises UsageError for an unknown name."""
     definitions = read_definitions(bootstrap, settings)
     names = _names(definitions, name)
-    if range_text is None:
+    if range_text is None and not through:
         for newest in published_snapshots(bootstrap, settings):
             yield {each: newest[each] for each in names if each in newest}
     else:
-        yield from range_snapshots(bootstrap, settings, definitions, names, dates_of(range_text))
+        dates = None if range_text is None else dates_of(range_text)
+        yield from part_snapshots(bootstrap, settings, definitions, names, dates, through)
 
 
 def _names(definitions: DefinitionSet, name: str | None) -> list[str]:

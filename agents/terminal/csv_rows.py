@@ -2,8 +2,10 @@
 
 canvas: see `agents.terminal.canvas_csv`. cohort: a row per cell that is known; with velocity one more per period or
 item, whose k is empty, with the first returns and the seconds within which so many percent of them came; an empty item
-has no value. flow: rows of items, of `more` (item empty, count of the paths, item_count how many items), of exits, of
-links, and of sequences, whose item is the whole path in the order of time. An empty field is what JSON has as null.
+has no value. flow: rows of items (with the dimension where the column has its own), of `more` (item empty, count of the
+paths, item_count how many items), of exits, of links, and of sequences, whose item is the whole path in the order of
+time; where filters leave something out, a row left_out; and of the paths through items a row per item and one of all
+paths. An empty field is what JSON has as null.
 """
 
 from collections.abc import Iterator
@@ -56,15 +58,22 @@ def _whole(body: CohortBody, place: int, column: int) -> int | None:
 
 
 def _flow(snapshot: FlowSnapshot) -> Iterator[Row]:
-    yield ["what", "step", "item", "to_step", "to_item", "direction", "item_count", "count"]
-    for column in snapshot.body.columns:
+    yield ["what", "step", "item", "to_step", "to_item", "direction", "item_count", "count", "dimension"]
+    body = snapshot.body
+    for column in body.columns:
         for item in column.items:
-            yield ["item", column.step, item.item, None, None, None, None, item.count]
-        yield ["more", column.step, None, None, None, None, column.more.item_count, column.more.count]
+            yield ["item", column.step, item.item, None, None, None, None, item.count, column.dimension]
+        yield ["more", column.step, None, None, None, None, column.more.item_count, column.more.count, column.dimension]
         for end in column.exits:
-            yield ["exit", column.step, end.item, None, None, end.direction, None, end.count]
-    for link in snapshot.body.links:
-        yield ["link", link.from_step, link.origin, link.to_step, link.target, None, None, link.count]
-    for each in snapshot.body.sequences or []:
+            yield ["exit", column.step, end.item, None, None, end.direction, None, end.count, column.dimension]
+    for link in body.links:
+        yield ["link", link.from_step, link.origin, link.to_step, link.target, None, None, link.count, None]
+    for each in body.sequences or []:
         path = " > ".join([*reversed(each.back), *each.fore])
-        yield ["sequence", -len(each.back), path, None, None, None, None, each.count]
+        yield ["sequence", -len(each.back), path, None, None, None, None, each.count, None]
+    if body.left_out is not None:
+        yield ["left_out", None, None, None, None, None, None, body.left_out, None]
+    if body.through is not None:
+        for step, item_through in body.through.items:
+            yield ["through", step, item_through, None, None, None, None, body.total, None]
+        yield ["all", None, None, None, None, None, None, body.through.all, None]

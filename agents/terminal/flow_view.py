@@ -12,6 +12,7 @@ _COLUMN_WIDTH_MAX = 30
 _GAP = 3
 _SHARE_FROM_WIDTH = 22
 _SEQUENCES_SHOWN = 8
+_AGAIN = "↻"
 
 
 class FlowView:
@@ -27,15 +28,30 @@ class FlowView:
         mode, containers = self._snapshot.mode, PLURALS[self._snapshot.container]
         counted = f"paths of {containers}" if self._counts_paths else containers
         parts = [heading(self._snapshot, f"flow · {counted} by {cut(mode.get('dimension', ''), TEXT_MAX)}")]
-        parts += [Text(f"{number(self._body.total)} {counted} in all"), Text()]
+        parts += [*self._totals(counted), Text()]
         shown = self._columns_shown(options.max_width)
         group = Group(*parts, self._grid(shown, options.max_width), *self._notes(shown))
         yield group
         if self._body.sequences:
             yield Text("\nMost frequent paths", "bold")
             yield self._sequences(self._body.sequences[:_SEQUENCES_SHOWN], options.max_width)
+            if any(self._again(each) for each in self._body.sequences[:_SEQUENCES_SHOWN]):
+                yield Text(f"{_AGAIN} was in the path before", "dim")
         yield Text()
         yield footing(self._snapshot)
+
+    def _totals(self, counted: str) -> list[Text]:
+        """How many are shown, of how many, and how many the filters of columns leave out."""
+        through, left_out = self._body.through, self._body.left_out
+        if through is None:
+            lines = [f"{number(self._body.total)} {counted} in all"]
+        else:
+            places = " and ".join(f"{cut(item, TEXT_MAX)} ({self._step_name(step)})" for step, item in through.items)
+            part = f"{number(self._body.total)} of {number(through.all)}"
+            lines = [f"{part} {counted}, {percent(through.share)}, through {places}"]
+        if left_out is not None:
+            lines.append(f"{number(left_out)} more that the columns' filters leave out")
+        return [Text(line) for line in lines]
 
     def _columns_shown(self, width: int) -> list[FlowColumn]:
         """Those nearest to the anchor that fit, from left to right in the order of time."""
@@ -56,6 +72,8 @@ class FlowView:
         for _ in columns:
             grid.add_column(width=each, no_wrap=True)
         grid.add_row(*(Text(self._step_name(column.step), "dim underline") for column in columns))
+        for titles in self._own_titles(columns, each):
+            grid.add_row(*(Text(title, "dim italic") for title in titles))
         grid.add_row(*(self._column(column, each) for column in columns))
         return grid
 
@@ -64,6 +82,17 @@ class FlowView:
             anchored = any(name in self._snapshot.mode for name in ("starts_with", "ends_with", "contains"))
             return "anchor" if anchored else "first"
         return f"{abs(step)} before" if step < 0 else f"{step} later"
+
+    def _own_titles(self, columns: list[FlowColumn], width: int) -> list[list[str]]:
+        """Lines above the items: dimensions and filters, where any column has some of its own."""
+        steps = {step["step"]: step for step in self._snapshot.mode.get("steps", [])}
+        dimensions, filters = [], []
+        for column in columns:
+            step = steps.get(column.step, {})
+            items = " or ".join(step.get("only") or step.get("except") or [])
+            dimensions.append(cut(f"by {column.dimension}" if column.dimension else "", width))
+            filters.append(cut(f"{'only' if step.get('only') else 'not'} {items}" if items else "", width))
+        return [titles for titles in (dimensions, filters) if any(titles)]
 
     def _column(self, column: FlowColumn, width: int) -> Text:
         lines = Text()
@@ -98,12 +127,36 @@ class FlowView:
         table.add_column(max_width=max(20, width - 20))
         for each in sequences:
             share = 100 * each.count / self._body.total
-            path = Text(" → ").join(
-                [
-                    *(Text(cut(item, TEXT_MAX)) for item in reversed(each.back)),
-                    Text(cut(each.fore[0], TEXT_MAX), "bold"),
-                    *(Text(cut(item, TEXT_MAX)) for item in each.fore[1:]),
-                ]
-            )
-            table.add_row(number(each.count), Text(percent(share), "dim"), path)
+            table.add_row(number(each.count), Text(percent(share), "dim"), self._path(each))
         return table
+
+    def _path(self, sequence: FlowSequence) -> Text:
+        """The items in the order of time, with a mark behind those that came before."""
+        again = self._again(sequence)
+        parts = []
+        for step, item in _walk(sequence):
+            part = Text(cut(item, TEXT_MAX), "bold" if step == 0 else "")
+            parts.append(part.append(f" {_AGAIN}", "magenta") if step in again else part)
+        return Text(" → ").join(parts)
+
+    def _again(self, sequence: FlowSequence) -> set[int]:
+        """The steps whose item the path had before, in a column of the same dimension. A condition is no item."""
+        mode = self._snapshot.mode
+        own = {column.step: column.dimension for column in self._body.columns}
+        is_condition = any(isinstance(mode.get(anchor), dict) for anchor in ("starts_with", "ends_with"))
+        seen: set[tuple[str, str]] = set()
+        again = set()
+        for step, item in _walk(sequence):
+            if step == 0 and is_condition:
+                continue
+            place = (own.get(step) or mode.get("dimension", ""), item)
+            if place in seen:
+                again.add(step)
+            seen.add(place)
+        return again
+
+
+def _walk(sequence: FlowSequence) -> list[tuple[int, str]]:
+    """Step and item from the first to the last."""
+    items = [*reversed(sequence.back), *sequence.fore]
+    return list(enumerate(items, -len(sequence.back)))

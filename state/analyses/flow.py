@@ -2,20 +2,23 @@
 
 Of every anchor occurrence the path is kept while it can still grow: the values before it (nearest first) and those
 from it on. A cell counts the occurrences whose path is exactly that, by the day of the anchor; columns, links and
-exits are sums over paths at rendering. With distinct containers the cells are nodes, links and exits instead.
+exits are sums over paths at rendering. With distinct containers the cells are nodes, links and exits instead, and
+where columns have filters also all containers with a path, admitted or not.
 """
 
 from typing import Any
 
-from state.analyses.dimension import text_of
+from state.analyses.dimension import item_of
 from state.analyses.lens import Cells, Projection, State
 from state.calendar import Calendar
-from state.conditions import fields_of, getter_of, predicate_of, wire_field
+from state.conditions import fields_of, predicate_of, wire_field
 from state.definitions import AnchorMatch, Flow
+from state.flow_columns import admission_of, lengths_of
 from streams.touchpoint import Touchpoint
 
 Path = tuple[int, list[str], list[str | None]]
 _LAST, _TAIL, _OPEN, _KEPT = range(4)
+_ALL = ("t",)
 
 
 class FlowLens:
@@ -32,34 +35,26 @@ class FlowLens:
         self.name, self.version = definition.name, version
         self.distinct = definition.count == "containers"
         self._day_of = calendar.day_of
-        self._get = getter_of(definition.dimension)
+        self._item = item_of(definition.dimension)
         self._repeats = definition.include_repeats
         anchor = definition.starts_with or definition.ends_with or definition.contains
         matched = anchor if isinstance(anchor, AnchorMatch) else None
         self._value = anchor if isinstance(anchor, str) else None
         self._anchored = predicate_of(matched.match) if matched else None
         self._unanchored = anchor is None
-        self._lengths(definition)
+        self._back_max, self._fore_max = lengths_of(definition)
+        # Of whole paths, rendering leaves out what a filter does not admit; nodes and links are of no path any more.
+        self._admits = admission_of(definition) if self.distinct else None
         self._only_first = self._unanchored or definition.limit == "first"
         self._only_last = definition.limit == "last"
         read = set(fields_of(matched.match)) if matched else set()
         self.fields = frozenset(read | {wire_field(definition.dimension)})
 
-    def _lengths(self, definition: Flow) -> None:
-        if definition.ends_with is not None:
-            self._back_max, self._fore_max = definition.columns - 1, 1
-        elif definition.contains is not None:
-            self._back_max = (definition.columns - 1) // 2
-            self._fore_max = definition.columns - self._back_max
-        else:
-            self._back_max, self._fore_max = 0, definition.columns
-
     def project(self, touchpoint: Touchpoint) -> Projection | None:
-        value = self._get(touchpoint)
-        text = value if value is None or isinstance(value, str) else text_of(value)
+        item = self._item(touchpoint)
         if self._anchored is not None and self._anchored(touchpoint):
-            return (text, True)
-        return text
+            return (item, True)
+        return item
 
     def empty(self) -> State:
         return [None, [], [], None]
@@ -105,6 +100,10 @@ class FlowLens:
     def _emit(self, cells: Cells, path: Path, sign: int) -> None:
         day, back, fore = path
         if self.distinct:
+            if self._admits is not None:
+                cells[_ALL] = cells.get(_ALL, 0) + sign
+                if not self._admits(back, fore):
+                    return
             for cell in self._parts(back, fore):
                 cells[cell] = cells.get(cell, 0) + sign
         else:

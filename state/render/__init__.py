@@ -1,6 +1,6 @@
 """What readers see of an analysis, from its cells' sums: pure, the same for live snapshots and for a date range."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from state.calendar import Calendar
@@ -9,7 +9,7 @@ from state.definitions import Canvas, Cohort, Flow
 from state.render.canvas import canvas_body
 from state.render.cohort import cohort_body
 from state.render.days import Days, totals_of
-from state.render.flow import flow_body
+from state.render.flow import Place, flow_body
 from streams.partials import Cell
 from streams.snapshot import Body
 
@@ -22,14 +22,17 @@ def render(definition: Definition, sums: Mapping[Cell, int], range_days: Days | 
     return body_of(definition, totals_of(definition, sums, range_days), clock_ms)
 
 
-def body_of(definition: Definition, totals: Mapping[Cell, int], clock_ms: int) -> Body:
-    """The body from sums that `state.render.days` has taken over the days already."""
+def body_of(definition: Definition, totals: Mapping[Cell, int], clock_ms: int, through: Sequence[Place] = ()) -> Body:
+    """The body from sums that `state.render.days` has taken over the days already.
+
+    through: of a flow only the paths that have these items (`state.render.through`).
+    """
     match definition.analysis:
         case Canvas() as canvas:
             return canvas_body(canvas, totals, clock_ms)
         case Cohort() as cohort:
             return cohort_body(cohort, Calendar(definition.zone, definition.week_start), totals, clock_ms)
         case Flow() as flow:
-            return flow_body(flow, totals)
+            return flow_body(flow, totals, through)
         case _ as never:
             assert_never(never)

@@ -5,15 +5,18 @@ the items not shown goes on through `more`. So shown + more + exits is the inflo
 do not add up, so with them `more` has no count, and links and exits stand only between and at shown items.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from state.definitions import AnchorMatch, Flow
+from state.flow_columns import admission_of, dimension_by_step, item_at, lengths_of
+from state.render.shares import share_of
 from streams.partials import Cell
-from streams.snapshot import FlowBody, FlowColumn, FlowExit, FlowItem, FlowLink, FlowMore, FlowSequence
+from streams.snapshot import FlowBody, FlowColumn, FlowExit, FlowItem, FlowLink, FlowMore, FlowSequence, FlowThrough
 
 SEQUENCE_COUNT_MAX = 20
 ONWARD, BACK = 1, -1
 
+Place = tuple[int, str]  # step, item
 Path = tuple[tuple[str, ...], tuple[str, ...], int]  # before the anchor, from the anchor on, how often
 Items = dict[int, dict[str, int]]
 Shown = Mapping[int, frozenset[str]]
@@ -21,32 +24,44 @@ Links = dict[tuple[int, str | None, int, str | None], int]
 Exits = dict[tuple[int, str | None, int], int]
 
 
-def flow_body(flow: Flow, totals: Mapping[Cell, int]) -> FlowBody:
-    """The flow from its totals.
+def flow_body(flow: Flow, totals: Mapping[Cell, int], through: Sequence[Place] = ()) -> FlowBody:
+    """The flow from its totals; with `through` (paths only) the part of it that has each item in its column.
 
-    With occurrences these are (values before the anchor, nearest first; values from the anchor on), with containers
-    ("n", step, item), ("l", from, a, to, b) and ("x", step, item, direction). A null item is the anchor's title.
+    With occurrences the totals are (values before the anchor, nearest first; values from the anchor on), with
+    containers ("n", step, item), ("l", from, a, to, b), ("x", step, item, direction) and, where columns have filters,
+    ("t",). A null item is the anchor's title.
     """
     anchor = flow.starts_with or flow.ends_with
     title = anchor.title if isinstance(anchor, AnchorMatch) else ""
     if flow.count == "containers":
         return _body_of_containers(flow, _titled(totals, title))
-    paths = [(back, (title, *fore[1:]) if fore[0] is None else fore, n) for (back, fore), n in totals.items() if n > 0]
-    return _body_of_paths(flow, paths)
+    every = [(back, (title, *fore[1:]) if fore[0] is None else fore, n) for (back, fore), n in totals.items() if n > 0]
+    admits = admission_of(flow)
+    paths = every if admits is None else [path for path in every if admits(path[0], path[1])]
+    left_out = None if admits is None else _count(every) - _count(paths)
+    if not through:
+        return _body_of_paths(flow, paths, left_out, None)
+    going = [path for path in paths if all(item_at(path[0], path[1], step) == item for step, item in through)]
+    share = FlowThrough(list(through), _count(paths), share_of(_count(going), _count(paths)))
+    return _body_of_paths(flow, going, left_out, share)
 
 
-def _body_of_paths(flow: Flow, paths: list[Path]) -> FlowBody:
+def _count(paths: Iterable[Path]) -> int:
+    return sum(count for _, _, count in paths)
+
+
+def _body_of_paths(flow: Flow, paths: list[Path], left_out: int | None, through: FlowThrough | None) -> FlowBody:
     items = _items_of(paths)
     shown = {step: _top(flow, counts) for step, counts in items.items()}
     outflow = _Outflow(shown)
-    onward_most, back_most = lengths_of(flow)
+    before, onward_most = lengths_of(flow)
     for back, fore, count in paths:
         outflow.add(ONWARD, fore, onward_most, count)
-        outflow.add(BACK, (fore[0], *back), back_most, count)
+        outflow.add(BACK, (fore[0], *back), before + 1, count)
     frequent = sorted(paths, key=lambda path: (-path[2], path[0], path[1]))[:SEQUENCE_COUNT_MAX]
     sequences = [FlowSequence(list(back), list(fore), count) for back, fore, count in frequent]
-    columns = [_column(step, items[step], shown[step], outflow.exits, counted=True) for step in sorted(items)]
-    return FlowBody(sum(count for _, _, count in paths), columns, _in_order(outflow.links), sequences)
+    columns = _columns(flow, items, shown, outflow.exits, counted=True)
+    return FlowBody(_count(paths), columns, _in_order(outflow.links), sequences, left_out, through)
 
 
 def _items_of(paths: Iterable[Path]) -> Items:
@@ -84,16 +99,6 @@ class _Outflow:
             self.exits[end] = self.exits.get(end, 0) + count
 
 
-def lengths_of(flow: Flow) -> tuple[int, int]:
-    """How long a path gets onward and back, the anchor counted in both."""
-    if flow.ends_with is not None:
-        return 1, flow.columns
-    if flow.contains is not None:
-        back = (flow.columns - 1) // 2
-        return flow.columns - back, back + 1
-    return flow.columns, 1
-
-
 def _titled(totals: Mapping[Cell, int], title: str) -> Iterator[tuple[Cell, int]]:
     """The cells with the anchor's title where they have null, without empty ones."""
     for cell, count in totals.items():
@@ -105,32 +110,43 @@ def _body_of_containers(flow: Flow, cells: Iterable[tuple[Cell, int]]) -> FlowBo
     items: Items = {}
     links: Links = {}
     exits: Exits = {}
+    every = 0
     for (what, *place), count in cells:
         match what:
             case "n":
                 items.setdefault(place[0], {})[place[1]] = count
             case "l":
                 links[(place[0], place[1], place[2], place[3])] = count
+            case "t":
+                every = count
             case _:
                 exits[(place[0], place[1], place[2])] = count
     shown = {step: _top(flow, counts) for step, counts in items.items()}
     links = {link: n for link, n in links.items() if link[1] in shown[link[0]] and link[3] in shown[link[2]]}
     exits = {end: n for end, n in exits.items() if end[1] in shown[end[0]]}
-    columns = [_column(step, items[step], shown[step], exits, counted=False) for step in sorted(items)]
-    return FlowBody(sum(items.get(0, {}).values()), columns, _in_order(links), None)
+    columns = _columns(flow, items, shown, exits, counted=False)
+    total = sum(items.get(0, {}).values())
+    return FlowBody(total, columns, _in_order(links), None, None if admission_of(flow) is None else every - total)
 
 
 def _top(flow: Flow, counts: Mapping[str, int]) -> frozenset[str]:
     return frozenset(sorted(counts, key=lambda item: (-counts[item], item))[: flow.top])
 
 
-def _column(step: int, counts: Mapping[str, int], shown: frozenset[str], exits: Exits, *, counted: bool) -> FlowColumn:
+def _columns(flow: Flow, items: Items, shown: Shown, exits: Exits, *, counted: bool) -> list[FlowColumn]:
+    own = dimension_by_step(flow)
+    return [_column(step, items[step], shown[step], exits, own.get(step), counted=counted) for step in sorted(items)]
+
+
+def _column(
+    step: int, counts: Mapping[str, int], shown: frozenset[str], exits: Exits, dimension: str | None, *, counted: bool
+) -> FlowColumn:
     items = [FlowItem(item, counts[item]) for item in shown]
     items.sort(key=lambda each: (-each.count, each.item))
     rest = sum(counts.values()) - sum(each.count for each in items)
     ends = [FlowExit(item, way, count) for (at, item, way), count in exits.items() if at == step]
     ends.sort(key=lambda each: (each.direction, each.item is None, -each.count, each.item))
-    return FlowColumn(step, items, FlowMore(len(counts) - len(items), rest if counted else None), ends)
+    return FlowColumn(step, items, FlowMore(len(counts) - len(items), rest if counted else None), ends, dimension)
 
 
 def _in_order(links: Links) -> list[FlowLink]:

@@ -1,10 +1,11 @@
 """A snapshot: a body with what it is of and exactly which input it contains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from state.definition_set import Definition
 from state.definitions import Cohort
 from state.render import body_of
+from state.render.flow import Place
 from streams.partials import Cell, Covers
 from streams.snapshot import SNAPSHOT_BY_BODY, Snapshot, SnapshotTag
 
@@ -21,6 +22,7 @@ def snapshot_of(
     tag: SnapshotTag | None = None,
     range_dates: tuple[str, str] | None = None,
     backfill: int | None = None,
+    through: Sequence[Place] = (),
 ) -> Snapshot:
     """The analysis as its totals at `covers` (at least one partition's) make it.
 
@@ -30,7 +32,7 @@ def snapshot_of(
     """
     analysis = definition.analysis
     clock_ms = max(cover.clock_ms for cover in covers.values())
-    body = body_of(definition, totals, clock_ms)
+    body = body_of(definition, totals, clock_ms, through)
     applied = {p: covers[p].applied[touchpoints] for p in sorted(covers) if touchpoints in covers[p].applied}
     times = [cover.event_time_max_ms for cover in covers.values() if cover.event_time_max_ms > 0]
     made: Snapshot = SNAPSHOT_BY_BODY[type(body)](

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from streams.mapping.lookups import Lookups, load_lookups, lookup_paths
-from streams.mapping.model import CsvRows, MappingFile, NdjsonRows, XesRows, load_mapping
+from streams.mapping.model import CsvRows, MappingFile, NdjsonRows, ParquetRows, XesRows, load_mapping
 from streams.mapping.rows import RowMapper
-from streams.sources import csv_rows, ndjson_rows, xes_rows
+from streams.sources import csv_rows, ndjson_rows, parquet_rows, xes_rows
 from streams.sources.row import Row, open_bytes
 
 _XES_COLUMNS = ("trace", "event")
@@ -31,6 +31,8 @@ class MappedFile(msgspec.Struct, frozen=True):
                 return ndjson_rows.rows(self.path)
             case XesRows():
                 return xes_rows.rows(self.path)
+            case ParquetRows():
+                return parquet_rows.rows(self.path)
 
     def bytes_total(self) -> int:
         """The file's size, as packed as it is."""
@@ -65,6 +67,8 @@ def _columns(path: Path, file: MappingFile) -> tuple[str, ...] | None:
     rows = file.mapping.rows
     if isinstance(rows, CsvRows):
         return csv_rows.columns(path, _csv_format(rows))
+    if isinstance(rows, ParquetRows):
+        return parquet_rows.columns(path)
     with open_bytes(path):  # that it can be read is said before the first event
         return _XES_COLUMNS if isinstance(rows, XesRows) else None
 

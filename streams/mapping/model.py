@@ -223,6 +223,13 @@ class XesRows(Model):
     absent: list[str] = []
 
 
+class ParquetRows(Model):
+    """Rows of a Parquet file; of a nested column paths see objects and lists, and times as ISO text."""
+
+    format: Literal["parquet"]
+    absent: list[str] = []
+
+
 class LookupFile(Model):
     """A CSV file with a header, looked up by one column."""
 
@@ -263,7 +270,7 @@ class Mapping(Model):
     version: Literal[1] = 1
     topic: Literal["crm-events", "web-events"]
     source: str | None = Field(None, min_length=1, description="The events' source, unless a rule says another.")
-    rows: Annotated[CsvRows | NdjsonRows | XesRows, Field(discriminator="format")]
+    rows: Annotated[CsvRows | NdjsonRows | XesRows | ParquetRows, Field(discriminator="format")]
     lookups: dict[str, LookupFile] = {}
     time: TimeRule = TimeRule()
     events: Annotated[list[EventRule], Field(min_length=1)]

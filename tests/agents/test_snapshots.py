@@ -324,6 +324,38 @@ def test_range_is_summed_from_partials(world: tuple[Settings, KafkaProducer]) ->
 
 
 @pytest.mark.broker
+def test_paths_through_an_item_are_summed_from_partials(world: tuple[Settings, KafkaProducer]) -> None:
+    """Of all days or of a range, as picture, JSON and CSV; what can not be given is refused."""
+    settings, producer = world
+    definitions = apply_definitions(producer, settings)
+    version = {definition.analysis.name: definition.version for definition in definitions.definitions}
+    cells = {(version[name], cell): count for (name, cell), count in CELLS.items()}
+    topic = topic_name("partials", settings.prefix, 0)
+    for partition in (0, 1):
+        send(producer, topic, commit(7 + partition, cells, definitions.hash), partition)
+    found = json.loads(milepost(settings, "content", "--through", "-1=Blog", "--format", "json"))
+    assert found["body"]["through"] == {"items": [[-1, "Blog"]], "all": 190, "share": 84.21}
+    day = ("--range", "2024-10-05..2024-10-05", "--through", "-1=Blog")
+    found = json.loads(milepost(settings, "content", *day, "--format", "json"))
+    assert (found["body"]["total"], found["body"]["through"]["all"], found["range"]) == (60, 90, ["2024-10-05"] * 2)
+    both = ("--through", "-1=Blog", "--through", "-2=Webinar")
+    assert "100 of 190 paths of accounts, 52.6%, through Blog (1 before) and Webinar" in milepost(
+        settings, "content", *both
+    )
+    rows = list(csv.DictReader(io.StringIO(milepost(settings, "content", *both, "--format", "csv"))))
+    assert [(row["what"], row["step"], row["item"], row["count"]) for row in rows[-3:]] == [
+        ("through", "-1", "Blog", "100"), ("through", "-2", "Webinar", "100"), ("all", "", "", "190"),
+    ]  # fmt: skip
+    for arguments, said in (
+        (["--through", "1=Blog"], "name it"),
+        (["months", "--through", "1=Blog"], "months is a cohort"),
+        (["content", "--through", "1=Blog"], "has no column 1; its columns go from -2 to 0"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            milepost(settings, *arguments)
+
+
+@pytest.mark.broker
 def test_watching_goes_on_with_what_comes(world: tuple[Settings, KafkaProducer]) -> None:
     """A follower sees what is published later, and what was deleted no more."""
     settings, producer = world

@@ -125,6 +125,50 @@ def test_flow_of_containers_has_no_paths() -> None:
     assert all(part in text for part in ("9 accounts in all", "first", "more (1 item)", "end here"))
 
 
+def shop(**options: Any) -> FlowSnapshot:
+    """A flow through a shop that comes back to what it had."""
+    flow = {"name": "shop", "kind": "flow", "container": "account", "dimension": "content", "starts_with": "Add",
+            "columns": 4, **options}  # fmt: skip
+    cells = {
+        ("shop", ("o", 1, (), ("Add", "Products", "Add", "Confirm"))): 3,
+        ("shop", ("o", 1, (), ("Add", "Confirm"))): 1,
+    }
+    made = snapshots(definition_set([flow]), cells=cells)["shop"]
+    assert isinstance(made, FlowSnapshot)
+    return made
+
+
+def test_flow_marks_what_comes_again() -> None:
+    """A loop is seen in its path: the item has a mark where it comes again, and the mark is explained."""
+    text = shown(shop())
+    assert line_of(text, "75.0% Add").split(maxsplit=2)[2].strip() == "Add → Products → Add ↻ → Confirm"
+    assert line_of(text, "25.0% Add").split(maxsplit=2)[2].strip() == "Add → Confirm"
+    assert "↻ was in the path before" in text
+    assert "↻" not in shown(snapshots()["content"])
+
+
+def test_the_same_text_of_another_dimension_does_not_come_again() -> None:
+    """Nor is the title of a condition an item that a value could repeat."""
+    assert "↻" not in shown(shop(steps=[{"step": 2, "dimension": "type"}]))
+    assert "↻" not in shown(shop(starts_with={"match": match("a"), "title": "Add"}))
+
+
+def test_flow_says_what_its_columns_have_of_their_own() -> None:
+    """Dimensions and filters stand above the items, and how many paths are left out beside the total."""
+    steps = [{"step": 1, "dimension": "channel", "except": ["Confirm"]}, {"step": 3, "only": ["Confirm", "Pay"]}]
+    text = shown(shop(steps=steps))
+    assert "3 paths of accounts in all" in text
+    assert "1 more that the columns' filters leave out" in text
+    assert line_of(text, "by channel").split() == ["by", "channel"]
+    assert line_of(text, "not Confirm").split() == ["not", "Confirm", "only", "Confirm", "or", "Pay"]
+    assert max(len(line) for line in shown(shop(steps=steps), 60).splitlines()) <= 60
+    table = io.StringIO()
+    csv.writer(table).writerows(csv_rows(shop(steps=steps)))
+    found = list(csv.DictReader(io.StringIO(table.getvalue())))
+    assert {row["dimension"] for row in found if row["step"] == "1" and row["what"] == "item"} == {"channel"}
+    assert [row["count"] for row in found if row["what"] == "left_out"] == ["1"]
+
+
 @pytest.mark.parametrize("width", [40, 80, 100, 160])
 @pytest.mark.parametrize("name", ["way", "months", "content"])
 def test_no_line_is_wider_than_the_terminal(name: str, width: int) -> None:

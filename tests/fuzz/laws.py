@@ -325,6 +325,11 @@ def xes_rows(data: bytes) -> bool:
     return _map_rows(_written("log.xes", data), *_mapping_file("xes.yaml", seeds.XES_MAPPING))
 
 
+def parquet_rows(data: bytes) -> bool:
+    """Rows of a Parquet file, which DuckDB reads."""
+    return _map_rows(_written("rows.parquet", data), *_mapping_file("parquet.yaml", seeds.PARQUET_MAPPING))
+
+
 @cache
 def _mapping_file(name: str, text: bytes) -> tuple[MappingFile, Lookups]:
     _written("countries.csv", seeds.COUNTRIES)
@@ -379,3 +384,4 @@ def targets() -> Iterator[Target]:
     yield Target("ndjson", ndjson_rows, [seeds.NDJSON], "text")
     yield Target("ndjson-row", ndjson_rows, seeds.NDJSON.splitlines(), "json")
     yield Target("xes", xes_rows, seeds.LOGS, "text")
+    yield Target("parquet", parquet_rows, [seeds.PARQUET], "text")

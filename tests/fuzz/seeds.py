@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import duckdb
 from ruamel.yaml import YAML
 
 from state.accounts import Accounts
@@ -189,3 +191,29 @@ LOGS = [
 """,
     b"<log><trace><event><list key='a'><list key='b'><int key='c' value='1'/></list></list></event></trace></log>",
 ]
+
+
+def _parquet() -> bytes:
+    """A file with a column of every kind that paths see as another one."""
+    with TemporaryDirectory() as folder, duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(
+            "COPY (SELECT 'e' || i AS id, TIMESTAMPTZ '2020-01-01 00:00:00+00' + to_seconds(i) AS at, 'A' AS account,"
+            " CAST(i AS DECIMAL(10, 2)) AS price, {'deep': ['x', NULL], 'share': CAST(0.1 AS FLOAT)} AS o,"
+            " MAP {'k': i} AS m, encode('b') AS raw, DATE '2020-01-01' AS day, i % 2 = 0 AS flag"
+            f" FROM range(3) AS t(i)) TO '{folder}/f' (FORMAT parquet)"
+        )
+        return (Path(folder) / "f").read_bytes()
+
+
+PARQUET = _parquet()
+PARQUET_MAPPING = b"""\
+topic: web-events
+source: p
+rows: {format: parquet}
+time: {zone: UTC, date_only: noon}
+events:
+  - fields:
+      {event_id: id, event_time: {first: [at, day]}, type: {const: T}, account: account, value: price, content: raw,
+       attributes.deep: "o.deep[0]", attributes.share: o.share, attributes.k: m.k, attributes.flag: flag}
+"""

@@ -12,6 +12,7 @@ from typing import Any
 from state.definitions import AnchorMatch, Flow
 from state.matches import All, Any_, Match, Not
 from streams.touchpoint import Touchpoint, order_of, version_of
+from tests.oracles.flow_steps import admits, has_filters, walks_of
 
 SESSION_GAP_MS = 30 * 60 * 1000
 Series = dict[Any, list[Touchpoint]]
@@ -142,8 +143,11 @@ def flow_cells(analysis: Flow, series_by_container: Series, local_day_of: LocalD
         paths = paths_of(analysis, series)
         if analysis.count == "occurrences":
             cells.update(("o", local_day_of(at.event_time), back, fore) for at, back, fore in paths)
-        else:
-            cells.update({cell for _, back, fore in paths for cell in _container_cells(analysis, back, fore)})
+            continue
+        if has_filters(analysis) and paths:
+            cells["t",] += 1
+        admitted = [(back, fore) for _, back, fore in paths if admits(analysis, back, fore)]
+        cells.update({cell for back, fore in admitted for cell in _container_cells(analysis, back, fore)})
     return dict(cells)
 
 
@@ -163,23 +167,22 @@ def lengths_of(analysis: Flow) -> tuple[int, int]:
 def paths_of(analysis: Flow, series: Sequence[Touchpoint]) -> list[Path]:
     """(anchor touchpoint, values before it outward, anchor and values after it) of every path of one container."""
     back_max, fore_max = lengths_of(analysis)
-    spots = _spots(analysis, series)
+    spots = _spots(analysis, series, analysis.dimension)
     anchor = analysis.starts_with or analysis.ends_with or analysis.contains
     paths: list[Path] = []
     for p, touchpoint in enumerate(series):
-        before = [value for spot, value in spots if spot < p]
-        after = [value for spot, value in spots if spot > p]
+        is_first = all(spot >= p for spot, _ in spots)
         here = [value for spot, value in spots if spot == p]
         start: list[Any]
         if isinstance(anchor, AnchorMatch):
             start = [None] if holds(anchor.match, touchpoint) else []
         elif anchor is None:
-            start = here if not before else []
+            start = here if is_first else []
         else:
             start = [value for value in here if value == anchor]
         if start:
-            back, fore = before[::-1][:back_max], [*start, *after][:fore_max]
-            paths.append((touchpoint, tuple(back), tuple(fore)))
+            back, fore = walks_of(analysis, lambda d: _spots(analysis, series, d), p, back_max, fore_max)
+            paths.append((touchpoint, tuple(back), (*start, *fore)))
     if analysis.limit == "first":
         return paths[:1]
     if analysis.limit == "last":
@@ -187,10 +190,10 @@ def paths_of(analysis: Flow, series: Sequence[Touchpoint]) -> list[Path]:
     return paths
 
 
-def _spots(analysis: Flow, series: Sequence[Touchpoint]) -> list[tuple[int, str]]:
+def _spots(analysis: Flow, series: Sequence[Touchpoint], dimension: str) -> list[tuple[int, str]]:
     spots: list[tuple[int, str]] = []
     for p, touchpoint in enumerate(series):
-        value = dimension_text(field_of(touchpoint, analysis.dimension))
+        value = dimension_text(field_of(touchpoint, dimension))
         if value is None:
             continue
         if analysis.include_repeats or not spots or spots[-1][1] != value:

@@ -133,6 +133,14 @@ def test_deleted_cell_adds_nothing() -> None:
     assert totals(sums) == {PLACES[0]: 2}
 
 
+def test_a_total_of_zero_is_none() -> None:
+    """What a path that grew leaves behind is no cell any more for those who render."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    sums.apply(0, commit(1, {PLACES[3]: 1}))
+    sums.apply(0, commit(2, {PLACES[3]: 0}))
+    assert totals(sums) == {}
+
+
 def test_range_keeps_only_its_days() -> None:
     """Cells outside are neither in the totals nor a change."""
     sums = PartialSums(DEFINITIONS.definitions, (2, 3))

@@ -165,13 +165,28 @@ def _cohort_options(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
+def flow_steps(draw: st.DrawFn, numbers: list[int]) -> list[dict[str, Any]]:
+    """Columns with a dimension, a filter or both of their own; `numbers` are the columns that may have both."""
+    items = st.lists(st.sampled_from([*VALUES, *TYPES, "gold"]), min_size=1, max_size=3)
+    said = st.sampled_from([("dimension",), ("dimension",), ("only",), ("except",), ("dimension", "except")])
+    return [
+        {"step": number}
+        | {key: draw(st.sampled_from(FLOW_DIMENSIONS) if key == "dimension" else items) for key in draw(said)}
+        for number in draw(st.lists(st.sampled_from(numbers), unique=True, min_size=1, max_size=3))
+    ]
+
+
+FLOW_DIMENSIONS = ("content_type", "type", "attributes.tier")
+
+
+@st.composite
 def flows(draw: st.DrawFn) -> dict[str, Any]:
-    """A flow with any anchor, limit and way of counting."""
+    """A flow with any anchor, limit, way of counting, and columns of their own."""
     anchor = draw(st.sampled_from(["starts_with", "ends_with", "contains", None]))
     flow: dict[str, Any] = {
         "kind": "flow",
         "container": draw(st.sampled_from(CONTAINERS)),
-        "dimension": draw(st.sampled_from(["content_type", "type", "attributes.tier"])),
+        "dimension": draw(st.sampled_from(FLOW_DIMENSIONS)),
         "columns": draw(st.integers(3, 5)),
         "include_repeats": draw(st.booleans()),
         "count": draw(st.sampled_from(["occurrences", "containers"])),
@@ -183,6 +198,13 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
         limit = {"starts_with": "first", "ends_with": "last"}.get(anchor)
         if limit and draw(st.booleans()):
             flow["limit"] = limit
+    if draw(st.booleans()):
+        count = flow["columns"]
+        first = {"ends_with": 1 - count, "contains": -((count - 1) // 2)}.get(anchor or "", 0)
+        flow["steps"] = draw(flow_steps([step for step in range(first, first + count) if step != 0]))
+        if anchor is None and draw(st.booleans()):
+            items = draw(st.lists(st.sampled_from([*VALUES, *TYPES]), min_size=1, max_size=3))
+            flow["steps"].append({"step": 0, draw(st.sampled_from(["only", "except"])): items})
     return flow
 
 

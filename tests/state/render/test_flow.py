@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.flow_columns import lengths_of
 from state.render import render
-from state.render.flow import SEQUENCE_COUNT_MAX, lengths_of
+from state.render.flow import SEQUENCE_COUNT_MAX
 from streams.errors import UsageError
 from streams.snapshot import FlowBody, FlowExit, FlowItem, FlowLink, FlowMore, FlowSequence
 from tests.state.worlds import definition_set
@@ -35,14 +36,14 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], dict[Any, int]]:
     anchor = draw(st.sampled_from([{}, {"starts_with": "a"}, {"ends_with": "a"}, {"ends_with": CONDITION},
                                    {"starts_with": CONDITION}, {"contains": "a"}]))  # fmt: skip
     analysis = flow(columns=draw(st.integers(3, 6)), top=draw(st.integers(1, 3)), **anchor)
-    onward, back = lengths_of(definition_set([analysis]).definitions[0].analysis)  # type: ignore[arg-type]
+    back, onward = lengths_of(definition_set([analysis]).definitions[0].analysis)  # type: ignore[arg-type]
     value = next(iter(anchor.values()), None)
     first = st.sampled_from(ITEMS) if value is None else st.just(value if isinstance(value, str) else None)
     item = st.sampled_from(ITEMS)
     path = st.tuples(
         st.just("o"),
         st.integers(0, 3),
-        st.lists(item, max_size=back - 1).map(tuple),
+        st.lists(item, max_size=back).map(tuple),
         st.tuples(first, st.lists(item, max_size=onward - 1)).map(lambda parts: (parts[0], *parts[1])),
     )
     return analysis, draw(st.dictionaries(path, st.integers(0, 9), max_size=40))
@@ -74,8 +75,8 @@ def test_flow_conserves_in_both_directions(world: tuple[dict[str, Any], dict[Any
     """Shown + more + exits is the inflow at every node, onward from the anchor and back."""
     analysis, sums = world
     found = body(analysis, sums)
-    onward, back = lengths_of(definition_set([analysis]).definitions[0].analysis)  # type: ignore[arg-type]
-    columns = range(1 - back, onward)
+    back, onward = lengths_of(definition_set([analysis]).definitions[0].analysis)  # type: ignore[arg-type]
+    columns = range(-back, onward)
     conserves(found, columns, 1)
     conserves(found, columns, -1)
     assert found.total == sum(sums.values())

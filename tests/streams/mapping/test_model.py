@@ -62,7 +62,7 @@ def test_schema_knows_the_keys_of_the_file() -> None:
         ("topic: crm-events", "topic: crm", "m.yaml:2:8: topic: should be 'crm-events' or 'web-events'; found 'crm'"),
         ("source: crm\n", "sorce: crm\n", "m.yaml:3:1: sorce: this key is not known here; did you mean source?"),
         ("source: crm\n", "", "events[0].fields: every event needs source; the source may also stand once at the top"),
-        ("format: csv", "format: cvs", "rows: format should be one of 'csv', 'ndjson', 'xes'; found 'cvs'"),
+        ("format: csv", "format: cvs", "rows: format should be one of 'csv', 'ndjson', 'xes', 'parquet'; found 'cvs'"),
         ('delimiter: ";"', 'delimiter: ";;"', "rows.delimiter: ';;' is no delimiter; write one character, tab or"),
         ('delimiter: ";"', "header: false", "rows: a file without a header needs columns"),
         ('delimiter: ";"', 'encoding: "\\0"', "'\\x00' is no encoding; write utf-8"),
