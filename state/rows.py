@@ -23,6 +23,7 @@ from streams.touchpoint import Touchpoint
 EVENT_TIME_KEY = b"e"
 JOB_KEY = b"j"
 _order = struct.Struct(">QQ").pack
+_order_size = struct.calcsize(">QQ")
 _event_time = struct.Struct(">Q").unpack_from
 
 pack = msgspec.msgpack.Encoder().encode
@@ -83,6 +84,25 @@ def touchpoints_prefix(account: bytes) -> bytes:
 def container_key(account: bytes, kind: bytes, id_: bytes) -> bytes:
     """The row of one container."""
     return b"k%b\0%b%b" % (account, kind, id_)
+
+
+def touchpoint_key(account: bytes, order: bytes) -> bytes:
+    """The row of the account's touchpoint with this order key."""
+    return touchpoints_prefix(account) + order[_order_size:]
+
+
+CONTAINERS_PREFIX = b"k"
+
+
+def place_of(container: bytes) -> bytes:
+    """Which container a row's key is of, whatever the row looks like: `account 0 kind id`. Sorts as the keys do."""
+    return container[1:]
+
+
+def parts_of(place: bytes) -> tuple[bytes, bytes, bytes]:
+    """The account, the code of the kind and the id of a place."""
+    account, _, rest = place.partition(b"\0")
+    return account, rest[:1], rest[1:]
 
 
 def kind_of(container: bytes) -> bytes:

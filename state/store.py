@@ -1,4 +1,4 @@
-"""The rows of one partition on disk: the one file of `state/` that touches RocksDB.
+"""The rows of one partition on disk; with `state.rocks_rows`, which reads them, all that touches RocksDB.
 
 The law: the disk is a copy of a prefix of the changelog. Rows and position move in one WriteBatch and the write-ahead
 log is off, so after kill -9 the folder holds an earlier commit, whole, and the restore goes on from there. What can
@@ -10,8 +10,7 @@ of 2 GiB per partition is why all partitions share one here.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from itertools import islice
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,19 +20,16 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
-    RdictIter,
-    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
 
+from state.rocks_rows import POSITION_KEY, Gate, RocksRows, SnapshotRows
 from streams.errors import UnavailableError
-from streams.store import Position, Row
+from streams.store import Position, Row, Rows
 
 MIB = 2**20
 CACHE_BYTES = 256 * MIB
-SCAN_ROWS = 1_000  # a page of a scan
-POSITION_KEY = b"!position"
 _DAMAGED = "DAMAGED"
 """A file in a folder that must not be read any more."""
 _NO_ROOM = ("No space left", "Read-only file system", "Disk quota exceeded", "Permission denied")
@@ -79,8 +75,8 @@ class _Damage(UnavailableError):
     """A folder whose rows can not be read; the changelog has them."""
 
 
-class RocksStore:
-    """A `streams.store.Store` in a folder. One process at a time; no iterator outlives a call."""
+class RocksStore(RocksRows):
+    """A `streams.store.Store` in a folder. One process at a time; one thread, but for `reading`."""
 
     def __init__(self, folder: Path) -> None:
         """Opens or makes the folder. Raises UnavailableError when another process has it, or nothing can be written.
@@ -108,50 +104,20 @@ class RocksStore:
             raise self._failed(error) from error
         return values
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        start = prefix
-        while page := self._page(start, _end_of(prefix)):
-            yield from ((key, value) for key, value in page if key != POSITION_KEY)
-            start = page[-1][0] + b"\0"
+    @contextmanager
+    def reading(self) -> Iterator[Rows]:
+        """The rows as the last commit left them, for a thread beside the owner's; it does not keep the owner waiting.
 
-    def _page(self, start: bytes, end: bytes | None) -> list[tuple[bytes, bytes]]:
-        """The first rows from `start` on. Its iterator, which pins what was deleted meanwhile, ends here."""
-        options = ReadOptions()
-        if end is not None:
-            options.set_iterate_upper_bound(end)
-        try:
-            items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
-            page = list(islice(items, SCAN_ROWS))
-            if len(page) < SCAN_ROWS:
-                # An iterator ends at a block that it can not read as if nothing lay behind.
-                rows = self._rows.iter(options)
-                rows.seek(page[-1][0] + b"\0" if page else start)
-                _row_at(rows)
-            return page
-        except Exception as error:
-            raise self._failed(error) from error
-
-    def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        # Keys that begin with the prefix and are at or before `key` lie at or before the lesser of the two bounds.
-        end = _end_of(prefix)
-        try:
-            rows = self._rows.iter()
-            rows.seek_for_prev(key if end is None or key < end else end)
-            while (row := _row_at(rows)) is not None and (row[0] == POSITION_KEY or row[0] == end):
-                rows.prev()
-        except Exception as error:
-            raise self._failed(error) from error
-        return row if row is not None and row[0].startswith(prefix) else None
-
-    def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        try:
-            rows = self._rows.iter()
-            rows.seek(max(prefix, key + b"\0"))
-            while (row := _row_at(rows)) is not None and row[0] == POSITION_KEY:
-                rows.next()
-        except Exception as error:
-            raise self._failed(error) from error
-        return row if row is not None and row[0].startswith(prefix) else None
+        Raises LostError, as does every call of what it gives, when the store is closed meanwhile: closing waits until
+        all who read have noticed.
+        """
+        gate = self._gate
+        with gate.inside():
+            rows = SnapshotRows(self._rows.snapshot(), gate, self._failed)
+            try:
+                yield rows
+            finally:
+                rows.end()
 
     def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         if self._position != expected:
@@ -176,6 +142,7 @@ class RocksStore:
         self._open()
 
     def close(self) -> None:
+        self._gate.close()
         try:
             self._rows.close()
         except Exception as error:
@@ -193,6 +160,7 @@ class RocksStore:
     def _read_folder(self) -> None:
         """Opens what is there. Raises _Damage when it can not be read."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._gate = Gate()
         try:
             self._rows = Rdict(str(self._folder), _options())
             stored = self._rows.get(POSITION_KEY)
@@ -227,17 +195,3 @@ class RocksStore:
         shutil.rmtree(self._trash, ignore_errors=True)
         self._folder.rename(self._trash)
         shutil.rmtree(self._trash)
-
-
-def _row_at(rows: RdictIter) -> tuple[bytes, bytes] | None:
-    """The row under the iterator, or None behind either end. Raises what kept it from reading on."""
-    if rows.valid():
-        return rows.key(), rows.value()
-    rows.status()
-    return None
-
-
-def _end_of(prefix: bytes) -> bytes | None:
-    """The least key behind all that begin with `prefix`; None when nothing lies behind them."""
-    stem = prefix.rstrip(b"\xff")
-    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None

@@ -24,24 +24,29 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     generation: int
 
 
-class Store(Protocol):
-    """Rows of one partition, ordered by their byte keys. Keys that begin with `!` belong to the protocol."""
-
-    def position(self) -> Position | None:
-        """Where the store stands, or None when it is empty."""
+class Rows(Protocol):
+    """Rows of one partition as they are read, ordered by their byte keys."""
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in their order."""
 
-    def scan(self, prefix: bytes) -> Iterable[tuple[bytes, bytes]]:
-        """The rows whose key begins with `prefix`, in the order of their keys; read page by page, so that any number
-        of them takes little memory. The store is not written while they are being read."""
+    def scan(self, prefix: bytes, behind: bytes = b"") -> Iterable[tuple[bytes, bytes]]:
+        """The rows whose key begins with `prefix`, those behind the key `behind` where it is given, in the order of
+        their keys; read page by page, so that any number of them takes little memory. The
+        store is not written while they are being read."""
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         """The last row at or before `key` among those that begin with `prefix`."""
 
     def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         """The first row behind `key` among those that begin with `prefix`."""
+
+
+class Store(Rows, Protocol):
+    """Rows of one partition. Keys that begin with `!` belong to the protocol."""
+
+    def position(self) -> Position | None:
+        """Where the store stands, or None when it is empty."""
 
     def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         """Writes rows and position together; of one key's rows the last counts.

@@ -9,7 +9,7 @@ from streams.partials import Cell
 from streams.snapshot import ArrowFigures, CanvasBody, NodeFigures
 from streams.touchpoint import MILLIONTHS
 
-_CELL_BY_METRIC = {"containers": "n", "events": "e", "value": "v"}
+CELL_BY_METRIC = {"containers": "n", "events": "e", "value": "v"}
 
 
 def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
@@ -28,7 +28,7 @@ def canvas_body(canvas: Canvas, totals: Mapping[Cell, int]) -> CanvasBody:
 
     def figures(node: str) -> NodeFigures:
         place = number[node]
-        count = totals.get((_CELL_BY_METRIC[canvas.metric], place), 0)
+        count = totals.get((CELL_BY_METRIC[canvas.metric], place), 0)
         of = _no_share if canvas.metric == "value" else share_of
         start = reached[number[next(iter(starts[node]))]] if len(starts[node]) == 1 else whole
         return NodeFigures(

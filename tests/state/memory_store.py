@@ -18,8 +18,8 @@ class MemoryStore:
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         return [self.rows.get(key) for key in keys]
 
-    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        yield from sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix))
+    def scan(self, prefix: bytes, behind: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        yield from sorted((key, value) for key, value in self.rows.items() if key.startswith(prefix) and key > behind)
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         return max(((k, v) for k, v in self.scan(prefix) if k <= key), default=None)

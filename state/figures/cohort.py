@@ -1,0 +1,59 @@
+"""The numbers of a cohort table: `PERIOD` for those included in it, `PERIOD+K` for its cell K periods later."""
+
+import re
+from datetime import date
+from typing import Any, assert_never
+
+from state.calendar import Calendar
+from state.definitions import Cohort, Granularity
+from state.figures.figure import Figure, unknown_cell, weigher
+from state.render.cohort import label_of
+from state.render.days import Fold
+from streams.partials import Cell
+
+_CELL = re.compile(r"(?P<label>.+?)(?:\+(?P<k>\d{1,3}))?", re.ASCII)
+_NUMBERS = re.compile(r"\d{1,9}", re.ASCII)
+_EPOCH = date(1970, 1, 1)
+_EXAMPLE_DAY = 20_454  # 2026-01-01
+
+
+def cohort_figure(cohort: Cohort, calendar: Calendar, cell: str, fold: Fold) -> Figure:
+    """The number of a cohort table with this address. Raises UsageError where there is none."""
+    found = _CELL.fullmatch(cell)
+    bucket = None if found is None else _bucket_of(calendar, cohort.granularity, found["label"])
+    if found is None or bucket is None or int(found["k"] or 0) > cohort.period_count:
+        example = label_of(calendar, cohort.granularity, calendar.bucket_of_day(cohort.granularity)(_EXAMPLE_DAY))
+        right = f"its rows are periods such as {example}, its cells {example}+K with K up to {cohort.period_count}"
+        raise unknown_cell(cohort.name, cell, right)
+    may_stand = _included_in(calendar, cohort.granularity, bucket) if cohort.include == "first" else None
+    return Figure(cell, weigher(fold, _weights(cohort, bucket, found["k"])), may_stand)
+
+
+def _weights(cohort: Cohort, bucket: int, k: str | None) -> dict[Cell, int]:
+    included, returned = ("i", bucket), ("r", bucket, int(k or 0))
+    if k is None:
+        return {included: 1}
+    match cohort.mode:
+        case "retention":
+            return {returned: 1}
+        case "churn":
+            return {included: 1, returned: -1}
+        case _ as never:
+            assert_never(never)
+
+
+def _included_in(calendar: Calendar, granularity: Granularity, bucket: int) -> Any:
+    first_day = calendar.date_of_day(calendar.bucket_start_day(granularity, bucket)).isoformat()
+    return lambda position: position is not None and first_day in position
+
+
+def _bucket_of(calendar: Calendar, granularity: Granularity, label: str) -> int | None:
+    """The period that readers see under this label; None for any other text."""
+    year, *rest = [int(digits) for digits in _NUMBERS.findall(label)] or [0]
+    month_and_day = [3 * rest[0] - 2] if granularity == "quarter" and rest else rest
+    try:
+        day = (date(year, *[*month_and_day, 1, 1][:2]) - _EPOCH).days
+        bucket = calendar.bucket_of_day(granularity)(day)
+        return bucket if label_of(calendar, granularity, bucket) == label else None
+    except (ValueError, IndexError, OverflowError):
+        return None
