@@ -75,7 +75,7 @@ class Containers:
     def stretch(self, container: Container, start: bytes) -> tuple[list[Any], Entries]:
         """The states before an entry at or before the order key `start`, and the entries from it on."""
         row, plan = container.row, container.plan
-        if container.key in self._revised:
+        if self.is_half_applied(container):
             return plan.empty(), self._from_touchpoints(container)
         opened = decode_entries(row.entry_count, row.entries)
         if not row.sealed_count or (opened and start >= opened[0][0]):
@@ -95,6 +95,10 @@ class Containers:
             chunk = decode_chunk(value)
             yield from decode_entries(chunk.entry_count, chunk.entries)
         yield from opened
+
+    def is_half_applied(self, container: Container) -> bool:
+        """Whether its chunks are being changed; then a stretch always begins with the series."""
+        return container.key in self._revised
 
     @cached_property
     def _revised(self) -> Mapping[bytes, Part]:

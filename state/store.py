@@ -1,4 +1,4 @@
-"""The rows of one partition on disk; with `state.rocks_rows`, which reads them, all that touches RocksDB.
+"""The rows of one partition on disk; with `state.rocks_reading`, all of `state/` that touches RocksDB.
 
 The law: the disk is a copy of a prefix of the changelog. Rows and position move in one WriteBatch and the write-ahead
 log is off, so after kill -9 the folder holds an earlier commit, whole, and the restore goes on from there. What can
@@ -11,6 +11,7 @@ of 2 GiB per partition is why all partitions share one here.
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -20,11 +21,12 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
+    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
 
-from state.rocks_rows import POSITION_KEY, Gate, RocksRows, SnapshotRows
+from state.rocks_reading import POSITION_KEY, SCAN_ROWS, Gate, Reading, after_of, end_of, floor_of, row_at
 from streams.errors import UnavailableError
 from streams.store import Position, Row, Rows
 
@@ -75,8 +77,11 @@ class _Damage(UnavailableError):
     """A folder whose rows can not be read; the changelog has them."""
 
 
-class RocksStore(RocksRows):
-    """A `streams.store.Store` in a folder. One process at a time; one thread, but for `reading`."""
+class RocksStore:
+    """A `streams.store.Store` in a folder. One process at a time, and one thread but for `reading`.
+
+    No iterator outlives a call.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Opens or makes the folder. Raises UnavailableError when another process has it, or nothing can be written.
@@ -104,6 +109,41 @@ class RocksStore(RocksRows):
             raise self._failed(error) from error
         return values
 
+    def scan(self, prefix: bytes, behind: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        start = max(prefix, behind + b"\0" if behind else b"")
+        while page := self._page(start, end_of(prefix)):
+            yield from ((key, value) for key, value in page if key != POSITION_KEY)
+            start = page[-1][0] + b"\0"
+
+    def _page(self, start: bytes, end: bytes | None) -> list[tuple[bytes, bytes]]:
+        """The first rows from `start` on. Its iterator, which pins what was deleted meanwhile, ends here."""
+        options = ReadOptions()
+        if end is not None:
+            options.set_iterate_upper_bound(end)
+        try:
+            items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
+            page = list(islice(items, SCAN_ROWS))
+            if len(page) < SCAN_ROWS:
+                # An iterator ends at a block that it can not read as if nothing lay behind.
+                rows = self._rows.iter(options)
+                rows.seek(page[-1][0] + b"\0" if page else start)
+                row_at(rows)
+            return page
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
+        try:
+            return floor_of(self._rows.iter(), prefix, key)
+        except Exception as error:
+            raise self._failed(error) from error
+
+    def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
+        try:
+            return after_of(self._rows.iter(), prefix, key)
+        except Exception as error:
+            raise self._failed(error) from error
+
     @contextmanager
     def reading(self) -> Iterator[Rows]:
         """The rows as the last commit left them, for a thread beside the owner's; it does not keep the owner waiting.
@@ -113,7 +153,7 @@ class RocksStore(RocksRows):
         """
         gate = self._gate
         with gate.inside():
-            rows = SnapshotRows(self._rows.snapshot(), gate, self._failed)
+            rows = Reading(self._rows.iter(), gate, self._failed)
             try:
                 yield rows
             finally:
