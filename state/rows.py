@@ -91,7 +91,7 @@ def touchpoint_key(account: bytes, order: bytes) -> bytes:
     return touchpoints_prefix(account) + order[_order_size:]
 
 
-CONTAINERS_PREFIX = b"k"
+TOUCHPOINTS_PREFIX, CONTAINERS_PREFIX = b"t", b"k"
 
 
 def place_of(container: bytes) -> bytes:

@@ -6,7 +6,7 @@ fold reports a change of the number at it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from streams.partials import Cell
 
 ENTRIES_PER_LOOK = 512
 IsDue = Callable[[], bool]
+Each = TypeVar("Each")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -155,16 +156,22 @@ def _contribution(container: Container, amount: int | None, started_ms: int | No
 
 
 def merged(pages: Sequence[Page], count: int) -> Page:
-    """One page of several partitions': nothing behind a place that one of them has not reached, and about `count`
-    containers; those of one place stay together."""
-    bounds = [page.reached for page in pages if page.reached is not None]
-    reached = min(bounds, default=None)
-    found = sorted((each for page in pages for each in page.found), key=lambda each: each.place)
+    """One page of several partitions'."""
+    return Page(*merged_lists([(page.found, page.reached) for page in pages], lambda each: each.place, count))
+
+
+def merged_lists(
+    pages: Sequence[tuple[Sequence[Each], bytes | None]], place_of: Callable[[Each], bytes], count: int
+) -> tuple[list[Each], bytes | None]:
+    """What several found, and up to which place all have looked: nothing behind a place that one of them has not
+    reached, and about `count`; those of one place stay together."""
+    reached = min((end for _, end in pages if end is not None), default=None)
+    found = sorted((each for some, _ in pages for each in some), key=place_of)
     if reached is not None:
-        found = [each for each in found if each.place <= reached]
+        found = [each for each in found if place_of(each) <= reached]
     if len(found) > count:
-        last = found[count - 1].place
-        rest = [each for each in found if each.place > last]
-        if rest:
-            return Page(found[: len(found) - len(rest)], last)
-    return Page(found, reached)
+        last = place_of(found[count - 1])
+        within = [each for each in found if place_of(each) <= last]
+        if len(within) < len(found):
+            return within, last
+    return found, reached

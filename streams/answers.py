@@ -75,8 +75,10 @@ class StoryAnswer(Contained, frozen=True, kw_only=True):
 
 class BehindCell(msgspec.Struct, frozen=True, omit_defaults=True):
     """A container and what it adds to the number: a count, or an amount as text; null where its series was too long to
-    be looked at in time. started_ms: when a derived session began, whose id is the person's."""
+    be looked at in time. started_ms: when a derived session began, whose id is the person's. place: a cursor behind
+    it."""
 
+    place: str
     account: str
     kind: str
     id: str | None
