@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from agents import main
 from agents.directory import Directory, read_directory
 from agents.live_snapshots import published_snapshots
 from agents.pipeline import Workers
@@ -20,7 +22,7 @@ from streams.answers import BehindCell
 from streams.errors import UnavailableError, UsageError
 from streams.partitioning import partition_of
 from streams.snapshot import CanvasSnapshot, CohortSnapshot, FlowSnapshot
-from tests.agents.test_end_to_end import PATIENCE_S, cli, generate, settings, wait
+from tests.agents.test_end_to_end import PATIENCE_S, generate, settings, wait
 from tests.agents.test_metrics_server import TOKEN
 
 __all__ = ["settings"]  # the fixture
@@ -108,6 +110,13 @@ def require_sums(client: QueryClient, settings: Settings) -> None:
     for analysis, cell, number in numbers:
         assert sum(int(each.amount or 0) for each in all_behind(client, analysis, cell)) == number, (analysis, cell)
     assert len({str(number) for _, _, number in numbers}) > 5
+
+
+def cli(settings: Settings, *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    done = CliRunner().invoke(main.cli, arguments, env=settings.as_environment(), catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def require_story(client: QueryClient, settings: Settings) -> None:

@@ -9,6 +9,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from agents import queries as queries_module
@@ -91,7 +93,9 @@ def asker(stores: Mapping[int, Any], owner_of: Any = lambda _: None) -> Any:
     return ask
 
 
-ask_all = asker(stores_of(ARRIVED))
+NAMES = "q kind analysis cell range account container cursor before limit side milestone".split()
+STORES = stores_of(ARRIVED)
+ask_all = asker(STORES)
 
 
 def test_a_story_comes_in_pages() -> None:
@@ -214,6 +218,45 @@ def test_a_question_that_can_not_be_answered_is_a_problem(
     assert (found, problem["status"]) == (status, status)
     assert said in problem["detail"]
     assert len(problem["detail"]) < 1000
+
+
+@settings(max_examples=60)
+@given(
+    st.one_of(st.text(max_size=30), st.sampled_from(["cells", "why", "search", "person/x/story", "account/x/story"])),
+    st.one_of(
+        st.text(max_size=60),
+        st.dictionaries(
+            st.sampled_from(
+                [
+                    "q",
+                    "kind",
+                    "analysis",
+                    "cell",
+                    "range",
+                    "account",
+                    "container",
+                    "cursor",
+                    "before",
+                    "limit",
+                    "side",
+                    "milestone",
+                ]
+            ),
+            st.one_of(st.text(max_size=20), st.sampled_from(["c", "f", "a", "0:A", "2026-01-01..2026-01-02", "AAAA"])),
+        ).map(urlencode),
+    ),
+)
+def test_whatever_is_asked_is_answered_or_refused(path: str, query: str) -> None:
+    """Never with a defect, and in few words."""
+    told: list[Any] = []
+    environ = {
+        "REQUEST_METHOD": "GET", "PATH_INFO": f"/v1/{path}".encode("utf-8", "replace").decode("latin-1"),
+        "QUERY_STRING": query,
+    }  # fmt: skip
+    application = Queries(lambda: ReadingPlan(DEFINITIONS), lambda: STORES, PARTITIONS, lambda _: None)
+    body = b"".join(application(environ, lambda status, _: told.append(status)))
+    assert told[0][:3] in ("200", "400", "404"), (told, body)
+    assert len(body) < 20_000
 
 
 def test_only_get_is_answered() -> None:
