@@ -93,7 +93,7 @@ def asker(stores: Mapping[int, Any], owner_of: Any = lambda _: None) -> Any:
     return ask
 
 
-NAMES = "q kind analysis cell range account container cursor before limit side milestone".split()
+NAMES = ["q", "kind", "analysis", "cell", "range", "account", "container", "cursor", "before", "limit", "side"]
 STORES = stores_of(ARRIVED)
 ask_all = asker(STORES)
 

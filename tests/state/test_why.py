@@ -17,6 +17,7 @@ from state.definition_set import Definition, DefinitionSet
 from state.figures import figure_of
 from state.plan import Plan
 from state.render import render
+from state.rows import touchpoint_key
 from state.why import Behind, Contribution, Page, merged
 from streams.errors import UsageError
 from streams.partials import decode_cell
@@ -188,6 +189,7 @@ def test_the_touchpoints_that_made_an_opportunity_count() -> None:
     (store,) = stores_of(plan, deal("o1", "B", "A", "X", "B", "B"), 1)
     (change,) = behind_of(plan, store, definition, "b").changes(b"acme", b"o1")
     assert (change.order[16:], change.amount, change.started_ms) == (b"o13\0s", 1, None)
+    assert touchpoint_key(b"acme", change.order) in store.rows
 
 
 def test_a_container_that_fell_out_and_came_back() -> None:
@@ -320,5 +322,10 @@ def test_items_that_look_like_addresses_are_given_as_json() -> None:
     (definition,) = definition_set([FLOW]).definitions
     arrived = [touchpoint("1", START, "a>1:b"), touchpoint("2", START + 1, "c")]
     (store,) = stores_of(plan, arrived, 1)
+    distinct = definition_set([FLOW | {"count": "containers"}])
+    (store_of_distinct,) = stores_of(Plan(distinct), arrived, 1)
+    for cell in ("0:a>1:b>exit", "1:c>exit"):
+        behind = behind_of(Plan(distinct), store_of_distinct, distinct.definitions[0], cell)
+        assert len(behind.page(b"", 9, lambda: False).found) == (cell == "1:c>exit")
     for cell, count in (("0:a>1:b", 0), ('["item",0,"a>1:b"]', 1), ('["link",0,"a>1:b",1,"c"]', 1), ("0:a>2:b", 0)):
         assert len(behind_of(plan, store, definition, cell).page(b"", 9, lambda: False).found) == count
