@@ -14,25 +14,20 @@ from typing import Any, Protocol
 
 import structlog
 
+from agents.answer_parts import ContainedParts, applied_in, behind_cell, counted_of
 from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
 from agents.reading_plan import ReadingPlan
 from state.containers import Containers
 from state.cut import cut_of
 from state.definitions import ContainerKind
 from state.figures import figure_of
-from state.figures.figure import Figure
 from state.milestones import Milestones
-from state.render.canvas import decimal_text
-from state.rows import touchpoint_key
 from state.search import accounts_named, accounts_of
 from state.story import Wanted, cursor_of, key_of_cursor, story_page
-from state.telling import told
-from state.why import Behind, Change, Contribution, merged
+from state.why import Behind, Change, merged
 from streams.answers import (
-    BehindCell,
     CellsAnswer,
     Contained,
-    Counted,
     Found,
     Problem,
     SearchAnswer,
@@ -40,13 +35,11 @@ from streams.answers import (
     WhyAnswer,
     encode_answer,
 )
-from streams.commit import applied_of
 from streams.errors import LostError, UnavailableError, UsageError
 from streams.partitioning import partition_of
 from streams.protocol_rows import COMMIT_KEY, CommitRow, decode_commit
 from streams.shown import shown
 from streams.store import Rows
-from streams.touchpoint import decode_touchpoint
 
 CELLS_S = 1.2
 """How long a page of containers is looked for; whoever merges the workers' waits for 2 s."""
@@ -192,7 +185,7 @@ class Queries:
                 changes.append(change)
                 if len(changes) > count:
                     break
-            counted = _counted(rows, account.encode(), changes[:count], figure)
+            counted = counted_of(rows, account.encode(), changes[:count], figure)
         return WhyAnswer(
             analysis=asked.definition.analysis.name,
             version=asked.definition.version,
@@ -219,7 +212,7 @@ class Queries:
             raise ProblemError(421 if owner else 503, detail, owner)
         with store.reading() as rows:
             row = self._committed(rows)
-            yield rows, {"applied": {str(partition): _applied(row)}, "clock_ms": row.clock_ms}
+            yield rows, {"applied": {str(partition): applied_in(row)}, "clock_ms": row.clock_ms}
 
     def _committed(self, rows: Rows) -> CommitRow:
         (value,) = rows.get([COMMIT_KEY])
@@ -241,7 +234,7 @@ class Queries:
         place = b"" if cursor is None else key_of_cursor(cursor)
         figure = figure_of(asked.definition, asked.cell, asked.days)
         pages = []
-        contained = _Contained()
+        contained = ContainedParts()
         owned = self._owned()
         for rows, is_due in self._each(owned, CELLS_S, contained):
             behind = Behind(plan.plan, Containers(plan.plan, rows), asked.definition.version, figure)
@@ -252,7 +245,7 @@ class Queries:
             version=asked.definition.version,
             cell=asked.cell,
             range=asked.dates,
-            containers=[_behind(each, figure) for each in page.found],
+            containers=[behind_cell(each, figure) for each in page.found],
             cursor=cursor_of(page.reached),
             **contained.said(),
         )
@@ -268,7 +261,7 @@ class Queries:
         kind = KIND_BY_NAME[name]
         found: list[Found] = []
         is_complete = True
-        contained = _Contained()
+        contained = ContainedParts()
         for rows, is_due in self._each(self._owned(), LOOK_UP_S, contained):
             if kind is ContainerKind.ACCOUNT:
                 found += accounts_named(rows, text, count)
@@ -278,7 +271,7 @@ class Queries:
         return SearchAnswer(found=sorted(found)[:count], is_complete=is_complete, **contained.said())
 
     def _each(
-        self, owned: Mapping[int, Readable], patience_s: float, contained: "_Contained"
+        self, owned: Mapping[int, Readable], patience_s: float, contained: "ContainedParts"
     ) -> Iterator[tuple[Rows, Callable[[], bool]]]:
         """The rows of every partition here, each with its share of the time that is left."""
         until = time.monotonic() + patience_s
@@ -288,42 +281,3 @@ class Queries:
             with store.reading() as rows:
                 contained.take(partition, self._committed(rows))
                 yield rows, lambda end=share_until: time.monotonic() > end  # type: ignore[misc]
-
-
-class _Contained:
-    """What an answer of several partitions contains."""
-
-    def __init__(self) -> None:
-        self._applied: dict[str, int] = {}
-        self._clock_ms = 0
-
-    def take(self, partition: int, row: CommitRow) -> None:
-        self._applied[str(partition)] = _applied(row)
-        self._clock_ms = max(self._clock_ms, row.clock_ms)
-
-    def said(self) -> dict[str, Any]:
-        return {"applied": self._applied, "clock_ms": self._clock_ms}
-
-
-def _applied(row: CommitRow) -> int:
-    """The accounts stage has one input, the touchpoints."""
-    (offset,) = applied_of(row).values()
-    return offset
-
-
-def _behind(each: Contribution, figure: Figure) -> BehindCell:
-    amount = None if each.amount is None else _amount(each.amount, figure)
-    return BehindCell(cursor_of(each.place) or "", each.account, each.kind, each.id or None, amount, each.started_ms)
-
-
-def _amount(amount: int, figure: Figure) -> int | str:
-    return decimal_text(amount) if figure.is_value else amount
-
-
-def _counted(rows: Rows, account: bytes, changes: list[Change], figure: Figure) -> list[Counted]:
-    values = rows.get([touchpoint_key(account, change.order) for change in changes])
-    return [
-        Counted(_amount(change.amount, figure), told(decode_touchpoint(value)), change.started_ms)
-        for change, value in zip(changes, values, strict=True)
-        if value is not None
-    ]
