@@ -19,13 +19,17 @@ from streams.topics import topic_name
 from streams.writer import Writer, WriterPlan
 
 
-def make_accounts(settings: Settings, bootstrap: str) -> Any:
+def make_accounts(settings: Settings, bootstrap: str, definitions: DefinitionsFollower) -> Any:
     """The application of the role accounts. Raises UsageError without definitions."""
     touchpoints, changelog, journeys, partials = (
         topic_name(name, settings.prefix, settings.generation)
         for name in ("touchpoints", "accounts-changelog", "journeys", "partials")
     )
-    definitions = _definitions(settings, bootstrap)
+    if not definitions.current()[1].definitions:
+        raise UsageError(
+            "no definitions are in force, so there is nothing to count; publish some first, for example "
+            "`milepost definitions apply examples/definitions/everyday.yaml`"
+        )
     writer_plan = WriterPlan(
         name="accounts",
         bootstrap=bootstrap,
@@ -69,13 +73,3 @@ def make_accounts(settings: Settings, bootstrap: str) -> Any:
                 await owner.process(event.value)
 
     return app
-
-
-def _definitions(settings: Settings, bootstrap: str) -> DefinitionsFollower:
-    definitions = DefinitionsFollower(bootstrap, settings)
-    if not definitions.current()[1].definitions:
-        raise UsageError(
-            "no definitions are in force, so there is nothing to count; publish some first, for example "
-            "`milepost definitions apply examples/definitions/everyday.yaml`"
-        )
-    return definitions

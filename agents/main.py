@@ -10,6 +10,7 @@ from streams.shown import shown_lines
 
 MESSAGE_CHARACTERS_MAX = 20_000
 
+# A file may hold several: `module:name`.
 MODULE_BY_COMMAND = {
     "broker": "agents.commands.broker",
     "topics": "agents.commands.topics",
@@ -20,6 +21,11 @@ MODULE_BY_COMMAND = {
     "dead-letters": "agents.commands.dead_letters",
     "analyze": "agents.commands.analyze",
     "snapshot": "agents.commands.snapshot",
+    "why": "agents.commands.why",
+    "account": "agents.commands.story:account",
+    "opportunity": "agents.commands.story:opportunity",
+    "group": "agents.commands.story:group",
+    "person": "agents.commands.story:person",
     "check": "agents.commands.check",
     "demo": "agents.commands.demo",
     "schemas": "agents.commands.schemas",
@@ -36,7 +42,8 @@ class LazyGroup(click.Group):
         module = MODULE_BY_COMMAND.get(name)
         if module is None:
             return None
-        command = importlib.import_module(module).command
+        path, _, name = module.partition(":")
+        command = getattr(importlib.import_module(path), name or "command")
         assert isinstance(command, click.Command)
         return command
 

@@ -1,8 +1,10 @@
-"""The one thing of a worker that listens: its metrics over HTTP. To this machine only, or to whoever brings the token.
+"""The one thing of a worker that listens: its metrics and its answers over HTTP. To this machine only, or to whoever
+brings the token.
 
 There is no TLS: a token that crosses a network belongs behind a proxy that has it.
 """
 
+import contextlib
 import hmac
 import re
 import socket
@@ -22,6 +24,7 @@ from agents.settings import Settings
 from streams.errors import UnavailableError, UsageError
 
 PATH = "/metrics"
+QUERIES = "/v1/"
 REQUEST_S_MAX = 10.0
 _FILE_BYTES_MAX = 4_096
 _TOKEN = re.compile(r"[\x21-\x7e]{16,1024}")
@@ -45,7 +48,7 @@ def listening_of(settings: Settings) -> Listening | None:
     """
     if settings.metrics_port is None:
         return None
-    token = _token(settings)
+    token = token_of(settings)
     if token is None and not _is_this_machine(settings.metrics_host):
         raise UsageError(
             f"MILEPOST_METRICS_HOST is {settings.metrics_host!r}, which others reach, and there is no token. Set"
@@ -62,7 +65,9 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _token(settings: Settings) -> SecretStr | None:
+def token_of(settings: Settings) -> SecretStr | None:
+    """The token that a request must bring, if any. Raises UsageError for what is none, UnavailableError for a file that
+    can not be read."""
     path = settings.metrics_token_file
     if path is None:
         token, whence = settings.metrics_token, "MILEPOST_METRICS_TOKEN"
@@ -86,8 +91,9 @@ def _content(path: Path) -> str:
         raise UnavailableError(f"MILEPOST_METRICS_TOKEN_FILE {path} can not be read: {error.strerror}") from error
 
 
-def serve_metrics(listening: Listening) -> int:
-    """Serves the metrics from threads that end with the process; returns the port: where 0 is asked for, a free one.
+def serve_metrics(listening: Listening, queries: Application | None = None) -> int:
+    """Serves the metrics, and what `queries` answers below /v1/, from threads that end with the process; returns the
+    port: where 0 is asked for, a free one.
 
     Raises UsageError when it can not listen there.
     """
@@ -99,20 +105,31 @@ def serve_metrics(listening: Listening) -> int:
             f"metrics can not be served on {listening.host} port {listening.port}: {error.strerror}; see"
             " MILEPOST_METRICS_HOST and MILEPOST_METRICS_PORT"
         ) from error
-    server.set_app(_guarded(make_wsgi_app(), listening.token))
+    server.set_app(_guarded(make_wsgi_app(), queries, listening.token))
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     port: int = server.server_address[1]
     return port
 
 
-def _guarded(metrics: Application, token: SecretStr | None) -> Application:
-    """The metrics at their one path, for requests with the token."""
+def url_of(listening: Listening, port: int) -> str:
+    """Where others reach it; behind an address that stands for all of this machine's, by the machine's name."""
+    host = listening.host
+    with contextlib.suppress(ValueError):
+        address = ip_address(host)
+        host = socket.getfqdn() if address.is_unspecified else f"[{host}]" if address.version == 6 else host
+    return f"http://{host}:{port}"
+
+
+def _guarded(metrics: Application, queries: Application | None, token: SecretStr | None) -> Application:
+    """The metrics at their one path and the answers below theirs, for requests with the token."""
     wanted = None if token is None else token.get_secret_value().encode()
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if wanted is not None and not _is_allowed(environ.get("HTTP_AUTHORIZATION", ""), wanted):
             start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer"), ("Content-Type", "text/plain")])
             return [b"Authorization: Bearer TOKEN is missing, or the token is another one\n"]
+        if queries is not None and environ["PATH_INFO"].startswith(QUERIES):
+            return queries(environ, start_response)
         if environ["PATH_INFO"] != PATH:
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [f"there is {PATH}\n".encode()]

@@ -74,11 +74,23 @@ class Settings(BaseSettings):
         False, description="Whether an event without an account counts towards these limits."
     )
 
+    queries: bool = Field(
+        True,
+        description="Workers of the role accounts answer questions over HTTP: stories, and who is behind a number. On"
+        " the port of the metrics, or without one on a free port of this machine.",
+    )
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="Where others reach a worker's answers; without it http://METRICS_HOST:PORT.",
+    )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Serves Prometheus metrics over HTTP, at /metrics, when set."
     )
     metrics_host: str = Field(
-        "127.0.0.1", min_length=1, description="Where they are served; another address than this machine needs a token."
+        "127.0.0.1",
+        min_length=1,
+        description="Where they and answers are served; another address than this machine needs a token.",
     )
     metrics_token: SecretStr | None = Field(
         None, description="When set, a request must bring it: `Authorization: Bearer TOKEN`. At least 16 characters."

@@ -147,9 +147,8 @@ class SnapshotsOwner:
             await self._fence.close()
 
 
-def make_snapshots(settings: Settings, bootstrap: str) -> Any:
+def make_snapshots(settings: Settings, bootstrap: str, definitions: DefinitionsFollower) -> Any:
     """The application of the role snapshots."""
-    definitions = DefinitionsFollower(bootstrap, settings)
     snapshots = topic_name("snapshots", settings.prefix, settings.generation)
 
     def owner(_: Partition, heartbeat: Heartbeat) -> SnapshotsOwner:

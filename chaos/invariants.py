@@ -17,7 +17,8 @@ from check.compare import body_differences
 from check.reading import PublishedCells, PublishedSnapshots
 from check.render import body_of
 from state.account_batch import Pending
-from state.store import POSITION_KEY, RocksStore
+from state.rocks_reading import POSITION_KEY
+from state.store import RocksStore
 from streams.admin import topic_ids
 from streams.errors import UnavailableError
 from streams.fence import Appended

@@ -76,8 +76,7 @@ def new_job(layers: Layers, offset: int, revisions: dict[bytes, Revision]) -> Jo
 
 def _kind_of(layers: Layers, container: bytes) -> KindPlan:
     """What the container with this key is computed with."""
-    plan, code = layers.plan_with(layout_of(container)), kind_of(container)
-    return next(kind for kind in plan.kinds if kind.code == code)
+    return layers.plan_with(layout_of(container)).kind(kind_of(container))
 
 
 def _frozen(packed: Any) -> Any:

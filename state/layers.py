@@ -12,7 +12,7 @@ One account may be so large that it moves in pieces. While it does, the newest l
 key as well, and those behind wait under rows of their own; for readers it is still in the old one.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,10 +21,12 @@ from msgspec.structs import replace
 from state.definition_set import DefinitionSet, decode_definition, encode_definition
 from state.groups import TouchpointRecord
 from state.plan import Plan
-from state.rows import FIRST_LAYOUT, LAYERS_KEY, layout_key, pack, version_stems
-from streams.store import Row, Store
+from state.rows import FIRST_LAYOUT, LAYERS_KEY, behind_places, layout_key, pack, version_stems
+from streams.store import Row, Rows
 
 LAYOUT_CODE_MAX = 255  # one byte
+PLANS_MAX = 64
+Plans = dict[tuple[int, bytes, frozenset[str]], Plan]  # by layout, its row, and what is in force
 
 NONE_SILENT: frozenset[str] = frozenset()
 _NO_LAYOUTS: Mapping[int, DefinitionSet] = {}
@@ -101,6 +103,12 @@ class Layers:
         layers = zip(self.plans, self.row.reached, strict=True)
         return next(plan for plan, reached in layers if reached.account is None or account <= reached.account)
 
+    def reaches(self) -> Iterator[tuple[Plan, bytes | None]]:
+        """The layers in the order of the accounts that are in them: each with the last place (`rows.place_of`) that may
+        be in it, None in the last layer."""
+        for plan, reached in zip(self.plans, self.row.reached, strict=True):
+            yield plan, None if reached.account is None else behind_places(reached.account)
+
     def plan_with(self, layout: int) -> Plan:
         """The plan with this layout."""
         return self._plan_by_layout[layout]
@@ -135,11 +143,12 @@ Current = Callable[[], tuple[int, DefinitionSet]]
 class LayerReader:
     """Reads the layers of a store; what was compiled for the same rows is kept."""
 
-    def __init__(self, store: Store, current: Current) -> None:
+    def __init__(self, store: Rows, current: Current, plans: Plans | None = None) -> None:
+        """plans: where what is compiled is kept."""
         self._store = store
         self._current = current
         self._read: tuple[bytes | None, Layers] | None = None
-        self._plan_by_layout: dict[int, tuple[bytes, frozenset[str], Plan]] = {}
+        self._plans: Plans = {} if plans is None else plans
 
     def layers(self) -> Layers:
         """As the rows say; in a store without them, one layer of the definitions in force, which `first_rows` keeps."""
@@ -170,11 +179,13 @@ class LayerReader:
     def _plan(self, layout: int, value: bytes | None, in_force: frozenset[str]) -> Plan:
         """Compiled once for as long as accounts move."""
         assert value is not None, "a layer's layout is kept as long as the layer"
-        known = self._plan_by_layout.get(layout)
-        if known is None or known[:2] != (value, in_force):
+        wanted = layout, value, in_force
+        if wanted not in self._plans:
+            if len(self._plans) >= PLANS_MAX:
+                self._plans.clear()
             definitions, replaced = (list(map(decode_definition, each)) for each in _decode_layout(value))
-            known = self._plan_by_layout[layout] = (value, in_force, Plan(definitions, replaced, in_force, layout))
-        return known[2]
+            self._plans[wanted] = Plan(definitions, replaced, in_force, layout)
+        return self._plans[wanted]
 
 
 def layer_rows(

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from state.account_batch import AccountBatch, Changes, Outcome
 from state.layers import Layers, LayersRow, Moving, Share, layer_rows
 from state.rows import (
-    TOUCHPOINT_PREFIX,
+    TOUCHPOINTS_PREFIX,
     WAITING_PREFIX,
     account_of,
     account_stems,
@@ -77,7 +77,7 @@ class Mover:
         return row if room < SLICE_TOUCHPOINTS else replace(row, moving=Moving(account, b"", b""))
 
     def _account_behind(self, account: bytes | None) -> bytes | None:
-        found = self._store.after(TOUCHPOINT_PREFIX, behind_account(account) if account else TOUCHPOINT_PREFIX)
+        found = self._store.after(TOUCHPOINTS_PREFIX, behind_account(account) if account else TOUCHPOINTS_PREFIX)
         return None if found is None else account_of(found[0])
 
     def _placed(self, account: bytes, rows: Sequence[Row]) -> Placed:

@@ -185,6 +185,10 @@ class Plan:
         self.kinds = (self.account, *self.others)
         self.decode = prefix_decoder(self._fields())
 
+    def kind(self, code: bytes) -> KindPlan:
+        """The plan of the kind with this code, which has rows."""
+        return next(kind for kind in self.kinds if kind.code == code)
+
     def _fields(self) -> set[str]:
         read = {field for plan in self.kinds for lens in plan.lenses for field in lens.fields}
         codes = {plan.code for plan in self.others}

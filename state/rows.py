@@ -30,7 +30,7 @@ ACCOUNT_COUNT_KEY = b"n"
 JOB_KEY = b"j"
 LAYERS_KEY = b"l"
 WAITING_PREFIX = b"x"
-TOUCHPOINT_PREFIX = b"t"
+TOUCHPOINTS_PREFIX = b"t"
 FIRST_LAYOUT = 1
 _order = struct.Struct(">QQ").pack
 _ORDER_TIME_BYTES = 16
@@ -94,7 +94,7 @@ def touchpoints_prefix(account: bytes) -> bytes:
 
 def touchpoint_key(account: bytes, order: bytes) -> bytes:
     """The row of the touchpoint with this position in its series."""
-    return b"t%b\0%b" % (account, order[_ORDER_TIME_BYTES:])
+    return touchpoints_prefix(account) + order[_ORDER_TIME_BYTES:]
 
 
 def account_of(touchpoint: bytes) -> bytes:
@@ -130,6 +130,27 @@ def layout_of(container: bytes) -> int:
 def version_stems(version: str) -> list[bytes]:
     """What the keys of all cells and tallies of an analysis begin with."""
     return [b"c%b\0" % version.encode(), b"y%b\0" % version.encode()]
+
+
+def containers_prefix(layout: int) -> bytes:
+    """What the keys of all containers of a layout begin with."""
+    return b"k%c" % layout
+
+
+def place_of(container: bytes) -> bytes:
+    """Which container a row's key is of, whatever its layout: `account 0 kind id`. Sorts as the keys do."""
+    return container[_LAYOUT_END:]
+
+
+def behind_places(account: bytes) -> bytes:
+    """A place behind all of an account's and before those of the next."""
+    return account + b"\0\xff"
+
+
+def parts_of(place: bytes) -> tuple[bytes, bytes, bytes]:
+    """The account, the code of the kind and the id of a place."""
+    account, _, rest = place.partition(b"\0")
+    return account, rest[:1], rest[1:]
 
 
 def kind_of(container: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The rows of one partition on disk: the one file of `state/` that touches RocksDB.
+"""The rows of one partition on disk; with `state.rocks_reading`, all of `state/` that touches RocksDB.
 
 The law: the disk is a copy of a prefix of the changelog. Rows and position move in one WriteBatch and the write-ahead
 log is off, so after kill -9 the folder holds an earlier commit, whole, and the restore goes on from there. What can
@@ -10,7 +10,7 @@ of 2 GiB per partition is why all partitions share one here.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -21,19 +21,17 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
-    RdictIter,
     ReadOptions,
     WriteBatch,
     WriteOptions,
 )
 
+from state.rocks_reading import POSITION_KEY, SCAN_ROWS, Gate, Reading, after_of, end_of, floor_of, row_at
 from streams.errors import UnavailableError
-from streams.store import Position, Row
+from streams.store import Position, Row, Rows
 
 MIB = 2**20
 CACHE_BYTES = 256 * MIB
-SCAN_ROWS = 1_000  # a page of a scan
-POSITION_KEY = b"!position"
 _DAMAGED = "DAMAGED"
 """A file in a folder that must not be read any more."""
 _NO_ROOM = ("No space left", "Read-only file system", "Disk quota exceeded", "Permission denied")
@@ -80,7 +78,10 @@ class _Damage(UnavailableError):
 
 
 class RocksStore:
-    """A `streams.store.Store` in a folder. One process at a time; no iterator outlives a call."""
+    """A `streams.store.Store` in a folder. One process at a time, and one thread but for `reading`.
+
+    No iterator outlives a call.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Opens or makes the folder. Raises UnavailableError when another process has it, or nothing can be written.
@@ -109,8 +110,8 @@ class RocksStore:
         return values
 
     def scan(self, prefix: bytes, behind: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        start = max(prefix, behind + b"\0") if behind else prefix
-        while page := self._page(start, _end_of(prefix)):
+        start = max(prefix, behind + b"\0" if behind else b"")
+        while page := self._page(start, end_of(prefix)):
             yield from ((key, value) for key, value in page if key != POSITION_KEY)
             start = page[-1][0] + b"\0"
 
@@ -126,32 +127,37 @@ class RocksStore:
                 # An iterator ends at a block that it can not read as if nothing lay behind.
                 rows = self._rows.iter(options)
                 rows.seek(page[-1][0] + b"\0" if page else start)
-                _row_at(rows)
+                row_at(rows)
             return page
         except Exception as error:
             raise self._failed(error) from error
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        # Keys that begin with the prefix and are at or before `key` lie at or before the lesser of the two bounds.
-        end = _end_of(prefix)
         try:
-            rows = self._rows.iter()
-            rows.seek_for_prev(key if end is None or key < end else end)
-            while (row := _row_at(rows)) is not None and (row[0] == POSITION_KEY or row[0] == end):
-                rows.prev()
+            return floor_of(self._rows.iter(), prefix, key)
         except Exception as error:
             raise self._failed(error) from error
-        return row if row is not None and row[0].startswith(prefix) else None
 
     def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         try:
-            rows = self._rows.iter()
-            rows.seek(max(prefix, key + b"\0"))
-            while (row := _row_at(rows)) is not None and row[0] == POSITION_KEY:
-                rows.next()
+            return after_of(self._rows.iter(), prefix, key)
         except Exception as error:
             raise self._failed(error) from error
-        return row if row is not None and row[0].startswith(prefix) else None
+
+    @contextmanager
+    def reading(self) -> Iterator[Rows]:
+        """The rows as the last commit left them, for a thread beside the owner's; it does not keep the owner waiting.
+
+        Raises LostError, as does every call of what it gives, when the store is closed meanwhile: closing waits until
+        all who read have noticed.
+        """
+        gate = self._gate
+        with gate.inside():
+            rows = Reading(self._rows.iter(), gate, self._failed)
+            try:
+                yield rows
+            finally:
+                rows.end()
 
     def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         if self._position != expected:
@@ -176,6 +182,7 @@ class RocksStore:
         self._open()
 
     def close(self) -> None:
+        self._gate.close()
         try:
             self._rows.close()
         except Exception as error:
@@ -193,6 +200,7 @@ class RocksStore:
     def _read_folder(self) -> None:
         """Opens what is there. Raises _Damage when it can not be read."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._gate = Gate()
         try:
             self._rows = Rdict(str(self._folder), _options())
             stored = self._rows.get(POSITION_KEY)
@@ -227,17 +235,3 @@ class RocksStore:
         shutil.rmtree(self._trash, ignore_errors=True)
         self._folder.rename(self._trash)
         shutil.rmtree(self._trash)
-
-
-def _row_at(rows: RdictIter) -> tuple[bytes, bytes] | None:
-    """The row under the iterator, or None behind either end. Raises what kept it from reading on."""
-    if rows.valid():
-        return rows.key(), rows.value()
-    rows.status()
-    return None
-
-
-def _end_of(prefix: bytes) -> bytes | None:
-    """The least key behind all that begin with `prefix`; None when nothing lies behind them."""
-    stem = prefix.rstrip(b"\xff")
-    return stem[:-1] + bytes([stem[-1] + 1]) if stem else None

@@ -15,10 +15,10 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.partitioner import murmur2
 
 from streams.admin import end_offsets
 from streams.errors import UnavailableError
+from streams.partitioning import partition_of
 
 BATCH_BYTES = 256 * 2**10
 """Before compression; far below what the source topics take after it."""
@@ -156,7 +156,5 @@ class BulkProducer:
         return UnavailableError(f"Kafka at {self._bootstrap} does not take {lane.topic}[{lane.partition}]: {error}")
 
 
-@lru_cache(65_536)
-def _partition_of(key: bytes, count: int) -> int:
-    """Where Kafka's clients send a key. Cached, for murmur2 in Python takes 5 µs and keys repeat."""
-    return int((murmur2(key) & 0x7FFFFFFF) % count)
+# Cached, for murmur2 in Python takes 5 µs and keys repeat.
+_partition_of = lru_cache(65_536)(partition_of)

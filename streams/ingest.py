@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
-from aiokafka.partitioner import murmur2
 
 from streams.errors import MilepostError
 from streams.event import Reason, Rejection, touchpoint_of
+from streams.partitioning import partition_of
 from streams.poison import record_id
 from streams.topics import MIB
 from streams.touchpoint import Touchpoint, encode_touchpoint
@@ -94,10 +94,10 @@ class Ingestion:
         return routed
 
     def _place_of(self, account: bytes) -> int:
-        """The account's partition, as every Kafka client's default partitioner has it."""
+        """The account's partition; murmur2 in Python takes 5 µs, and accounts repeat."""
         if len(self._partition_by_account) >= _CACHED_ACCOUNTS_MAX:
             self._partition_by_account.clear()
-        place: int = (murmur2(account) & 0x7FFFFFFF) % self._partition_count
+        place = partition_of(account, self._partition_count)
         self._partition_by_account[account] = place
         return place
 

@@ -155,6 +155,10 @@ class Ownership:
         """The owners that are at work."""
         return [owner for _, owner in self._ready()]
 
+    def owner_by_partition(self) -> dict[Partition, Owner]:
+        """The owners that are at work. May be asked from any thread."""
+        return {holding.partition: owner for holding, owner in self._ready()}
+
     def readable(self) -> list[tuple[Holding, int]]:
         """The ready partitions whose owners read a source, and where they go on."""
         found = [(holding, owner.start_offset(holding.partition[0])) for holding, owner in self._ready()]

@@ -24,11 +24,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     generation: int
 
 
-class Store(Protocol):
-    """Rows of one partition, ordered by their byte keys. Keys that begin with `!` belong to the protocol."""
-
-    def position(self) -> Position | None:
-        """Where the store stands, or None when it is empty."""
+class Rows(Protocol):
+    """Rows of one partition as they are read, ordered by their byte keys."""
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in their order."""
@@ -42,6 +39,13 @@ class Store(Protocol):
 
     def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         """The first row behind `key` among those that begin with `prefix`."""
+
+
+class Store(Rows, Protocol):
+    """Rows of one partition. Keys that begin with `!` belong to the protocol."""
+
+    def position(self) -> Position | None:
+        """Where the store stands, or None when it is empty."""
 
     def write(self, rows: Iterable[Row], position: Position, expected: Position | None) -> None:
         """Writes rows and position together; of one key's rows the last counts.

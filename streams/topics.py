@@ -135,6 +135,14 @@ TOPICS = (
         generational=True,
         why="The live result of each analysis; its one partition is also the token that makes one worker the writer.",
     ),
+    Topic(
+        name="workers",
+        key="worker id",
+        partitions=1,
+        cleanup="compact",
+        generational=True,
+        why="Where each worker answers questions, and for which partitions: what leads a reader to an account's owner.",
+    ),
 )
 
 TOPIC_BY_NAME = {topic.name: topic for topic in TOPICS}

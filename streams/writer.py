@@ -102,6 +102,17 @@ class Writer:
         return applied_of(self._commits.row)
 
     @property
+    def epoch(self) -> int:
+        """The claim's offset: of two who say that the partition is theirs, the higher one's is."""
+        return self._tenure.epoch
+
+    @property
+    def store(self) -> Store:
+        """For readers beside it; closed with it."""
+        assert self._store is not None, "there is none before it is open"
+        return self._store
+
+    @property
     def standstill(self) -> PoisonError | None:
         """Why the partition is held and not read; None when all is well."""
         return self._standstill.reason

@@ -10,9 +10,19 @@ import msgspec
 from agents.settings import Settings
 from state.definitions import DefinitionFile
 from state.journeys import Journey
+from streams.answers import CellsAnswer, Problem, SearchAnswer, StoryAnswer, WhyAnswer
 from streams.event import Event
 from streams.mapping.model import Mapping
 from streams.snapshot import Snapshot
+
+_ANSWERS = (StoryAnswer, CellsAnswer, WhyAnswer, SearchAnswer, Problem)
+
+
+def _answers() -> dict[str, Any]:
+    """What workers answer: any of these."""
+    schemas, components = msgspec.json.schema_components(_ANSWERS, ref_template="#/$defs/{name}")
+    return {"anyOf": list(schemas), "$defs": components}
+
 
 SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
     "event.v1.json": Event.model_json_schema,
@@ -20,6 +30,7 @@ SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
     "mapping.v1.json": Mapping.model_json_schema,
     "journey.v1.json": lambda: msgspec.json.schema(Journey),
     "snapshot.v1.json": lambda: msgspec.json.schema(Snapshot),
+    "answers.v1.json": _answers,
 }
 
 

@@ -9,6 +9,7 @@ from functools import partial
 import click
 
 from agents.connection import connect, with_settings
+from agents.definitions_follower import DefinitionsFollower
 from agents.metrics import READY, STANDING
 from agents.metrics_server import Listening, listening_of, serve_metrics
 from agents.settings import Settings
@@ -36,6 +37,8 @@ def command(roles: str, worker_id: str | None, while_stdin: bool, settings: Sett
         )
     if worker_id is not None:
         settings = settings.model_copy(update={"worker_id": worker_id})
+    if "accounts" in wanted and settings.queries and settings.metrics_port is None:
+        settings = settings.model_copy(update={"metrics_port": 0})
     listening = listening_of(settings)
     if while_stdin:
         threading.Thread(target=_stop_with_parent, daemon=True).start()
@@ -54,17 +57,27 @@ def _stop_with_parent() -> None:
 def _run(roles: list[str], settings: Settings, bootstrap: str, listening: Listening | None) -> None:
     # Faust is imported here, so that a mistake in the options is told at once.
     from agents.accounts import make_accounts
+    from agents.answering import answer_questions
     from agents.app import is_ready, run_apps, standing_count
     from agents.ingest import make_ingest
     from agents.snapshots_owner import make_snapshots
 
-    make_by_role = {"ingest": make_ingest, "accounts": make_accounts, "snapshots": make_snapshots}
-    if listening is not None:
-        serve_metrics(listening)
     what = f"{', '.join(roles)}; Kafka at {bootstrap}, prefix {settings.prefix}"
     click.echo(f"milepost worker {settings.worker_id}: {what}")
-    app_by_role = {role: make_by_role[role](settings, bootstrap) for role in roles}
+    definitions = DefinitionsFollower(bootstrap, settings)
+    make_by_role = {
+        "ingest": partial(make_ingest, settings, bootstrap),
+        "accounts": partial(make_accounts, settings, bootstrap, definitions),
+        "snapshots": partial(make_snapshots, settings, bootstrap, definitions),
+    }
+    app_by_role = {role: make_by_role[role]() for role in roles}
     for role, app in app_by_role.items():
         READY.labels(role).set_function(partial(is_ready, app))
         STANDING.labels(role).set_function(partial(standing_count, app))
+    if listening is not None:
+        accounts = app_by_role.get("accounts") if settings.queries else None
+        if accounts is None:
+            serve_metrics(listening)
+        else:
+            answer_questions(accounts, settings, bootstrap, definitions, listening)
     run_apps(list(app_by_role.values()), settings)

@@ -34,6 +34,11 @@ def arrivals_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, lis
     return {node: sorted(p for n, p in ends if n == node) for node in matching}
 
 
+def reach_of(analysis: Canvas, series: Sequence[Touchpoint]) -> dict[str, int]:
+    """The first position of every node that is reached."""
+    return {node: positions[0] for node, positions in arrivals_of(analysis, series).items() if positions}
+
+
 SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60, "w": 7 * 24 * 60 * 60}
 
 
@@ -55,7 +60,7 @@ def leads(arrow: Arrow, series: Sequence[Touchpoint], origin: int, target: int) 
 def _canvas_of_one(analysis: Canvas, series: Sequence[Touchpoint], local_day_of: LocalDay) -> Counter[tuple[Any, ...]]:
     day = local_day_of(series[0].event_time)
     arrivals = arrivals_of(analysis, series)
-    reach = {node: positions[0] for node, positions in arrivals.items() if positions}
+    reach = reach_of(analysis, series)
     cells: Counter[tuple[Any, ...]] = Counter({("t", day): 1})
     followed = set()
     match_by_id = {node.id: node.match for node in analysis.nodes}

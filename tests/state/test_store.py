@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.store import RocksStore
-from streams.errors import UnavailableError
+from streams.errors import LostError, UnavailableError
 from streams.store import Position, Row, Store
 from tests.state.memory_store import MemoryStore
 
@@ -227,3 +229,120 @@ class _Full:
 
     def get(self, _: object) -> None:
         raise ValueError("a defect")
+
+
+def filled(folder: Path, count: int = 3_000) -> RocksStore:
+    """A store with that many rows, at its first position."""
+    store = RocksStore(folder)
+    store.write([(b"k%05d" % n, b"old") for n in range(count)], position(1), None)
+    return store
+
+
+def in_thread(work: Callable[[], object]) -> object:
+    """What the work gives in another thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(30)
+
+
+def test_a_reading_stands_at_one_commit(tmp_path: Path) -> None:
+    """Whatever the owner writes meanwhile, in any way of reading, and from another thread."""
+    store = filled(tmp_path / "rows")
+
+    def read() -> object:
+        with store.reading() as rows:
+            store.write([(b"k00001", None), (b"k00002", b"new"), (b"k9", b"new")], position(2), position(1))
+            scanned = list(rows.scan(b"k", b"k00000"))
+            return (
+                rows.get([b"k00001", b"k00002", b"k9"]),
+                len(scanned),
+                {value for _, value in scanned},
+                rows.after(b"k", b"k00000"),
+                rows.floor(b"k", b"k99"),
+            )
+
+    assert in_thread(read) == ([b"old", b"old", None], 2_999, {b"old"}, (b"k00001", b"old"), (b"k02999", b"old"))
+    assert store.get([b"k00001", b"k00002"]) == [None, b"new"]
+    store.close()
+
+
+@settings(max_examples=20, deadline=None)
+@given(batches=batches, prefix=short | key, at=short | key)
+def test_differential_a_reading_equals_its_store(batches: list[list[Row]], prefix: bytes, at: bytes) -> None:
+    """Every question is answered alike, at prefixes and keys that end in the highest byte too."""
+    with tempfile.TemporaryDirectory(prefix="milepost-store-") as folder:
+        store = RocksStore(Path(folder) / "rows")
+        for number, rows in enumerate(batches):
+            store.write(rows, position(number), position(number - 1) if number else None)
+        with store.reading() as reading:
+            assert list(reading.scan(prefix)) == list(store.scan(prefix))
+            assert list(reading.scan(prefix, at)) == list(store.scan(prefix, at))
+            assert reading.floor(prefix, at) == store.floor(prefix, at)
+            assert reading.after(prefix, at) == store.after(prefix, at)
+            assert reading.get([at, prefix, at]) == store.get([at, prefix, at])
+        store.close()
+
+
+def test_closing_waits_for_who_reads_and_ends_it(tmp_path: Path) -> None:
+    """A next owner opens the folder at once: nothing of the reading holds it, though its error is still at hand."""
+    store = filled(tmp_path / "rows")
+    began, may_go_on = threading.Event(), threading.Event()
+
+    def read() -> object:
+        with store.reading() as rows:
+            scan = iter(rows.scan(b"k"))
+            next(scan)
+            began.set()
+            may_go_on.wait(30)
+            return list(scan)
+
+    with ThreadPoolExecutor(2) as pool:
+        reader = pool.submit(read)
+        assert began.wait(30)
+        closer = pool.submit(store.close)
+        with pytest.raises(TimeoutError):
+            closer.result(0.2)
+        may_go_on.set()
+        closer.result(30)
+        error = reader.exception(30)
+    assert isinstance(error, LostError)
+    again = RocksStore(tmp_path / "rows")
+    assert len(list(again.scan(b"k"))) == 3_000
+    again.close()
+
+
+def test_a_closed_store_is_not_read(tmp_path: Path) -> None:
+    """It has another owner by now; and what was opened anew is read again."""
+    store = filled(tmp_path / "rows")
+    with store.reading() as rows:
+        pass
+    store.close()
+    with pytest.raises(LostError, match="given up"), store.reading():
+        pass
+    with pytest.raises(LostError):
+        rows.get([b"a"])
+    store = RocksStore(tmp_path / "rows")
+    store.wipe()
+    with store.reading() as rows:
+        assert rows.get([b"k00001"]) == [None]
+    store.close()
+
+
+def test_a_damaged_row_ends_a_reading_with_the_reason(tmp_path: Path) -> None:
+    """As it ends the owner's."""
+    store = filled(tmp_path / "rows")
+    with store.reading() as rows:
+        rows._rows = _Damaged()  # type: ignore[attr-defined]
+        with pytest.raises(UnavailableError, match="damaged"):
+            rows.get([b"a"])
+        with pytest.raises(UnavailableError, match="damaged"):
+            list(rows.scan(b"a"))
+    store.close()
+
+
+class _Damaged:
+    """Answers as RocksDB does where it can not read."""
+
+    valid = next = key = value = None
+
+    def seek(self, _: object) -> None:
+        raise Exception("Corruption: block checksum mismatch")

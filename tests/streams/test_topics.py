@@ -20,6 +20,7 @@ def test_topics_stand_in_the_order_of_the_flow() -> None:
         "journeys",
         "partials",
         "snapshots",
+        "workers",
     ]
 
 
@@ -43,14 +44,22 @@ def test_nothing_is_lost_by_time(topic: Topic) -> None:
 @each_topic
 def test_generation_stands_in_the_names_of_what_is_derived(topic: Topic) -> None:
     """Sources, dead letters and touchpoints outlive a generation; the rest belongs to it."""
-    derived = topic.name in {"set-aside", "definitions", "accounts-changelog", "journeys", "partials", "snapshots"}
+    derived = topic.name in {
+        "set-aside",
+        "definitions",
+        "accounts-changelog",
+        "journeys",
+        "partials",
+        "snapshots",
+        "workers",
+    }
     assert topic_name(topic.name, "acme", 3) == (f"acme.{topic.name}.3" if derived else f"acme.{topic.name}")
 
 
 def test_one_partition_where_order_or_ownership_needs_it() -> None:
     """What people write is read in one order, snapshots have one writer; all else scales with the partitions."""
     single = {topic.name for topic in TOPICS if topic.partition_count(8) == 1}
-    assert single == {"definitions", "set-aside", "snapshots"}
+    assert single == {"definitions", "set-aside", "snapshots", "workers"}
     assert all(topic.partition_count(8) == 8 for topic in TOPICS if topic.name not in single)
 
 

@@ -1,0 +1,283 @@
+"""What a worker answers about the partitions that it owns: stories, who is behind a number, and why.
+
+Each request has a thread of its own and reads the rows as one commit left them (`RocksStore.reading`), so the loop that
+applies events is not waited for and does not wait, but for its share of the interpreter: a few requests read at once,
+the others wait or are told to come again. A partition that is given up meanwhile ends its reading.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any, Protocol
+
+import structlog
+
+from agents.answer_parts import ContainedParts, applied_in, behind_cell, counted_of
+from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
+from agents.reading_plan import ReadingPlan
+from state.containers import Containers
+from state.cut import cut_of
+from state.definitions import ContainerKind
+from state.figures import figure_of
+from state.milestones import Milestones
+from state.search import accounts_named, accounts_of
+from state.story import Wanted, cursor_of, key_of_cursor, story_page
+from state.why import Behind, Change, merged
+from streams.answers import (
+    CellsAnswer,
+    Contained,
+    Found,
+    Problem,
+    SearchAnswer,
+    StoryAnswer,
+    WhyAnswer,
+    encode_answer,
+)
+from streams.errors import LostError, UnavailableError, UsageError
+from streams.partitioning import partition_of
+from streams.protocol_rows import COMMIT_KEY, CommitRow, decode_commit
+from streams.shown import shown
+from streams.store import Rows
+
+CELLS_S = 1.2
+"""How long a page of containers is looked for; whoever merges the workers' waits for 2 s."""
+LOOK_UP_S = 1.2
+STORY_COUNT, STORY_COUNT_MAX = 200, 1_000
+CELLS_COUNT, CELLS_COUNT_MAX = 50, 500
+WHY_COUNT_MAX = 1_000
+SEARCH_COUNT = 20
+AT_ONCE_MAX = 2
+WAIT_S_MAX = 1.0
+JSON, PROBLEM = "application/json", "application/problem+json"
+
+log = structlog.get_logger(__name__)
+
+
+class Readable(Protocol):
+    """A partition's store."""
+
+    def reading(self) -> Any:
+        """A context manager that gives `Rows`."""
+
+
+class Queries:
+    """The WSGI application below /v1/.
+
+    owned: the stores of the partitions that this worker owns. owner_of: where the owner of another partition answers,
+    None where nobody is known.
+    """
+
+    def __init__(
+        self,
+        plan: ReadingPlan,
+        owned: Callable[[], Mapping[int, Readable]],
+        partition_count: int,
+        owner_of: Callable[[int], str | None],
+    ) -> None:
+        self._plan = plan
+        self._owned = owned
+        self._partition_count = partition_count
+        self._owner_of = owner_of
+        self._turns = threading.BoundedSemaphore(AT_ONCE_MAX)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
+            if environ["REQUEST_METHOD"] != "GET":
+                raise ProblemError(400, "questions are asked with GET")
+            path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+            body, status, kind = encode_answer(self._answer(path, environ.get("QUERY_STRING", ""))), 200, JSON
+        except ProblemError as error:
+            body, status, kind = encode_answer(error.problem), error.problem.status, PROBLEM
+        except UsageError as error:
+            body, status, kind = (
+                encode_answer(Problem("The question can not be answered", 400, str(error))),
+                400,
+                PROBLEM,
+            )
+        except (LostError, UnavailableError) as error:
+            body, status, kind = encode_answer(Problem("Not now", 503, str(error))), 503, PROBLEM
+        except Exception:
+            # A defect of ours, which the worker's own work does not depend on.
+            log.exception("a question could not be answered")
+            body, status, kind = (
+                encode_answer(Problem("A defect of milepost", 500, "see the worker's log")),
+                500,
+                PROBLEM,
+            )
+        start_response(f"{status} {HTTPStatus(status).phrase}", [("Content-Type", kind), ("Cache-Control", "no-store")])
+        return [body]
+
+    def _answer(self, path: str, query: str) -> Contained:
+        parameters = Parameters(query)
+        with self._turn():
+            match path.removeprefix("/v1/").split("/"):
+                case ["cells"]:
+                    return self._cells(parameters)
+                case ["why"]:
+                    return self._why(parameters)
+                case ["search"]:
+                    return self._search(parameters)
+                case [kind, *id_, "story"] if kind in KIND_BY_NAME and any(id_):
+                    return self._story(KIND_BY_NAME[kind], "/".join(id_), parameters)
+        raise ProblemError(
+            404, "there is /v1/CONTAINER/ID/story, /v1/cells, /v1/why and /v1/search; containers are"
+            f" {', '.join(KIND_BY_NAME)}"
+        )  # fmt: skip
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._turns.acquire(timeout=WAIT_S_MAX):
+            raise ProblemError(503, f"{AT_ONCE_MAX} questions are being answered already; ask again in a moment")
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    # --- of one account
+
+    def _story(self, kind: ContainerKind, id_: str, parameters: Parameters) -> StoryAnswer:
+        plan = self._plan
+        if kind is ContainerKind.ACCOUNT:
+            account, container = id_, {}
+        else:
+            account = parameters.required("account", "whose it is; /v1/search?kind=...&q=... finds it")
+            container = {kind.value: {id_}}
+        before, milestone = parameters.text("before"), parameters.text("milestone")
+        side = parameters.text("side") or "after"
+        if side not in ("before", "after"):
+            raise ProblemError(400, f"side is {shown(side, 50)!r}; it is before or after")
+        wanted = Wanted(
+            container=container,
+            filters=parameters.filters(),
+            before=None if before is None else key_of_cursor(before),
+            cut=None if milestone is None else cut_of(plan.definitions, milestone),
+            side=side,  # type: ignore[arg-type]  # one of the two, as was asked just now
+        )
+        count = parameters.count("limit", STORY_COUNT, STORY_COUNT_MAX)
+        parameters.require_all_taken()
+        with self._rows_of(account) as (rows, contained):
+            layers = plan.layers(rows)
+            milestones = Milestones(plan.definitions, layers, Containers(layers, rows))
+            page = story_page(rows, milestones, account.encode(), wanted, count)
+        return StoryAnswer(
+            account=account,
+            kind=kind.value,
+            id=None if kind is ContainerKind.ACCOUNT else id_,
+            touchpoints=page.touchpoints,
+            before=cursor_of(page.before),
+            **contained,
+        )
+
+    def _why(self, parameters: Parameters) -> WhyAnswer:
+        plan = self._plan
+        asked = number_asked(parameters, plan.definitions)
+        account = parameters.required("account", "whose container it is")
+        kind = asked.definition.analysis.container
+        id_ = "" if kind is ContainerKind.ACCOUNT else parameters.required("container", f"the id of the {kind.value}")
+        count = parameters.count("limit", STORY_COUNT, WHY_COUNT_MAX)
+        parameters.require_all_taken()
+        figure = figure_of(asked.definition, asked.cell, asked.days)
+        with self._rows_of(account) as (rows, contained):
+            layers = plan.complete_layers(rows, asked.definition)
+            behind = Behind(layers, Containers(layers, rows), asked.definition.version, figure)
+            changes: list[Change] = []
+            for change in behind.changes(account.encode(), id_.encode()):
+                changes.append(change)
+                if len(changes) > count:
+                    break
+            counted = counted_of(rows, account.encode(), changes[:count], figure)
+        return WhyAnswer(
+            analysis=asked.definition.analysis.name,
+            version=asked.definition.version,
+            cell=asked.cell,
+            range=asked.dates,
+            account=account,
+            kind=kind.value,
+            id=id_ or None,
+            touchpoints=counted,
+            is_cut=len(changes) > count,
+            **contained,
+        )
+
+    @contextmanager
+    def _rows_of(self, account: str) -> Iterator[tuple[Rows, dict[str, Any]]]:
+        """The rows of an account's partition, and what they contain. Raises ProblemError where another has it."""
+        partition = partition_of(account.encode(), self._partition_count)
+        store = self._owned().get(partition)
+        if store is None:
+            owner = self._owner_of(partition)
+            detail = f"partition {partition} is not this worker's; " + (
+                f"ask {owner}" if owner else "nobody says that it is theirs"
+            )
+            raise ProblemError(421 if owner else 503, detail, owner)
+        with store.reading() as rows:
+            row = self._committed(rows)
+            yield rows, {"applied": {str(partition): applied_in(row)}, "clock_ms": row.clock_ms}
+
+    def _committed(self, rows: Rows) -> CommitRow:
+        (value,) = rows.get([COMMIT_KEY])
+        if value is None:
+            raise UnavailableError("the partition has no commit yet; ask again in a moment")
+        return decode_commit(value)
+
+    # --- of all partitions here
+
+    def _cells(self, parameters: Parameters) -> CellsAnswer:
+        plan = self._plan
+        asked = number_asked(parameters, plan.definitions)
+        cursor = parameters.text("cursor")
+        count = parameters.count("limit", CELLS_COUNT, CELLS_COUNT_MAX)
+        parameters.require_all_taken()
+        place = b"" if cursor is None else key_of_cursor(cursor)
+        figure = figure_of(asked.definition, asked.cell, asked.days)
+        pages = []
+        contained = ContainedParts()
+        owned = self._owned()
+        for rows, is_due in self._each(owned, CELLS_S, contained):
+            layers = plan.complete_layers(rows, asked.definition)
+            behind = Behind(layers, Containers(layers, rows), asked.definition.version, figure)
+            pages.append(behind.page(place, count, is_due))
+        page = merged(pages, count)
+        return CellsAnswer(
+            analysis=asked.definition.analysis.name,
+            version=asked.definition.version,
+            cell=asked.cell,
+            range=asked.dates,
+            containers=[behind_cell(each, figure) for each in page.found],
+            cursor=cursor_of(page.reached),
+            **contained.said(),
+        )
+
+    def _search(self, parameters: Parameters) -> SearchAnswer:
+        plan = self._plan
+        text = parameters.required("q", "the name, or how it begins")
+        name = parameters.text("kind") or ContainerKind.ACCOUNT.value
+        count = parameters.count("limit", SEARCH_COUNT, CELLS_COUNT_MAX)
+        parameters.require_all_taken()
+        if name not in KIND_BY_NAME:
+            raise ProblemError(400, f"kind is {shown(name, 50)!r}; it is one of {', '.join(KIND_BY_NAME)}")
+        kind = KIND_BY_NAME[name]
+        found: list[Found] = []
+        is_complete = True
+        contained = ContainedParts()
+        for rows, is_due in self._each(self._owned(), LOOK_UP_S, contained):
+            if kind is ContainerKind.ACCOUNT:
+                found += accounts_named(Containers(plan.layers(rows), rows), text, count)
+            else:
+                some, is_all = accounts_of(plan.layers(rows), rows, kind, text, is_due)
+                found, is_complete = found + some, is_complete and is_all
+        return SearchAnswer(found=sorted(found)[:count], is_complete=is_complete, **contained.said())
+
+    def _each(
+        self, owned: Mapping[int, Readable], patience_s: float, contained: "ContainedParts"
+    ) -> Iterator[tuple[Rows, Callable[[], bool]]]:
+        """The rows of every partition here, each with its share of the time that is left."""
+        until = time.monotonic() + patience_s
+        for done, (partition, store) in enumerate(sorted(owned.items())):
+            now = time.monotonic()
+            share_until = now + (until - now) / (len(owned) - done)
+            with store.reading() as rows:
+                contained.take(partition, self._committed(rows))
+                yield rows, lambda end=share_until: time.monotonic() > end  # type: ignore[misc]

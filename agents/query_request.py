@@ -1,0 +1,122 @@
+"""A question over HTTP as values: what may be asked, within which bounds, and what is wrong with one that may not."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from urllib.parse import parse_qs
+
+import msgspec
+
+from agents.live_snapshots import EPOCH, dates_of
+from state.definition_set import Definition, DefinitionSet
+from state.definitions import ContainerKind
+from state.story import FILTERS
+from streams.answers import Problem
+from streams.errors import MilepostError
+from streams.shown import shown
+
+PARAMETERS_MAX = 200
+QUERY_BYTES_MAX = 64 * 1024
+_TITLES = {
+    400: "The question can not be answered", 404: "There is no such thing", 421: "Another worker has the account",
+    503: "Not now",
+}  # fmt: skip
+FILTER_BY_PARAMETER = {
+    "types": "type", "people": "person", "channels": "channel", "opportunities": "opportunity",
+    "groups": "buying_group", "sessions": "session",
+}  # fmt: skip
+assert set(FILTER_BY_PARAMETER.values()) == set(FILTERS)
+
+
+class ProblemError(MilepostError):
+    """What is answered instead of what was asked for."""
+
+    def __init__(self, status: int, detail: str, owner: str | None = None) -> None:
+        super().__init__(detail)
+        self.problem = Problem(_TITLES[status], status, detail, owner)
+
+
+class Parameters:
+    """The parameters of a request; each is taken once, and what nobody takes is a mistake."""
+
+    def __init__(self, query: str) -> None:
+        try:
+            if len(query) > QUERY_BYTES_MAX:
+                raise ValueError(f"it has more than {QUERY_BYTES_MAX} bytes")
+            self._found = parse_qs(query, strict_parsing=bool(query), max_num_fields=PARAMETERS_MAX, errors="strict")
+        except ValueError as error:
+            raise ProblemError(400, f"the query can not be read: {shown(str(error), 300)}") from error
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a parameter that may stand there more than once."""
+        return self._found.pop(name, [])
+
+    def text(self, name: str) -> str | None:
+        """The value, None where there is none. Raises ProblemError for several."""
+        found = self.texts(name)
+        if len(found) > 1:
+            raise ProblemError(400, f"{name} stands there {len(found)} times; once is right")
+        return found[0] if found else None
+
+    def required(self, name: str, what: str) -> str:
+        """The value. Raises ProblemError with `what` it is where there is none."""
+        found = self.text(name)
+        if found is None:
+            raise ProblemError(400, f"{name} is missing: {what}")
+        return found
+
+    def count(self, name: str, default: int, most: int) -> int:
+        """A whole number from 1 to `most`."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
+            raise ProblemError(400, f"{name} is {shown(text, 50)!r}; it is a number from 1 to {most}")
+        return int(text)
+
+    def require_all_taken(self) -> None:
+        """Raises ProblemError for a parameter that the question does not have."""
+        if self._found:
+            names = ", ".join(shown(name, 50) for name in sorted(self._found)[:10])
+            raise ProblemError(400, f"this question has no parameter {names}")
+
+    def filters(self) -> dict[str, set[str]]:
+        """The wanted values by field; each of a field is a parameter of its own."""
+        found = {field: set(self.texts(name)) for name, field in FILTER_BY_PARAMETER.items()}
+        return {field: values for field, values in found.items() if values}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Which number is asked about."""
+
+    definition: Definition
+    cell: str
+    days: tuple[int, int] | None
+    dates: tuple[str, str] | None
+
+
+def number_asked(parameters: Parameters, definitions: DefinitionSet) -> Asked:
+    """The number that `analysis`, `v`, `cell` and `range` name. Raises ProblemError and UsageError."""
+    name = parameters.required("analysis", "the name of the analysis")
+    version = parameters.text("v")
+    definition = definitions.named(name)
+    if definition is None:
+        known = [each.analysis.name for each in definitions.definitions]
+        raise ProblemError(404, f"there is no analysis {shown(name, 100)!r}; there are {_listed(known)}")
+    if version is not None and version != definition.version:
+        raise ProblemError(404, f"{name} is in force as version {definition.version}, not {shown(version, 50)!r}")
+    cell = parameters.required("cell", "the address of the number, see docs/formats.md")
+    text = parameters.text("range")
+    dates = None if text is None else dates_of(text)
+    days = None if dates is None else _days_of(dates)
+    return Asked(definition, cell, days, None if dates is None else (dates[0].isoformat(), dates[1].isoformat()))
+
+
+def _days_of(dates: tuple[date, date]) -> tuple[int, int]:
+    return (dates[0] - EPOCH).days, (dates[1] - EPOCH).days
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:50]) or "none"
+
+
+KIND_BY_NAME: Mapping[str, ContainerKind] = {kind.value: kind for kind in ContainerKind}
