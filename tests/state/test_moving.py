@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import job, moving, series
+from state import job, layers, moving, series
 from state.accounts_stage import AccountsStage
 from state.analyses.gap import GapLens
 from state.definition_set import Definition, DefinitionSet
 from state.journeys import Journey, decode_journey
-from state.layers import LayersRow
+from state.layers import LayerReader, LayersRow, Plans
 from state.rows import LAYERS_KEY
 from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial
 from streams.stage import Applied, Slice, Work
@@ -308,3 +308,23 @@ def test_a_gap_reads_nothing() -> None:
     assert (gap.project(SMALL[0]), gap.empty()) == (None, [])
     with pytest.raises(AssertionError):
         gap.advance([], 0, None, {})
+
+
+def test_plans_are_compiled_once_and_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While accounts move the layers change with every commit, the plans do not."""
+    monkeypatch.setattr(layers, "PLANS_MAX", 2)
+    plans: Plans = {}
+    partition = Partition(FORMER)
+    partition.take([*LARGE, *SMALL])
+    partition.define(BOTH)
+    seen = set()
+    for _ in range(9):
+        partition.chore()
+        read = LayerReader(partition.store, lambda: (0, FORMER), plans).layers()
+        seen |= set(map(id, read.plans))
+    assert (len(read.plans), len(seen)) == (2, 2)
+    partition.rest()
+    partition.define(NEW)
+    partition.rest()
+    LayerReader(partition.store, lambda: (0, FORMER), plans).layers()
+    assert len(plans) == 1

@@ -329,6 +329,43 @@ def test_an_address_that_there_is_not_is_refused_with_what_there_is(analysis: di
 
 
 @pytest.mark.parametrize(
+    ("options", "counts"),
+    [
+        ({"mode": "rolling"}, {"2023-11+0": 2, "2023-11+1": 1, "2023-11+2": 0, "2023-11+3": 0}),
+        ({"mode": "cumulative"}, {"2023-11+0": 0, "2023-11+1": 1, "2023-11+2": 1, "2023-11+3": 1}),
+        ({"mode": "cumulative", "latency": True, "return": {"match": {"field": "type", "op": "=", "value": "A"}}},
+         {"2023-11+-1": 1, "2023-11+-3": 1, "2023-11+0": 0}),
+        ({"mode": "churn"}, {"2023-11": 2, "2023-11+1": 1}),
+        ({"dimension": "content_type"}, {"x": 1, "(none)": 1}),
+    ],
+)  # fmt: skip
+def test_every_mode_of_a_cohort_has_its_containers(options: dict[str, Any], counts: dict[str, int]) -> None:
+    """acme buys in November, December and February, and looked around in October; beta only buys in November."""
+    layers = layers_of(definition_set([COHORT | options]))
+    (definition,) = definition_set([COHORT | options]).definitions
+    arrived = [
+        touchpoint("0", START - 30 * DAY, "A"), touchpoint("1", START, "B", content_type="x"),
+        touchpoint("2", START + 30 * DAY, "B"), touchpoint("3", START + 90 * DAY, "B"),
+        touchpoint("4", START, "B", account="beta"),
+    ]  # fmt: skip
+    (store,) = stores_of(layers, arrived, 1)
+    found = {
+        cell: sum(c.amount or 0 for c in behind_of(layers, store, definition, cell).page(b"", 9, lambda: False).found)
+        for cell in counts
+    }
+    assert found == counts
+
+
+def test_a_path_in_the_end_of_a_flow_is_found_from_either_side() -> None:
+    """Where paths begin and where they end, by address."""
+    layers = layers_of(definition_set([FLOW | {"contains": "B"}]))
+    (definition,) = definition_set([FLOW | {"contains": "B"}]).definitions
+    (store,) = stores_of(layers, [touchpoint("1", START, "B"), touchpoint("2", START + 1, "C")], 1)
+    for cell, count in (("0:B<entry", 1), ("0:B>exit", 0), ('["path",[],["B","C"]]', 1), ('["path",["A"],["B"]]', 0)):
+        assert len(behind_of(layers, store, definition, cell).page(b"", 9, lambda: False).found) == count
+
+
+@pytest.mark.parametrize(
     ("granularity", "label"),
     [("day", "2026-02-28"), ("week", "2026-02-23"), ("month", "2026-02"), ("quarter", "2026-Q1"), ("year", "2026")],
 )
