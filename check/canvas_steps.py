@@ -6,8 +6,8 @@ import duckdb
 
 from check.conditions import ConditionWriter
 from check.literals import Literals
-from state.canvas_options import BETWEEN_COUNT_MAX
 from state.definitions import Canvas
+from state.definitions.canvas_options import BETWEEN_COUNT_MAX
 
 
 def step_queries(

@@ -3,7 +3,7 @@
 An arrival at q opens the arrow from q + after to q + within. Windows are the union of these stretches, in order and
 apart from each other: [from, to], both included, `to` None for ever. That is all that can matter, whatever comes next.
 Stretches that meet are one, and those that have passed are dropped at the next arrival, so there are never more than
-after / (within - after) + 2; definitions whose windows could be many are refused (`state.canvas_options`).
+after / (within - after) + 2; definitions whose windows could be many are refused (`state.definitions.canvas_options`).
 """
 
 Windows = list[list[int | None]]

@@ -8,7 +8,7 @@ come, and no more than `BETWEEN_COUNT_MAX`: that bounds the state.
 from collections.abc import Iterator
 from typing import Any
 
-from state.canvas_options import BETWEEN_COUNT_MAX
+from state.definitions.canvas_options import BETWEEN_COUNT_MAX
 
 Item = str | None
 _LAST, _JUST_REACHED, _SINCE = range(3)

@@ -1,0 +1,39 @@
+"""What every analysis says, and the checks that several share."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+
+from state.matches import Model, Slug, Text
+
+
+class ContainerKind(StrEnum):
+    """The entity within which an analysis orders and counts."""
+
+    ACCOUNT = "account"
+    OPPORTUNITY = "opportunity"
+    BUYING_GROUP = "buying_group"
+    PERSON = "person"
+    SESSION = "session"
+
+
+class AnalysisModel(Model):
+    """What every analysis has."""
+
+    name: Slug
+    title: Text | None = Field(None, description="What readers see; without it the name.")
+    container: Annotated[ContainerKind, Field(strict=False)]
+
+    @field_validator("container", mode="before")
+    @classmethod
+    def _no_global_account_yet(cls, found: Any) -> Any:
+        if found == "global_account":
+            raise ValueError("global_account can not be a container in this version; take account")
+        return found
+
+
+def refuse_repeats(what: str, names: list[str]) -> None:
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what} {', '.join(repeated)}: stands there more than once")

@@ -1,0 +1,129 @@
+"""The cohort table of a definition file."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from state.definitions.analysis import AnalysisModel
+from state.matches import Condition, Dimension, Model, shape_of
+
+THRESHOLD_COUNT_MAX = 64
+PERIOD_COUNT_MAX = 400
+PERIODS_BY_GRANULARITY = {"day": 30, "week": 26, "month": 24, "quarter": 12, "year": 10}
+ITEM_ROW_COUNT = 20
+ITEM_ROW_COUNT_MAX = 500
+
+
+class Threshold(Model):
+    """A count of matching events, or the sum of their value, compared with a number."""
+
+    match: Condition
+    metric: Literal["count", "value"] = "count"
+    op: Literal[">=", ">", "=", "!=", "<=", "<"] = ">="
+    number: int | float = Field(1, description="For value in units of the currency, at most six decimals.")
+
+    @model_validator(mode="after")
+    def _counts_are_whole(self) -> "Threshold":
+        if self.metric == "count" and self.number != int(self.number):
+            raise ValueError(f"number: {self.number} - events are counted in whole numbers")
+        return self
+
+
+class AllThresholds(Model):
+    """Every threshold or group holds."""
+
+    all: Annotated[list["Thresholds"], Field(min_length=1)]
+
+
+class AnyThreshold(Model):
+    """At least one threshold or group holds."""
+
+    any: Annotated[list["Thresholds"], Field(min_length=1)]
+
+
+Thresholds = Annotated[
+    Annotated[Threshold, Tag("match")] | Annotated[AllThresholds, Tag("all")] | Annotated[AnyThreshold, Tag("any")],
+    Discriminator(shape_of),
+]
+Granularity = Literal["day", "week", "month", "quarter", "year"]
+
+
+class Cohort(AnalysisModel):
+    """Which containers, included in one period, return in later ones."""
+
+    kind: Literal["cohort"]
+    granularity: Granularity
+    mode: Literal["retention", "churn", "rolling", "cumulative"] = Field(
+        "retention",
+        description="What a cell counts: who returned, who did not, who returned in every period so far (percent of the"
+        " previous column), who returned in any period so far.",
+    )
+    latency: bool = Field(False, description="Also columns before the inclusion: who met the return thresholds then.")
+    dimension: Dimension | None = Field(
+        None,
+        description="Rows are its values at the inclusion, pooled over the periods of inclusion, instead of periods.",
+    )
+    top: Annotated[int, Field(ge=1, le=ITEM_ROW_COUNT_MAX)] | None = Field(
+        None, description=f"Rows of a dimension, the largest first; the rest is one row. By default {ITEM_ROW_COUNT}."
+    )
+    velocity: bool = Field(
+        False, description="Also how long after the inclusion the first return comes; what a comparison of rows needs."
+    )
+    include: Literal["first", "every"] = Field(
+        "first", description="Only the first period that qualifies, or each one."
+    )
+    inclusion: Thresholds
+    return_: Thresholds = Field(alias="return")
+    periods: Annotated[int, Field(ge=1, le=PERIOD_COUNT_MAX)] | None = Field(
+        None,
+        description="Columns after the inclusion; by default 30 days, 26 weeks, 24 months, 12 quarters or 10 years.",
+    )
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _options_are_no_modes(cls, found: Any) -> Any:
+        if found in ("latency", "dimension", "velocity"):
+            example = "FIELD" if found == "dimension" else "true"
+            raise ValueError(f"{found} is no mode but an option: write `{found}: {example}` beside the mode")
+        return found
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "Cohort":
+        if self.latency and self.mode == "rolling":
+            raise ValueError(
+                "latency: rolling counts who returned in every period since the inclusion, and before it there is none"
+                " to count from; take retention, churn or cumulative"
+            )
+        if self.top is not None and self.dimension is None:
+            raise ValueError("top: bounds the rows of a dimension, and there is none; periods are all shown")
+        return self
+
+    @model_validator(mode="after")
+    def _few_thresholds(self) -> "Cohort":
+        count = _leaf_count(self.inclusion) + _leaf_count(self.return_)
+        if count > THRESHOLD_COUNT_MAX:
+            raise ValueError(f"{count} thresholds; inclusion and return have at most {THRESHOLD_COUNT_MAX} together")
+        return self
+
+    @property
+    def period_count(self) -> int:
+        """How many periods after the inclusion are kept."""
+        return self.periods or PERIODS_BY_GRANULARITY[self.granularity]
+
+    @property
+    def first_period(self) -> int:
+        """The first column's distance from the inclusion; below 0 with latency."""
+        return -self.period_count if self.latency else 0
+
+    @property
+    def item_count_max(self) -> int:
+        """How many items of a dimension have a row of their own."""
+        return self.top or ITEM_ROW_COUNT
+
+
+def _leaf_count(thresholds: Threshold | AllThresholds | AnyThreshold) -> int:
+    if isinstance(thresholds, Threshold):
+        return 1
+    return sum(
+        _leaf_count(part) for part in (thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any)
+    )
