@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,12 +13,14 @@ from rich.text import Text
 
 from agents.connection import connect, with_settings
 from agents.defining import apply_definitions, load_definitions
+from agents.live_snapshots import partial_sums
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import TEXT_MAX, cut
+from state.definition_set import DefinitionSet
 from state.definitions import Analysis
 from streams.admin import create_topics
-from streams.errors import UsageError
+from streams.errors import UnavailableError, UsageError
 from streams.shown import shown_json
 
 
@@ -48,19 +51,30 @@ def apply(file: Path, dry_run: bool, settings: Settings) -> None:
 @command.command("list")
 @with_settings
 def list_(settings: Settings) -> None:
-    """Lists the analyses in force."""
+    """Lists the analyses in force, and how much of the past each counts."""
     with connect(settings, start=False) as bootstrap:
         in_force = read_definitions(bootstrap, settings)
-    if not in_force.definitions:
-        click.echo("nothing is defined; `milepost definitions apply FILE` defines some")
-        return
-    table = Table("name", "kind", "container", "version", "zone", "title")
+        if not in_force.definitions:
+            click.echo("nothing is defined; `milepost definitions apply FILE` defines some")
+            return
+        progress = _progress(bootstrap, settings, in_force)
+    table = Table("name", "kind", "container", "counts", "version", "zone", "title")
     table.columns[0].no_wrap = True  # it must be typed
     for each in in_force.definitions:
-        analysis = each.analysis
-        table.add_row(analysis.name, analysis.kind, analysis.container, each.version, each.zone, Text(titled(analysis)))
+        analysis, counts = each.analysis, progress(each.version)
+        title = Text(titled(analysis))
+        table.add_row(analysis.name, analysis.kind, analysis.container, counts, each.version, each.zone, title)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     click.echo(f"set {in_force.hash}")
+
+
+def _progress(bootstrap: str, settings: Settings, in_force: DefinitionSet) -> Callable[[str], str]:
+    """How much of the past a version counts, in words."""
+    try:
+        sums = next(partial_sums(bootstrap, settings, in_force.every, None))
+    except UnavailableError:
+        return lambda _: "nothing yet"
+    return lambda version: "all" if sums.is_complete(version) else f"{sums.moved_percent(version)} %"
 
 
 def titled(analysis: Analysis) -> str:
