@@ -14,6 +14,7 @@ from rich.text import Text
 from agents.connection import connect, with_settings
 from agents.defining import apply_definitions, load_definitions
 from agents.live_snapshots import partial_sums
+from agents.plausibility import implausible
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import TEXT_MAX, cut
@@ -34,7 +35,10 @@ def command() -> None:
 @click.option("--dry-run", is_flag=True, help="Only say whether the file is right.")
 @with_settings
 def apply(file: Path, dry_run: bool, settings: Settings) -> None:
-    """Makes the analyses of FILE (YAML) the ones in force."""
+    """Makes the analyses of FILE (YAML) the ones in force, also while workers run.
+
+    Warns of types, values and attributes that no touchpoint of late has.
+    """
     definitions = load_definitions(file)
     if dry_run:
         click.echo(f"{file}: {len(definitions.analyses)} analyses, no mistakes")
@@ -42,10 +46,13 @@ def apply(file: Path, dry_run: bool, settings: Settings) -> None:
     with connect(settings) as bootstrap:
         create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
         done = apply_definitions(definitions, bootstrap, settings, int(time.time() * 1000))
+        warnings = implausible(definitions.analyses, bootstrap, settings)
     for what, names in (("published", done.published), ("removed", done.removed), ("unchanged", done.unchanged)):
         if names:
             click.echo(f"{what}: {', '.join(names)}")
     click.echo(f"in force: {len(done.in_force.definitions)} analyses, set {done.in_force.hash}")
+    for text in warnings:
+        click.echo(f"warning: {text}", err=True)
 
 
 @command.command("list")

@@ -13,6 +13,7 @@ from kafka import KafkaProducer
 from agents.checking import run_check
 from agents.commands.check import command
 from agents.defining import apply_definitions
+from agents.plausibility import implausible
 from agents.reading import read_definitions
 from agents.settings import Settings
 from state.definition_set import DefinitionSet
@@ -182,6 +183,28 @@ def test_what_does_not_count_the_past_yet_is_told_and_not_compared(live: Live) -
     live.send("partials", 0, COVERS_KEY, encode_covers(live.covers(len(ACME), 2, ["back"])))
     assert check(live) == []
     assert "being counted" in run(live, as_json=False).stdout
+
+
+def test_names_that_nothing_has_are_warned_of(live: Live) -> None:
+    """Types, attributes and anchors, with what they may have been meant to be; nothing is said of what has come."""
+    said = {"field": "person", "op": "in", "value": ["p", "pp", "q"]}
+    unknown = {"any": [IS_A, said, {"not": {"field": "attributes.tier", "op": ">", "value": 3}}]}
+    file = DefinitionFile.model_validate(
+        {
+            "version": 1,
+            "analyses": [
+                *ANALYSES,
+                {**ANALYSES[0], "name": "new", "nodes": [{"id": "a", "match": unknown}], "arrows": []},
+                {"name": "flow", "kind": "flow", "container": "person", "dimension": "type", "starts_with": "AA"},
+            ],
+        }
+    )
+    assert live.settings.bootstrap_servers is not None
+    assert implausible(file.analyses, live.settings.bootstrap_servers, live.settings) == [
+        "new: nothing has person 'pp' (there is 'p') among the newest 7 touchpoints",
+        "new: nothing has 'attributes.tier' among the newest 7 touchpoints",
+        "flow: nothing has type 'AA' (there is 'A') among the newest 7 touchpoints",
+    ]
 
 
 def test_nothing_computed_yet_is_said(live: Live) -> None:

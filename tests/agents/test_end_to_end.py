@@ -237,17 +237,6 @@ def test_a_restart_on_an_empty_disk_gives_the_same(settings: Settings) -> None:
     require_no_difference(elsewhere)
 
 
-def test_another_definition_set_is_refused(settings: Settings) -> None:
-    """A change after the first commit names the way out instead of mixing two sets."""
-    completion = generate(settings)
-    with workers(settings) as running:
-        wait(completion, settings, running)
-    assert settings.bootstrap_servers is not None
-    other = load_definitions(everyday_definitions().with_name("cdnow.yaml"))
-    with pytest.raises(Exception, match="--generation 1"):
-        apply_definitions(other, settings.bootstrap_servers, settings, END_MS)
-
-
 def test_a_worker_that_can_not_start_says_why(settings: Settings) -> None:
     """Topics with another number of partitions end it with a message and no traceback."""
     wrong = settings.model_copy(update={"partitions": 8})
