@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types bench bench-restore chaos chaos-short chaos-points chaos-pressure fuzz lock clean
+.PHONY: demo test lint types bench bench-restore chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -50,6 +50,9 @@ chaos-points: $(READY)
 
 chaos-pressure: $(READY)
 	$(BIN)/python -m chaos.pressure
+
+chaos-definitions: $(READY)
+	$(BIN)/python -m chaos.redefining
 
 FUZZ_SECONDS ?= 300
 fuzz: $(READY)

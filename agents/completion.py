@@ -51,7 +51,7 @@ class Completion:
         if self._source_ends is None or now - self._asked_at < _ASK_S:
             return False
         self._asked_at = now
-        committed = _committed(self._bootstrap, self._settings, list(self._source_ends))
+        committed = committed_offsets(self._bootstrap, self._settings, "ingest", list(self._source_ends))
         if any(committed.get(place, 0) < end for place, end in self._source_ends.items()):
             return False
         topic = topic_name("touchpoints", self._settings.prefix, self._settings.generation)
@@ -63,16 +63,18 @@ def waiting_counts(bootstrap: str, settings: Settings, snapshots: Mapping[int, i
     """(source records that ingest has not read, touchpoints behind `snapshots`: applied offset per partition)."""
     sources = [topic_name(name, settings.prefix, settings.generation) for name in ("crm-events", "web-events")]
     ends = {(topic, p): end for topic in sources for p, end in end_offsets(bootstrap, topic).items()}
-    committed = _committed(bootstrap, settings, list(ends))
+    committed = committed_offsets(bootstrap, settings, "ingest", list(ends))
     touchpoint_ends = end_offsets(bootstrap, topic_name("touchpoints", settings.prefix, settings.generation))
     unread = sum(max(0, end - committed.get(place, 0)) for place, end in ends.items())
     behind = sum(max(0, end - 1 - snapshots.get(p, -1)) for p, end in touchpoint_ends.items())
     return unread, behind
 
 
-def _committed(bootstrap: str, settings: Settings, sources: Sequence[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """Where ingest's group stands; nothing for a place where it never was."""
-    group = f"{settings.prefix}-ingest-{settings.generation}"
+def committed_offsets(
+    bootstrap: str, settings: Settings, role: str, sources: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], int]:
+    """Where a role's group stands in its input; nothing for a place where it never was."""
+    group = f"{settings.prefix}-{role}-{settings.generation}"
     admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
     try:
         places = [TopicPartition(topic, partition) for topic, partition in sources]

@@ -92,13 +92,21 @@ def _one_writer(partition: int, records: list[ReadRecord], log: Log) -> Iterator
             applied, clock_ms = now, row.clock_ms
 
 
-def _tag_of(name: str, record: ReadRecord) -> int:
-    assert record.value is not None
-    if name == "journeys":
-        return int(_decode_journey_tag(record.value).tag.offset)
-    return (
-        decode_covers(record.value).tag.offset if record.key == COVERS_KEY else decode_partial(record.value)[0].offset
-    )
+def _tags_of(name: str, records: list[ReadRecord]) -> list[int]:
+    """The tag of each record, -1 for fences; a cell that is deleted has that of the covers behind it."""
+    tags: list[int] = []
+    following = -1
+    for record in reversed(records):
+        if record.key == FENCE_KEY:
+            tags.append(-1)
+        elif name == "journeys":
+            tags.append(int(_decode_journey_tag(record.value or b"").tag.offset))
+        elif record.key == COVERS_KEY:
+            following = decode_covers(record.value or b"").tag.offset
+            tags.append(following)
+        else:
+            tags.append(following if record.value is None else decode_partial(record.value)[0].offset)
+    return tags[::-1]
 
 
 def _tagged_output(name: str, partition: int, records: list[ReadRecord], log: Log) -> Iterator[str]:
@@ -107,13 +115,12 @@ def _tagged_output(name: str, partition: int, records: list[ReadRecord], log: Lo
     place = f"{name} {partition}"
     newest: dict[bytes, int] = {}
     floor = -1
-    for record in records:
+    for record, tag in zip(records, _tags_of(name, records), strict=True):
         if record.key == FENCE_KEY:
             assert record.value is not None
             claim = int(record.value)
             floor = max((commit for commit in log.commits if commit < claim), default=-1) if log.is_whole else floor
             continue
-        tag = _tag_of(name, record)
         if tag < newest.get(record.key, -1):
             yield f"{place}: {record.key!r} went from tag {newest[record.key]} back to {tag} at {record.offset}"
         if log.is_whole and tag not in log.commits:
