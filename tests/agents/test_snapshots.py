@@ -332,7 +332,7 @@ def test_paths_through_an_item_are_summed_from_partials(world: tuple[Settings, K
     cells = {(version[name], cell): count for (name, cell), count in CELLS.items()}
     topic = topic_name("partials", settings.prefix, 0)
     for partition in (0, 1):
-        send(producer, topic, commit(7 + partition, cells, definitions.hash), partition)
+        send(producer, topic, commit(7 + partition, cells, definitions), partition)
     found = json.loads(milepost(settings, "content", "--through", "-1=Blog", "--format", "json"))
     assert found["body"]["through"] == {"items": [[-1, "Blog"]], "all": 190, "share": 84.21}
     day = ("--range", "2024-10-05..2024-10-05", "--through", "-1=Blog")

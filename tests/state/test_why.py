@@ -361,7 +361,8 @@ def test_a_path_in_the_end_of_a_flow_is_found_from_either_side() -> None:
     layers = layers_of(definition_set([FLOW | {"contains": "B"}]))
     (definition,) = definition_set([FLOW | {"contains": "B"}]).definitions
     (store,) = stores_of(layers, [touchpoint("1", START, "B"), touchpoint("2", START + 1, "C")], 1)
-    for cell, count in (("0:B<entry", 1), ("0:B>exit", 0), ('["path",[],["B","C"]]', 1), ('["path",["A"],["B"]]', 0)):
+    for cell, count in (("0:B<entry", 1), ("0:B>exit", 0), ('["path",[],["B","C"]]', 1), ('["path",["A"],["B"]]', 0),
+                        ('["more",1,["A"]]', 1), ('["more",1,["C"]]', 0)):  # fmt: skip
         assert len(behind_of(layers, store, definition, cell).page(b"", 9, lambda: False).found) == count
 
 
