@@ -27,6 +27,9 @@ class Bounds(msgspec.Struct, frozen=True):
     end: int
 
 
+NEWEST_S = 1.0
+
+
 class RecordBatch(Protocol):
     """One record batch, to be gone through once. Compaction may have left gaps, or nothing, between its bounds."""
 
@@ -34,6 +37,8 @@ class RecordBatch(Protocol):
     def base_offset(self) -> int: ...
     @property
     def next_offset(self) -> int: ...
+    @property
+    def max_timestamp(self) -> int: ...
     def __iter__(self) -> Iterator[StoredRecord]: ...
 
 
@@ -66,6 +71,18 @@ class BulkReader:
         ends = await self._consumer.end_offsets([self._tp])
         end: int = ends[self._tp]
         return end
+
+    async def newest_ms(self, bounds: Bounds) -> int:
+        """The broker's append time of the newest record, in milliseconds: 0 where there is none, or where compaction
+        left nothing of it. Nothing is to be read before the next `seek`."""
+        if bounds.start == bounds.end:
+            return 0
+        self.seek(bounds.end - 1)
+        batches: Sequence[RecordBatch] = []
+        while not batches:
+            batches = await self.read(NEWEST_S)
+        self.pause()
+        return max(batch.max_timestamp for batch in batches)
 
     def seek(self, offset: int) -> None:
         """Reads begin here; nothing is fetched before."""

@@ -19,6 +19,7 @@ from aiokafka.errors import (
     ConcurrentTransactions,
     InvalidProducerEpoch,
     InvalidProducerIdMapping,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     NoError,
@@ -202,6 +203,8 @@ class FencedProducer:
     async def _init_producer_id(self) -> Any:
         """The coordinator's answer, or the error that it or the way to it gave."""
         client = self._producer.client
+        if client.get_random_node() is None:
+            return KafkaConnectionError("the cluster has no broker just now")
         try:
             node = await client.coordinator_lookup(CoordinationType.TRANSACTION, self._transactional_id)
             await client.ready(node, group=ConnectionGroup.COORDINATION)

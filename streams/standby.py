@@ -4,9 +4,10 @@ The law: a store that holds a prefix of the log is a valid earlier state (`strea
 up to the present end, again and again. The store is the one that an owner here would open: it is closed before the
 owner is made, and opened again after the partition was given up.
 
-Nothing is appended here, so nobody tells the broker's time, and the local clock takes its place: between two moments
-at which a store is known to stand at the end of its log pass at most half of the time for which deletions are kept.
-The other half is for clocks that differ.
+Nothing is appended here, so nobody tells the broker's time. In its place are the local clock and the time at which the
+newest record came, whichever is later: between two moments at which a store is known to stand at the end of its log
+pass at most half of the time for which deletions are kept. The other half is for clocks that differ, and for a log that
+is quiet, whose owner says something hourly.
 """
 
 import asyncio
@@ -84,7 +85,8 @@ class Standby:
         patience_ms = await delete_retention_ms(self._bootstrap, changelog.topic) // 2
         async with BulkReader(reader_of(self._bootstrap), changelog.topic, changelog.partition) as reader:
             complete_at, bounds = time.monotonic(), await reader.bounds()
-            if is_stale(store.position(), changelog, bounds, int(self._now_s() * 1000), patience_ms):
+            now_ms = max(int(self._now_s() * 1000), await reader.newest_ms(bounds))
+            if is_stale(store.position(), changelog, bounds, now_ms, patience_ms):
                 log.info("%s: what the standby has is no earlier state of it, so it begins anew", changelog)
                 store.wipe()
             while next_offset(store) <= bounds.end:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as KafkaPartition
 
@@ -193,6 +194,24 @@ def test_the_id_comes_from_our_place_in_the_sender(kafka: EmbeddedBroker, names:
         assert not inner._sender.sender_task.done()
         await producer.close()
         assert inner._sender.sender_task.done()
+
+    run(steps())
+
+
+def test_a_cluster_without_brokers_is_asked_again(kafka: EmbeddedBroker, names: Names) -> None:
+    """Metadata may come from a broker that sees none just now; aiokafka takes that for a mistake of ours."""
+
+    async def steps() -> None:
+        producer = await FencedProducer.start(kafka.bootstrap_servers, f"{names.changelog}-0")
+        cluster = producer._producer.client.cluster
+        known, cluster._brokers, bootstrap = cluster._brokers, {}, cluster._bootstrap_brokers
+        cluster._bootstrap_brokers = {}
+        answer = await producer._init_producer_id()
+        assert isinstance(answer, KafkaError)
+        assert answer.retriable
+        cluster._brokers, cluster._bootstrap_brokers = known, bootstrap
+        assert not isinstance(await producer._init_producer_id(), Exception)
+        await producer.close()
 
     run(steps())
 

@@ -13,11 +13,12 @@ from aiokafka.errors import CorruptRecordException
 from state.store import RocksStore
 from streams.batch import one_batch
 from streams.broker import EmbeddedBroker
+from streams.bulk_reader import Bounds, BulkReader
 from streams.errors import MismatchError
 from streams.fence import FencedProducer
 from streams.ownership import Partition
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, READY_KEY
-from streams.restore import Changelog
+from streams.restore import Changelog, reader_of
 from streams.standby import Standby, Standbys
 from streams.store import Position, Row, Store
 from tests.state.memory_store import MemoryStore
@@ -156,6 +157,37 @@ def test_half_of_the_time_is_left_to_clocks_that_differ(
     run(steps())
     assert (b"mark" in store.rows) == is_kept
     assert sum(counts) == (3 if is_kept else 8)
+
+
+@pytest.mark.parametrize(("age_days", "is_kept"), [(3.4, True), (3.6, False)])
+def test_a_clock_that_is_behind_keeps_nothing_too_old(
+    kafka: EmbeddedBroker, changelog: Changelog, age_days: float, is_kept: bool
+) -> None:
+    """The newest record is from later than such a clock says, and believed."""
+    store = marked(changelog, written_at=int((time.time() - age_days * DAY_S) * 1000))
+
+    async def steps() -> None:
+        await append(kafka.bootstrap_servers, changelog, SECOND)
+        behind: Callable[[], float] = lambda: time.time() - 10 * DAY_S  # noqa: E731  (shorter than a function)
+        task = asyncio.create_task(Standby(kafka.bootstrap_servers, changelog, lambda: store, now_s=behind).run())
+        await until(lambda: store.rows.get(COMMIT_KEY) == b"second")
+        await end(task)
+
+    run(steps())
+    assert (b"mark" in store.rows) == is_kept
+
+
+def test_the_newest_record_of_a_log_is_the_last(kafka: EmbeddedBroker, changelog: Changelog, prefix: str) -> None:
+    """Its time is the broker's; an empty log has none."""
+
+    async def steps() -> None:
+        began_ms = int(time.time() * 1000)
+        await append(kafka.bootstrap_servers, changelog, SECOND)
+        async with BulkReader(reader_of(kafka.bootstrap_servers), changelog.topic, changelog.partition) as reader:
+            assert began_ms <= await reader.newest_ms(await reader.bounds()) <= time.time() * 1000
+            assert await reader.newest_ms(Bounds(5, 5)) == 0
+
+    run(steps())
 
 
 def test_a_reading_that_takes_too_long_is_refused(
