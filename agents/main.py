@@ -1,7 +1,10 @@
 """The command line: `milepost COMMAND`. Each command has a file of its own, imported when it is asked for."""
 
 import importlib
+import os
 import sys
+import threading
+from typing import NoReturn
 
 import click
 
@@ -59,13 +62,28 @@ def main() -> None:
     try:
         cli()
     except MilepostError as error:
-        click.echo(f"milepost: {shown_lines(str(error), MESSAGE_CHARACTERS_MAX)}", err=True)
-        sys.exit(1)
+        _fail(shown_lines(str(error), MESSAGE_CHARACTERS_MAX))
     except OSError as error:
         if error.filename is None:
             raise
-        click.echo(f"milepost: {error.filename}: {error.strerror}", err=True)
-        sys.exit(1)
+        _fail(f"{error.filename}: {error.strerror}")
+    except SystemExit as ended:
+        _exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+
+
+def _fail(text: str) -> NoReturn:
+    click.echo(f"milepost: {text}", err=True)
+    _exit(1)
+
+
+def _exit(code: int) -> NoReturn:
+    """Ends the process. Threads of Kafka's clients may be anywhere in C code: where some are left, the interpreter does
+    not take itself apart under them."""
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

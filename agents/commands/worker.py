@@ -49,7 +49,7 @@ def command(roles: str, worker_id: str | None, while_stdin: bool, settings: Sett
 
 def _stop_with_parent() -> None:
     """The parent holds the other end of standard input, and whatever ends the parent closes it."""
-    while sys.stdin.buffer.read(1024):
+    while os.read(sys.stdin.fileno(), 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

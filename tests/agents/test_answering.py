@@ -31,14 +31,13 @@ PARTITIONS = {0, 1, 2, 3}
 
 
 def directory_of(settings: Settings, partitions: set[int], running: list[Workers]) -> Directory:
-    """What workers say, when somebody has every one of these partitions."""
+    """What workers say, when somebody has every one of these partitions, and each has some."""
     assert settings.bootstrap_servers is not None
     deadline = time.monotonic() + PATIENCE_S
     while True:
         directory = read_directory(settings.bootstrap_servers, settings)
-        if all(directory.owner_of(partition) for partition in partitions) and len(directory.announcements) == len(
-            running
-        ):
+        working = [each for each in directory.announcements.values() if each.partitions]
+        if all(directory.owner_of(partition) for partition in partitions) and len(working) == len(running):
             return directory
         for each in running:
             each.require_running()
