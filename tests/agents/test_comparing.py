@@ -33,7 +33,7 @@ def test_two_rows_are_compared_from_partials(kafka: EmbeddedBroker, prefix: str)
     with pytest.raises(UnavailableError, match="no result yet"):
         milepost(settings, "months", "--compare", "2025-09", "2025-10")
     for partition in (0, 1):
-        made = commit(7, {(definition.version, cell): n for cell, n in cells.items()}, definitions.hash)
+        made = commit(7, {(definition.version, cell): n for cell, n in cells.items()}, definitions)
         send(producer, topic_name("partials", prefix, 0), made, partition)
     found = json.loads(milepost(settings, "months", "--compare", "2025-09", "2025-10", "--format", "json"))
     assert (found["first"]["returned"], found["second"]["included"], found["periods"]) == (56, 80, 3)

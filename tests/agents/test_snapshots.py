@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from kafka import KafkaProducer
 from msgspec.structs import replace
 
-from agents.live_snapshots import dates_of, published_snapshots
+from agents.live_snapshots import published_snapshots
 from agents.main import cli
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
@@ -20,6 +20,7 @@ from agents.snapshots import UNCHANGED_FACTOR, Schedule, follow_partials
 from state.definition_set import Definition, DefinitionSet, publications
 from state.definitions import DefinitionFile
 from state.layers import Current
+from state.render.ranges import range_of
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
 from streams.errors import UnavailableError, UsageError
@@ -163,7 +164,7 @@ def test_what_is_defined_no_more_is_taken_from_the_topic_once() -> None:
 def test_impossible_range_says_how_to_write_it(text: str) -> None:
     """Dates, in order, within what calendars hold."""
     with pytest.raises(UsageError, match="--range"):
-        dates_of(text)
+        range_of(text)
 
 
 @pytest.fixture
@@ -319,6 +320,11 @@ def test_range_is_summed_from_partials(world: tuple[Settings, KafkaProducer]) ->
     whole = json.loads(milepost(settings, "content", "--range", "2024-10-04..2024-10-05", "--format", "json"))
     assert whole["body"]["total"] == 190
     assert "2024-10-04 to 2024-10-05" in milepost(settings, "way", "--range", "2024-10-04..2024-10-05")
+    moving = json.loads(milepost(settings, "content", "--range", "last 532 days", "--format", "json"))
+    assert (moving["body"]["total"], moving["range"]) == (90, ["2024-10-05", "2026-03-20"])
+    assert "2026-03-01 to 2026-03-31" in milepost(settings, "months", "--range", "last 1 month")
+    with pytest.raises(UsageError, match="write it as 'last 6 months'"):
+        milepost(settings, "months", "--range", "last 30 days")
     with pytest.raises(UsageError, match=r"but 2026-02-01\.\.2026-02-28"):
         milepost(settings, "months", "--range", "2026-02-02..2026-02-28")
 
@@ -332,7 +338,7 @@ def test_paths_through_an_item_are_summed_from_partials(world: tuple[Settings, K
     cells = {(version[name], cell): count for (name, cell), count in CELLS.items()}
     topic = topic_name("partials", settings.prefix, 0)
     for partition in (0, 1):
-        send(producer, topic, commit(7 + partition, cells, definitions.hash), partition)
+        send(producer, topic, commit(7 + partition, cells, definitions), partition)
     found = json.loads(milepost(settings, "content", "--through", "-1=Blog", "--format", "json"))
     assert found["body"]["through"] == {"items": [[-1, "Blog"]], "all": 190, "share": 84.21}
     day = ("--range", "2024-10-05..2024-10-05", "--through", "-1=Blog")

@@ -10,8 +10,8 @@ from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
 from state.accounts import Accounts
 from state.definition_set import Definition, DefinitionSet
-from state.render.days import Days
 from state.render.flow import Place
+from state.render.ranges import Range, dates_text
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
 from streams.partials import Tag
@@ -58,24 +58,19 @@ class Live:
         assert found is not None, name
         return found
 
-    def sums(self, days: Days | None) -> PartialSums:
-        """What a reader of `partials` has, over these days (None: all)."""
-        sums = PartialSums(self.definitions.definitions, days)
+    def sums(self, wanted: Range | None) -> PartialSums:
+        """What a reader of `partials` has, over a range (None: all days)."""
+        sums = PartialSums(self.definitions.definitions, wanted)
         sums.apply(0, self._partials)
         return sums
 
-    def snapshot(
-        self,
-        name: str,
-        days: Days | None = None,
-        dates: tuple[str, str] | None = None,
-        through: Sequence[Place] = (),
-    ) -> Snapshot:
-        """An analysis as it is published, or over these days."""
-        definition, sums = self.definition(name), self.sums(days)
+    def snapshot(self, name: str, wanted: Range | None = None, through: Sequence[Place] = ()) -> Snapshot:
+        """An analysis as it is published, or over a range."""
+        definition, sums = self.definition(name), self.sums(wanted)
+        days = sums.days(definition.version)
         return snapshot_of(
             definition, sums.totals(definition.version), sums.covers, touchpoints=TOUCHPOINTS,
-            lateness_ms=LATENESS_MS, range_dates=dates, through=through,
+            lateness_ms=LATENESS_MS, range_dates=None if days is None else dates_text(days), through=through,
         )  # fmt: skip
 
     def answer(self, path: str, **query: Any) -> bytes:

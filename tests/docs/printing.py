@@ -10,13 +10,13 @@ import msgspec
 from rich.console import Console, RenderableType
 
 from agents.commands.why import CellsView
-from agents.live_snapshots import dates_of, days_of
 from agents.main import cli
 from agents.terminal.comparison_view import ComparisonView
 from agents.terminal.csv_rows import csv_rows
 from agents.terminal.story_view import StoryView, WhyView
 from agents.terminal.view import view_of
 from state.render.comparison import comparison_of
+from state.render.ranges import range_of
 from state.render.through import place_of
 from streams.answers import CellsAnswer, StoryAnswer, WhyAnswer
 from tests.docs.live import Live
@@ -49,15 +49,13 @@ def _drawn(view: RenderableType) -> str:
 
 def _snapshot(live: Live, options: dict[str, Any]) -> str:
     name = options["name"]
-    dates = None if options["range_text"] is None else dates_of(options["range_text"])
-    days = None if dates is None else days_of(dates)
+    wanted = None if options["range_text"] is None else range_of(options["range_text"])
     if options["labels"] is not None:
-        definition, sums = live.definition(name), live.sums(days)
+        definition, sums = live.definition(name), live.sums(wanted)
         clock_ms = sums.covers[0].clock_ms
         totals = sums.totals(definition.version)
         return _drawn(ComparisonView(comparison_of(definition, totals, clock_ms, options["labels"], options["within"])))
-    range_dates = None if dates is None else (dates[0].isoformat(), dates[1].isoformat())
-    snapshot = live.snapshot(name, days, range_dates, [place_of(text) for text in options["through_texts"]])
+    snapshot = live.snapshot(name, wanted, [place_of(text) for text in options["through_texts"]])
     if options["form"] == "csv":
         written = io.StringIO()
         csv.writer(written, lineterminator="\n").writerows(csv_rows(snapshot))
