@@ -105,6 +105,10 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet) -> Asked:
         raise ProblemError(404, f"{name} is in force as version {definition.version}, not {shown(version, 50)!r}")
     cell = parameters.required("cell", "the address of the number, see docs/formats.md")
     text = parameters.text("range")
+    if text is None and definition.analysis.last is not None:
+        raise ProblemError(
+            400, f"range is missing: {name} covers the last {definition.analysis.last}; the snapshot says which days"
+        )  # fmt: skip
     days = None if text is None else days_of(dates_of(text))
     return Asked(definition, cell, days, None if days is None else dates_text(days))
 

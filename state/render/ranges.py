@@ -14,13 +14,13 @@ import msgspec
 
 from state.calendar import Calendar
 from state.definition_set import Definition
-from state.definitions import Cohort, Granularity
+from state.definitions import LAST_PATTERN, Cohort, Granularity
 from state.render.days import Days, fold_of
 from streams.errors import UsageError
 
 EPOCH = date(1970, 1, 1)
 DATE_MAX = date(2199, 12, 31)
-_LAST = re.compile(r"last ([1-9][0-9]{0,4}) (day|week|month|quarter|year)s?")
+_LAST = re.compile(f"last {LAST_PATTERN}")
 _FIXED = "2026-01-01..2026-03-31"
 _MOVING_TOO = f"{_FIXED}, 2026-01-01.. or 'last 30 days'"
 
@@ -43,8 +43,9 @@ Range = Days | LastPeriods | Since
 
 def range_of(text: str) -> Range:
     """The range that `FROM..TO`, `FROM..` or `last N days` (weeks, months ...) says. Raises UsageError."""
-    if found := _LAST.fullmatch(" ".join(text.split())):
-        return LastPeriods(int(found[1]), cast(Granularity, found[2]))
+    words = text.split()
+    if _LAST.fullmatch(" ".join(words)):
+        return LastPeriods(int(words[1]), cast(Granularity, words[2].removesuffix("s")))
     if text.endswith(".."):
         return Since(days_of(_dates(text, f"{text}{DATE_MAX}", _MOVING_TOO))[0])
     return days_of(_dates(text, text, _MOVING_TOO))
@@ -74,6 +75,12 @@ def _dates(said: str, text: str, forms: str) -> tuple[date, date]:
 def days_of(dates: tuple[date, date]) -> Days:
     """The numbers of the first and the last day."""
     return (dates[0] - EPOCH).days, (dates[1] - EPOCH).days
+
+
+def own_range(definition: Definition) -> LastPeriods | None:
+    """The range that the definition itself asks for."""
+    last = definition.analysis.last_periods
+    return None if last is None else LastPeriods(*last)
 
 
 def require_range(definition: Definition, wanted: Range | None) -> None:

@@ -6,16 +6,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from check.calendar import bucket_of
 from check.cells import Cells
 from check.compare import body_differences
+from check.ranges import range_of as batch_range_of
 from check.render import body_of as batch_body_of
 from state.accounts import Accounts
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort, Flow
-from state.render import body_of
-from state.render.ranges import LastPeriods, Range, Since, dates_text, days_at, range_of, require_range
+from state.render import body_of, render
+from state.render.ranges import LastPeriods, Range, Since, dates_text, days_at, own_range, range_of, require_range
 from state.sums import PartialSums
 from streams.errors import UsageError
 from streams.partials import Tag
@@ -122,6 +124,37 @@ def test_a_range_that_has_not_begun_is_refused() -> None:
         dates(CANVAS, "2026-05-14..", "2026-05-13 23:59")
 
 
+def test_a_definition_may_ask_for_a_moving_range() -> None:
+    """It holds where a reader asks for none; whoever asks has the word."""
+    definition = definition_of(CANVAS | {"last": "2 days"})
+    cells = {("t", day): 1 for day in range(20_580, 20_590)} | {("n", 0, 20_586): 1}
+    clock_ms = ms("2026-05-13 12:00")
+    body = render(definition, cells, None, clock_ms)
+    assert (body.total, body.nodes["n"].count) == (2, 1)
+    assert list(body_differences(batch_body_of(definition, cells, clock_ms), body)) == []
+    assert batch_range_of(definition, clock_ms) == ["2026-05-12", "2026-05-13"]
+    assert render(definition, cells, (20_580, 20_586), clock_ms).total == 7
+    sums = PartialSums([definition], range_of("last 7 days"))
+    sums.apply(0, partials(definition_set([CANVAS | {"last": "2 days"}]), [], clock_ms))
+    assert sums.days("it") == (20_580, 20_586)
+
+
+@pytest.mark.parametrize(
+    ("analysis", "said"),
+    [
+        (cohort("month") | {"last": "30 days"}, "a cohort by month takes whole periods; for example 6 months"),
+        (FLOW | {"count": "containers", "last": "30 days"}, "take count: occurrences"),
+        (CANVAS | {"last": "0 days"}, "last"),
+        (CANVAS | {"last": "30 days "}, "last"),
+        (CANVAS | {"last": "30"}, "last"),
+    ],
+)
+def test_what_can_not_be_asked_for_is_refused(analysis: dict[str, Any], said: str) -> None:
+    """When it is defined, not when somebody looks."""
+    with pytest.raises(ValueError, match=said):
+        definition_of(analysis)
+
+
 @pytest.mark.parametrize("text", ["last 0 days", "last -1 days", "last days", "last 3 hours", "2026-02-30..", "..", ""])
 def test_impossible_ranges_say_how_to_write_it(text: str) -> None:
     """Also those that are nearly right; what was written stands in the refusal."""
@@ -180,6 +213,11 @@ def within(definition: Definition, cells: Cells, days: tuple[int, int]) -> Cells
     return {cell: count for cell, count in cells.items() if first <= cell[place] <= last}
 
 
+def without_last(definition: Definition) -> Definition:
+    """The definition without a range of its own: the cells that it gets are those of the range already."""
+    return replace(definition, analysis=definition.analysis.model_copy(update={"last": None}))
+
+
 @settings(deadline=None, max_examples=60)
 @given(touchpoints(), definition_sets(count_max=1), st.lists(st.integers(0, 200), min_size=1, max_size=4), st.data())
 def test_differential_moving_sums_are_those_of_a_batch(
@@ -190,8 +228,11 @@ def test_differential_moving_sums_are_those_of_a_batch(
     (definition,) = definitions.definitions
     if isinstance(definition.analysis, Flow) and definition.analysis.count == "containers":
         return
-    wanted = data.draw(ranges(definition))
-    store, sums, clock_ms = MemoryStore(), PartialSums(definitions.definitions, wanted), START
+    own = own_range(definition)
+    asked = data.draw(st.none() if own is not None and data.draw(st.booleans()) else ranges(definition))
+    wanted = asked or own
+    assert wanted is not None
+    store, sums, clock_ms = MemoryStore(), PartialSums(definitions.definitions, asked), START
     accounts = Accounts(layers_of(definitions), store)
     size = -(-len(arrived) // len(moves)) or 1
     for commit, move in enumerate(moves):
@@ -204,7 +245,7 @@ def test_differential_moving_sums_are_those_of_a_batch(
         days = expected_days(definition, wanted, clock_ms)
         cells = within(definition, cells_of_oracle(arrived[: (commit + 1) * size], definition), days)
         body = body_of(definition, sums.totals(definition.version), clock_ms)
-        assert list(body_differences(batch_body_of(definition, cells, clock_ms), body)) == []
+        assert list(body_differences(batch_body_of(without_last(definition), cells, clock_ms), body)) == []
 
 
 def test_days_that_pass_take_their_numbers_along() -> None:
