@@ -44,6 +44,17 @@ def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
         newest[name] = snapshot
 
 
+def published_range(bootstrap: str, settings: Settings, name: str) -> str:
+    """The days that the published snapshot of an analysis covers, for they may move: `FROM..TO`.
+
+    Raises UnavailableError where none says so yet.
+    """
+    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
+    if snapshot is None or snapshot.range is None:
+        raise UnavailableError(f"no snapshot of {name} says which days it covers yet; name them with --range FROM..TO")
+    return "..".join(snapshot.range)
+
+
 def part_snapshots(
     bootstrap: str,
     settings: Settings,

@@ -7,14 +7,14 @@ from rich.text import Text
 
 from agents.commands.story import account_of, print_answer
 from agents.connection import connect, with_settings
-from agents.live_snapshots import published_snapshots
+from agents.live_snapshots import published_range
 from agents.query_client import QueryClient
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import PLURALS, TEXT_MAX, cut
 from agents.terminal.story_view import WhyView, moment, signed
 from streams.answers import CellsAnswer
-from streams.errors import UnavailableError, UsageError
+from streams.errors import UsageError
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # steps before an anchor begin with a dash
@@ -50,7 +50,7 @@ def command(
         client = QueryClient(bootstrap, settings)
         definition = read_definitions(bootstrap, settings).named(analysis)
         if range_text is None and definition is not None and definition.analysis.last is not None:
-            range_text = _published_range(bootstrap, settings, analysis)
+            range_text = published_range(bootstrap, settings, analysis)
         number = {"analysis": analysis, "cell": cell, "range": range_text}
         if id_ is None and account is None:
             cells = client.cells(limit, cursor=cursor, **number)
@@ -68,16 +68,6 @@ def command(
             whose = account or account_of(client, kind, id_)
             why = client.why(whose, container=id_, **number)
     print_answer(why, WhyView(why), form)
-
-
-def _published_range(bootstrap: str, settings: Settings, analysis: str) -> str:
-    """The days that the published result of an analysis covers, for they move."""
-    snapshot = next(published_snapshots(bootstrap, settings)).get(analysis)
-    if snapshot is None or snapshot.range is None:
-        raise UnavailableError(
-            f"no snapshot of {analysis} says which days it covers yet; name them with --range FROM..TO"
-        )
-    return "..".join(snapshot.range)
 
 
 class CellsView:
