@@ -17,6 +17,7 @@ from state.definition_set import Definition, DefinitionSet
 from state.figures import figure_of
 from state.layers import LayerReader, Layers
 from state.render import render
+from state.render.ranges import days_at, own_range
 from state.rows import touchpoint_key
 from state.why import Behind, Contribution, Page, merged
 from streams.errors import UsageError
@@ -102,8 +103,9 @@ def require_sums(
             body = render(definition, sums_of(stores, definition.version), days, CLOCK_MS)
         except UsageError:
             continue  # an analysis without ranges, or other periods
+        shown = days or days_at(definition, own_range(definition), CLOCK_MS)
         for cell, number in numbers_of(body):
-            behinds = [behind_of(layers, store, definition, cell, days) for store in stores]
+            behinds = [behind_of(layers, store, definition, cell, shown) for store in stores]
             found = all_of(behinds, count)
             assert sum(each.amount or 0 for each in found) == number, cell
             assert all(each.amount for each in found)

@@ -17,7 +17,18 @@ from state.accounts import Accounts
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort, Flow
 from state.render import body_of, render
-from state.render.ranges import LastPeriods, Range, Since, dates_text, days_at, own_range, range_of, require_range
+from state.render.ranges import (
+    LastPeriods,
+    Range,
+    Since,
+    dates_of,
+    dates_text,
+    days_at,
+    days_of,
+    own_range,
+    range_of,
+    require_range,
+)
 from state.sums import PartialSums
 from streams.errors import UsageError
 from streams.partials import Tag
@@ -162,6 +173,28 @@ def test_impossible_ranges_say_how_to_write_it(text: str) -> None:
         range_of(text)
     assert repr(text) in str(refused.value)
     assert "last 30 days" in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["2026-01-01..2026-01-31", "1970-01-01..2199-12-31"])
+def test_dates_are_days(text: str) -> None:
+    """Two dates are a range of either kind of reader, to the day."""
+    days = days_of(dates_of(text))
+    assert days == range_of(text)
+    assert "..".join(dates_text(days)) == text
+
+
+@pytest.mark.parametrize("text", ["2026-02-01..2026-01-01", "1969-12-31..2026-01-01", "2026-01-01..2200-01-01"])
+def test_dates_are_in_order_and_within_the_calendar(text: str) -> None:
+    """For readers of moving ranges and for others."""
+    for read in (range_of, dates_of):
+        with pytest.raises(UsageError, match="must not be after the last"):
+            read(text)
+
+
+def test_a_reader_of_dates_takes_no_moving_range() -> None:
+    """And does not offer any."""
+    with pytest.raises(UsageError, match=r"write it as 2026-01-01\.\.2026-03-31$"):
+        dates_of("last 3 days")
 
 
 def partials(definitions: DefinitionSet, arrived: list[Touchpoint], clock_ms: int, commit: int = 0) -> Any:
