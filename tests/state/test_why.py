@@ -154,7 +154,7 @@ def test_oracle_so_they_do_while_accounts_move(
 @given(flows(), WORLDS)
 def test_oracle_the_containers_behind_a_flow_add_up_to_it(flow: dict[str, Any], arrived: list[Touchpoint]) -> None:
     """Both ways of counting, with so few items shown that there is always more."""
-    definitions = definition_set([{"name": "f", **flow, "top": 1}])
+    definitions = definition_set([{"name": "f", **flow, "top": 1, "last": None}])
     require_sums(definitions, stores_of(layers_of(definitions), arrived), None, 3)
 
 
@@ -328,6 +328,18 @@ def test_an_address_that_there_is_not_is_refused_with_what_there_is(analysis: di
     (definition,) = definition_set([analysis]).definitions
     with pytest.raises(UsageError, match=f"^{definition.analysis.name} has no number"):
         figure_of(definition, cell, None)
+
+
+def test_behind_more_are_the_paths_with_none_of_the_items_shown() -> None:
+    """In their column; a path that does not get there has no item at all."""
+    definitions = definition_set([FLOW])
+    layers = layers_of(definitions)
+    arrived = [touchpoint(f"{n}", START + n, each, account=account) for n, (account, each) in enumerate(
+        [("acme", "A"), ("acme", "B"), ("brit", "A"), ("brit", "C"), ("cask", "B")])]  # fmt: skip
+    (store,) = stores_of(layers, arrived, 1)
+    for cell, accounts in (('["more",0,["A"]]', ["cask"]), ('["more",1,["B"]]', ["brit"]), ('["more",2,[]]', [])):
+        found = all_of([behind_of(layers, store, definitions.definitions[0], cell)], 9)
+        assert [each.account for each in found] == accounts
 
 
 @pytest.mark.parametrize(
