@@ -330,6 +330,22 @@ def test_an_address_that_there_is_not_is_refused_with_what_there_is(analysis: di
         figure_of(definition, cell, None)
 
 
+def test_an_anchor_that_is_a_condition_goes_by_its_title() -> None:
+    """In its column, and in links to it."""
+    anchor = {"match": {"field": "type", "op": "=", "value": "B"}, "title": "bought"}
+    definitions = definition_set([FLOW | {"ends_with": anchor}])
+    layers = layers_of(definitions)
+    arrived = [
+        touchpoint("1", START, "A"),
+        touchpoint("2", START + 1, "B"),
+        touchpoint("3", START, "B", account="brit"),
+    ]
+    (store,) = stores_of(layers, arrived, 1)
+    for cell, accounts in (("0:bought", ["acme", "brit"]), ("0:bought>-1:A", ["acme"]), ("0:B", [])):
+        found = all_of([behind_of(layers, store, definitions.definitions[0], cell)], 9)
+        assert [each.account for each in found] == accounts
+
+
 def test_behind_more_are_the_paths_with_none_of_the_items_shown() -> None:
     """In their column; a path that does not get there has no item at all."""
     definitions = definition_set([FLOW])
