@@ -18,8 +18,9 @@ from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from check.batch import batch_cells
 from check.cells import CellsByPart, summed
-from check.compare import Difference, body_differences, cell_differences
+from check.compare import Difference, body_differences, cell_differences, range_differences
 from check.conditions import attribute_columns
+from check.ranges import range_of
 from check.reading import PublishedCells, PublishedSnapshots
 from check.render import body_of
 from check.touchpoints import Arrival, load, open_database, settle
@@ -149,7 +150,9 @@ def _compare_snapshots(
         definition = next(each for each in definitions.every if each.version == snapshot.version)
         expected = summed(batch.cells(definition, _applied_of(snapshot)))
         body = body_of(definition, expected, snapshot.clock_ms)
-        report_by_name[name].differences.extend(body_differences(body, snapshot.body))
+        found = report_by_name[name].differences
+        found.extend(body_differences(body, snapshot.body))
+        found.extend(range_differences(range_of(definition, snapshot.clock_ms), snapshot.range))
 
 
 def _read_cells(bootstrap: str, settings: Settings) -> PublishedCells:

@@ -5,23 +5,19 @@ was at the start is reached.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 
 from agents.reading import follow_topic
 from agents.settings import Settings
 from state.definition_set import Definition, DefinitionSet
-from state.render.days import Days
 from state.render.flow import Place
+from state.render.ranges import Range, dates_text
 from state.render.snapshot import snapshot_of
 from state.render.through import require_places
 from state.sums import PartialSums
-from streams.errors import UnavailableError, UsageError
+from streams.errors import UnavailableError
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.snapshot import Snapshot, decode_snapshot
 from streams.topics import topic_name
-
-EPOCH = date(1970, 1, 1)
-DATE_MAX = date(2199, 12, 31)
 
 
 def published_snapshots(bootstrap: str, settings: Settings) -> Iterator[dict[str, Snapshot]]:
@@ -48,15 +44,26 @@ def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
         newest[name] = snapshot
 
 
+def published_range(bootstrap: str, settings: Settings, name: str) -> str:
+    """The days that the published snapshot of an analysis covers, for they may move: `FROM..TO`.
+
+    Raises UnavailableError where none says so yet.
+    """
+    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
+    if snapshot is None or snapshot.range is None:
+        raise UnavailableError(f"no snapshot of {name} says which days it covers yet; name them with --range FROM..TO")
+    return "..".join(snapshot.range)
+
+
 def part_snapshots(
     bootstrap: str,
     settings: Settings,
     definitions: DefinitionSet,
     names: Sequence[str],
-    dates: tuple[date, date] | None,
+    wanted_range: Range | None,
     through: Sequence[Place] = (),
 ) -> Iterator[dict[str, Snapshot]]:
-    """The analyses as `partials` has them: over the local days from the first to the last of `dates` (None: all days),
+    """The analyses as `partials` has them: over the days of the range (None: all days) as the clock has them,
     and of flows only the paths through these items; of those that were changed the former version until the new one
     is complete.
 
@@ -67,7 +74,7 @@ def part_snapshots(
         for definition in wanted:
             require_places(definition, through)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
-    for sums in partial_sums(bootstrap, settings, wanted, None if dates is None else days_of(dates)):
+    for sums in partial_sums(bootstrap, settings, wanted, wanted_range):
         shown = [definitions.shown(name, sums.is_complete) for name in names]
         yield {
             definition.analysis.name: snapshot_of(
@@ -76,7 +83,7 @@ def part_snapshots(
                 sums.covers,
                 touchpoints=touchpoints,
                 lateness_ms=settings.lateness_s * 1000,
-                range_dates=None if dates is None else (dates[0].isoformat(), dates[1].isoformat()),
+                range_dates=None if (days := sums.days(definition.version)) is None else dates_text(days),
                 through=through,
             )
             for definition in shown
@@ -85,13 +92,13 @@ def part_snapshots(
 
 
 def partial_sums(
-    bootstrap: str, settings: Settings, definitions: Sequence[Definition], days: Days | None
+    bootstrap: str, settings: Settings, definitions: Sequence[Definition], wanted_range: Range | None
 ) -> Iterator[PartialSums]:
-    """The sums of `partials` over these days (None: all), the same object whenever they may have changed.
+    """The sums of `partials` over the days of a range (None: all), the same object whenever they may have changed.
 
     Raises as `part_snapshots` does.
     """
-    sums = PartialSums(definitions, days)
+    sums = PartialSums(definitions, wanted_range)
     partials = topic_name("partials", settings.prefix, settings.generation)
     caught_up = False
     for records in follow_topic(bootstrap, partials):
@@ -103,24 +110,3 @@ def partial_sums(
         if not sums.covers:
             raise UnavailableError(f"{partials} holds no result yet; run a worker: `milepost worker`")
         yield sums
-
-
-def days_of(dates: tuple[date, date]) -> Days:
-    """The numbers of the first and the last day."""
-    return (dates[0] - EPOCH).days, (dates[1] - EPOCH).days
-
-
-def dates_of(text: str) -> tuple[date, date]:
-    """The first and the last day of `FROM..TO`. Raises UsageError for anything else."""
-    first, dots, last = text.partition("..")
-    try:
-        if not dots:
-            raise ValueError("there is no '..'")
-        dates = date.fromisoformat(first), date.fromisoformat(last)
-    except ValueError as error:
-        raise UsageError(f"--range {text!r}: {error}; write it as 2026-01-01..2026-03-31") from error
-    if not EPOCH <= dates[0] <= dates[1] <= DATE_MAX:
-        raise UsageError(
-            f"--range {text!r}: the first day must not be after the last, and both lie from {EPOCH} to {DATE_MAX}"
-        )
-    return dates

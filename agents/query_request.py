@@ -1,14 +1,13 @@
 """A question over HTTP as values: what may be asked, within which bounds, and what is wrong with one that may not."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from urllib.parse import parse_qs
 
 import msgspec
 
-from agents.live_snapshots import EPOCH, dates_of
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import ContainerKind
+from state.render.ranges import dates_of, dates_text, days_of
 from state.story import FILTERS
 from streams.answers import Problem
 from streams.errors import MilepostError
@@ -106,13 +105,12 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet) -> Asked:
         raise ProblemError(404, f"{name} is in force as version {definition.version}, not {shown(version, 50)!r}")
     cell = parameters.required("cell", "the address of the number, see docs/formats.md")
     text = parameters.text("range")
-    dates = None if text is None else dates_of(text)
-    days = None if dates is None else _days_of(dates)
-    return Asked(definition, cell, days, None if dates is None else (dates[0].isoformat(), dates[1].isoformat()))
-
-
-def _days_of(dates: tuple[date, date]) -> tuple[int, int]:
-    return (dates[0] - EPOCH).days, (dates[1] - EPOCH).days
+    if text is None and definition.analysis.last is not None:
+        raise ProblemError(
+            400, f"range is missing: {name} covers the last {definition.analysis.last}; the snapshot says which days"
+        )  # fmt: skip
+    days = None if text is None else days_of(dates_of(text))
+    return Asked(definition, cell, days, None if days is None else dates_text(days))
 
 
 def _listed(names: Sequence[str]) -> str:

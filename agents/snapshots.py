@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from state.definition_set import Definition, DefinitionSet
 from state.layers import Current
+from state.render.ranges import dates_text
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
 from streams.snapshot import Snapshot, SnapshotTag, encode_snapshot
@@ -120,6 +121,7 @@ class Schedule:
             touchpoints=self._touchpoints,
             lateness_ms=self._lateness_ms,
             tag=SnapshotTag(self.claim_offset, self._counter),
+            range_dates=None if (days := self.sums.days(version)) is None else dates_text(days),
             backfill=None if shown is newest else self.sums.moved_percent(newest.version),
         )
 

@@ -1,6 +1,6 @@
 """Where live numbers and the batch computation differ, in words that name the analysis' own parts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, assert_never
 
@@ -40,6 +40,11 @@ def body_differences(expected: Mapping[str, Any], found: Body) -> Iterator[Diffe
     if "sequences" in expected:
         expected, published = keyed_flow(expected), keyed_flow(published)
     yield from _differences("snapshot", expected, published)
+
+
+def range_differences(expected: Sequence[str] | None, found: Sequence[str] | None) -> Iterator[Difference]:
+    """Where the dates of a snapshot are not the expected ones."""
+    yield from _differences("snapshot.range", *(None if each is None else list(each) for each in (expected, found)))
 
 
 def _differences(path: str, expected: Any, found: Any) -> Iterator[Difference]:

@@ -8,6 +8,7 @@ from check.canvas_render import canvas_body
 from check.cells import Cells
 from check.cohort_render import cohort_body
 from check.flow_render import flow_body
+from check.ranges import within_range
 from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, Flow
 
@@ -16,6 +17,7 @@ Body = dict[str, Any]
 
 def body_of(definition: Definition, cells: Cells, clock_ms: int) -> Body:
     """The body of a snapshot of these cells (summed over partitions) at this clock."""
+    cells = within_range(definition, cells, clock_ms)
     match definition.analysis:
         case Canvas() as canvas:
             return canvas_body(canvas, cells, clock_ms)

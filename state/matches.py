@@ -26,7 +26,6 @@ DIMENSIONS = ("type", "source", "stream", "channel", "content", "content_type", 
 _LATER = {
     "segment": "segments",
     "filter": "segments",
-    "last_days": "moving date ranges",
 }
 
 

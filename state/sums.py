@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from state.definition_set import Definition
 from state.render.days import Days, Fold, fold_of
+from state.render.ranges import Range, days_at, own_range, require_range
 from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, decode_covers, decode_partial, version_of
 from streams.protocol_rows import PROTOCOL_PREFIX
 
@@ -20,14 +21,18 @@ _NEVER = (Tag(-1, -1), 0)
 
 
 class PartialSums:
-    """Totals per analysis of the definitions given.
+    """Totals per analysis of the definitions given, over the days that a range has at the covers (None: the range that
+    the definition asks for, if any).
 
-    Raises UsageError for a range that an analysis can not give.
+    Raises UsageError for a range that an analysis can not give: at once, or when the covers' clock says so.
     """
 
-    def __init__(self, definitions: Iterable[Definition] = (), range_days: Days | None = None) -> None:
+    def __init__(self, definitions: Iterable[Definition] = (), wanted: Range | None = None) -> None:
         self.covers: dict[int, Covers] = {}
-        self._range_days = range_days
+        self._wanted = wanted
+        self._definitions: dict[str, Definition] = {}
+        self._moving: dict[str, Range] = {}  # ranges that wait for the clock
+        self._days: dict[str, Days | None] = {}
         self._totals: dict[str, dict[Cell, int]] = {}
         self._folds: dict[str, Fold] = {}
         self._values: dict[str, dict[int, dict[bytes, bytes]]] = {}  # version, partition, key
@@ -38,16 +43,42 @@ class PartialSums:
     def define(self, definitions: Iterable[Definition]) -> None:
         """Other definitions from now on; the sums of those that are new are made of what came before."""
         wanted = {definition.version: definition for definition in definitions}
-        for version in self._folds.keys() - wanted.keys():
-            del self._folds[version], self._totals[version]
+        for version in self._definitions.keys() - wanted.keys():
+            for by_version in (self._definitions, self._moving, self._days, self._folds, self._totals):
+                by_version.pop(version, None)
             self._changed.discard(version)
-        for version in wanted.keys() - self._folds.keys():
-            self._folds[version] = fold_of(wanted[version], self._range_days)
+        for version in wanted.keys() - self._definitions.keys():
+            definition = wanted[version]
+            range_ = self._wanted or own_range(definition)
+            require_range(definition, range_)
+            self._definitions[version] = definition
             self._totals[version] = {}
-            for values in self._values.get(version, {}).values():
-                for key, value in values.items():
-                    if number := decode_partial(value)[1]:
-                        self._add(version, decode_cell(key)[1], number)
+            if range_ is None or isinstance(range_, tuple):
+                self._fold(version, range_)
+            else:
+                self._moving[version] = range_
+        self._follow_clock()
+
+    def _follow_clock(self) -> None:
+        """Goes on to the days that ranges have at the clock of the covers."""
+        if not self.covers:
+            return
+        clock_ms = max(covers.clock_ms for covers in self.covers.values())
+        for version, range_ in self._moving.items():
+            days = days_at(self._definitions[version], range_, clock_ms)
+            if version not in self._folds or days != self._days[version]:
+                self._changed.add(version)
+                self._fold(version, days)
+
+    def _fold(self, version: str, days: Days | None) -> None:
+        """Makes the totals anew, over these days."""
+        self._days[version] = days
+        self._folds[version] = fold_of(self._definitions[version], days)
+        self._totals[version] = {}
+        for values in self._values.get(version, {}).values():
+            for key, value in values.items():
+                if number := decode_partial(value)[1]:
+                    self._add(version, decode_cell(key)[1], number)
 
     def is_complete(self, version: str) -> bool:
         """Whether every partition that was heard of counts all its accounts in this version."""
@@ -72,7 +103,13 @@ class PartialSums:
                 moved = self._cover(partition, decode_covers(value)) or moved
             elif not key.startswith(PROTOCOL_PREFIX):
                 waiting.append((key, value))
+        if moved and self._moving:
+            self._follow_clock()
         return moved
+
+    def days(self, version: str) -> Days | None:
+        """The days of the range now, None for all; there are some as soon as there are covers."""
+        return self._days[version]
 
     def totals(self, version: str) -> Mapping[Cell, int]:
         """The totals of an analysis, as `state.render.body_of` takes them. They go on changing: read them at once."""

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from agents.comparing import compare
 from agents.connection import connect, with_settings
-from agents.live_snapshots import dates_of, part_snapshots, published_snapshots
+from agents.live_snapshots import part_snapshots, published_snapshots
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.comparison_view import ComparisonView
@@ -23,6 +23,7 @@ from agents.terminal.marks import TEXT_MAX
 from agents.terminal.view import view_of
 from state.definition_set import DefinitionSet
 from state.render.flow import Place
+from state.render.ranges import range_of
 from state.render.through import place_of
 from streams.errors import UnavailableError, UsageError
 from streams.shown import shown, shown_json
@@ -35,7 +36,13 @@ Snapshots = dict[str, Snapshot]
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--range", "range_text", metavar="FROM..TO", help="Only these days, both included, in the zone.")
+@click.option(
+    "--range",
+    "range_text",
+    metavar="RANGE",
+    help="Only these days, in the definition's zone: FROM..TO, both included; FROM.. up to the clock's day; 'last N"
+    " days' (weeks, months, quarters, years) up to the clock's, included.",
+)
 @click.option(
     "--through",
     "through_texts",
@@ -62,7 +69,8 @@ def command(
     """Show the result of the analysis NAME, or of all.
 
     The days of a range are: for a canvas those on which its containers start, for a flow those of the anchor, for a
-    cohort (whole periods only) those of the inclusion.
+    cohort (whole periods only) those of the inclusion, and the last N are of its own granularity. The clock is Kafka's
+    time of the newest record that the result contains, and no computer's own; with --watch the days move on with it.
     """
     if watch and form != "table":
         raise UsageError(f"--watch draws on the terminal; it does not go with --format {form}")
@@ -91,11 +99,11 @@ def command(
 def _compare(
     settings: Settings, name: str, labels: tuple[str, str], within: int | None, range_text: str | None, form: str
 ) -> None:
-    dates = None if range_text is None else dates_of(range_text)
+    wanted_range = None if range_text is None else range_of(range_text)
     with connect(settings, start=False) as bootstrap:
         definitions = read_definitions(bootstrap, settings)
         _names(definitions, name)
-        comparison = compare(bootstrap, settings, definitions, name, labels, within=within, dates=dates)
+        comparison = compare(bootstrap, settings, definitions, name, labels, within=within, wanted_range=wanted_range)
     if form == "json":
         click.echo(shown_json(msgspec.json.format(msgspec.json.encode(comparison), indent=2)))
     else:
@@ -117,8 +125,8 @@ def _results(
         for newest in published_snapshots(bootstrap, settings):
             yield {each: newest[each] for each in names if each in newest}
     else:
-        dates = None if range_text is None else dates_of(range_text)
-        yield from part_snapshots(bootstrap, settings, definitions, names, dates, through)
+        wanted_range = None if range_text is None else range_of(range_text)
+        yield from part_snapshots(bootstrap, settings, definitions, names, wanted_range, through)
 
 
 def _names(definitions: DefinitionSet, name: str | None) -> list[str]:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from agents.commands.story import account_of, print_answer
 from agents.connection import connect, with_settings
+from agents.live_snapshots import published_range
 from agents.query_client import QueryClient
 from agents.reading import read_definitions
 from agents.settings import Settings
@@ -45,14 +46,16 @@ def command(
     flow     *  all    STEP:ITEM    STEP:ITEM>STEP:ITEM  link
              STEP:ITEM>exit    STEP:ITEM<entry    more as JSON: docs/formats.md
     """
-    number = {"analysis": analysis, "cell": cell, "range": range_text}
     with connect(settings, start=False) as bootstrap:
         client = QueryClient(bootstrap, settings)
+        definition = read_definitions(bootstrap, settings).named(analysis)
+        if range_text is None and definition is not None and definition.analysis.last is not None:
+            range_text = published_range(bootstrap, settings, analysis)
+        number = {"analysis": analysis, "cell": cell, "range": range_text}
         if id_ is None and account is None:
             cells = client.cells(limit, cursor=cursor, **number)
             print_answer(cells, CellsView(cells), form)
             return
-        definition = read_definitions(bootstrap, settings).named(analysis)
         if definition is None:
             raise UsageError(f"there is no analysis {analysis!r}; `milepost snapshot` shows those that there are")
         kind = str(definition.analysis.container)

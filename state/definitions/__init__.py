@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from state.definitions.analysis import ContainerKind, refuse_repeats
+from state.definitions.analysis import LAST_PATTERN, ContainerKind, Granularity, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
-from state.definitions.cohort import AllThresholds, AnyThreshold, Cohort, Granularity, Threshold, Thresholds
+from state.definitions.cohort import AllThresholds, AnyThreshold, Cohort, Threshold, Thresholds
 from state.definitions.flow import Anchor, AnchorMatch, Flow
 from state.matches import Model
 
 __all__ = [
+    "LAST_PATTERN",
     "AllThresholds",
     "Analysis",
     "Anchor",

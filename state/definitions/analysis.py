@@ -1,7 +1,7 @@
 """What every analysis says, and the checks that several share."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator
 
@@ -18,12 +18,30 @@ class ContainerKind(StrEnum):
     SESSION = "session"
 
 
+Granularity = Literal["day", "week", "month", "quarter", "year"]
+LAST_PATTERN = r"[1-9][0-9]{0,4} (day|week|month|quarter|year)s?"
+LastPeriodsText = Annotated[str, Field(pattern=f"^{LAST_PATTERN}$", examples=["30 days", "6 months"])]
+
+
 class AnalysisModel(Model):
     """What every analysis has."""
 
     name: Slug
     title: Text | None = Field(None, description="What readers see; without it the name.")
     container: Annotated[ContainerKind, Field(strict=False)]
+    last: LastPeriodsText | None = Field(
+        None,
+        description="Only the last days (weeks, months ...) up to Kafka's clock, with which they move; of a cohort,"
+        " periods of its granularity.",
+    )
+
+    @property
+    def last_periods(self) -> tuple[int, Granularity] | None:
+        """How many periods up to the clock's, and of which granularity; None for all that there ever was."""
+        if self.last is None:
+            return None
+        count, unit = self.last.split()
+        return int(count), cast(Granularity, unit.removesuffix("s"))
 
     @field_validator("container", mode="before")
     @classmethod

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from state.definitions.analysis import AnalysisModel
+from state.definitions.analysis import AnalysisModel, Granularity
 from state.matches import Condition, Dimension, Model, shape_of
 
 THRESHOLD_COUNT_MAX = 64
@@ -45,7 +45,6 @@ Thresholds = Annotated[
     Annotated[Threshold, Tag("match")] | Annotated[AllThresholds, Tag("all")] | Annotated[AnyThreshold, Tag("any")],
     Discriminator(shape_of),
 ]
-Granularity = Literal["day", "week", "month", "quarter", "year"]
 
 
 class Cohort(AnalysisModel):
@@ -96,6 +95,15 @@ class Cohort(AnalysisModel):
             )
         if self.top is not None and self.dimension is None:
             raise ValueError("top: bounds the rows of a dimension, and there is none; periods are all shown")
+        return self
+
+    @model_validator(mode="after")
+    def _last_periods_are_whole(self) -> "Cohort":
+        if self.last_periods is not None and self.last_periods[1] != self.granularity:
+            raise ValueError(
+                f"last: {self.last} - a cohort by {self.granularity} takes whole periods; for example 6"
+                f" {self.granularity}s"
+            )
         return self
 
     @model_validator(mode="after")

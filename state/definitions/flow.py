@@ -52,6 +52,8 @@ class Flow(AnalysisModel):
             raise ValueError("limit: last goes with ends_with")
         if self.contains is not None and self.columns < 3:
             raise ValueError("columns: contains has the anchor in the middle, so take at least 3")
+        if self.last is not None and self.count == "containers":
+            raise ValueError("last: distinct containers of several days do not add up; take count: occurrences")
         grows = anchors and self.limit is None
         if grows and self.columns > GROWING_COLUMN_COUNT_MAX:
             # Every occurrence keeps its path until it is full, and each touchpoint grows all of them.

@@ -10,16 +10,19 @@ from state.render.canvas import canvas_body
 from state.render.cohort import cohort_body
 from state.render.days import Days, totals_of
 from state.render.flow import Place, flow_body
+from state.render.ranges import days_at, own_range
 from streams.partials import Cell
 from streams.snapshot import Body
 
 
 def render(definition: Definition, sums: Mapping[Cell, int], range_days: Days | None, clock_ms: int) -> Body:
-    """The body of a snapshot over the days `range_days` (first and last, local day numbers), None for all.
+    """The body of a snapshot over the days `range_days` (first and last, local day numbers), None for those that the
+    definition asks for.
 
     Raises UsageError for a range that the analysis can not give.
     """
-    return body_of(definition, totals_of(definition, sums, range_days), clock_ms)
+    days = days_at(definition, range_days or own_range(definition), clock_ms)
+    return body_of(definition, totals_of(definition, sums, days), clock_ms)
 
 
 def body_of(definition: Definition, totals: Mapping[Cell, int], clock_ms: int, through: Sequence[Place] = ()) -> Body:

@@ -42,11 +42,12 @@ ANALYSES = [
         "name": "back", "kind": "cohort", "container": "account", "granularity": "day",
         "inclusion": {"match": IS_A}, "return": {"match": IS_B},
     },
-    {"name": "ways", "kind": "flow", "container": "person", "dimension": "type"},
+    {"name": "ways", "kind": "flow", "container": "person", "dimension": "type", "last": "30 days"},
 ]  # fmt: skip
 ACME = [touchpoint(str(n), START + n * DAY, each, person="p") for n, each in enumerate("ABAB")]
 BRIT = [touchpoint(str(n), START + n * DAY, each, account="brit", person="q") for n, each in enumerate("ACB")]
 WORLD = {0: ACME, 1: BRIT}
+LATELY = ("2023-11-05", "2023-12-04")
 
 
 class Live:
@@ -96,14 +97,20 @@ class Live:
         covered = {touchpoints: count - 1}
         return Covers(Tag(0, tag), covered, START + 20 * DAY, START, self.definitions.hash, complete=complete)
 
-    def send_snapshots(self, world: Mapping[int, list[Touchpoint]], shown: Mapping[int, list[Touchpoint]]) -> None:
-        """Snapshots that say they contain `world` and show the numbers of `shown`."""
+    def send_snapshots(
+        self,
+        world: Mapping[int, list[Touchpoint]],
+        shown: Mapping[int, list[Touchpoint]],
+        lately: tuple[str, str] = LATELY,
+    ) -> None:
+        """Snapshots that say they contain `world` and show the numbers of `shown`; of a moving range these dates."""
         touchpoints = topic_name("touchpoints", self.settings.prefix, self.settings.generation)
         everything = [each for arrived in shown.values() for each in arrived]
         for definition in self.definitions.definitions:
             covers = {partition: self.covers(len(arrived)) for partition, arrived in world.items()}
             cells, tag = cells_of_oracle(everything, definition), SnapshotTag(0, 1)
-            empty = snapshot_of(definition, {}, covers, touchpoints=touchpoints, lateness_ms=0, tag=tag)
+            empty = snapshot_of(definition, {}, covers, touchpoints=touchpoints, lateness_ms=0, tag=tag,
+                                range_dates=None if definition.analysis.last is None else lately)  # fmt: skip
             made = msgspec.structs.replace(empty, body=render(definition, cells, None, empty.clock_ms))
             self.send("snapshots", 0, definition.analysis.name.encode(), encode_snapshot(made))
 
@@ -165,6 +172,13 @@ def test_a_snapshot_is_compared_at_its_own_offsets(live: Live) -> None:
     live.send_cells(WORLD)
     live.send_snapshots(older, older)
     assert check(live) == []
+
+
+def test_wrong_days_of_a_moving_range_are_found(live: Live) -> None:
+    """The numbers are right, and said of other days."""
+    live.send_cells(WORLD)
+    live.send_snapshots(WORLD, WORLD, ("2023-11-04", "2023-12-04"))
+    assert check(live) == [("ways", "snapshot.range[0]", None)]
 
 
 def test_a_wrong_snapshot_is_found(live: Live) -> None:

@@ -17,6 +17,7 @@ from agents import queries as queries_module
 from agents.directory import Announcement, Directory
 from agents.metrics_server import Listening, serve_metrics, url_of
 from agents.queries import Queries
+from agents.query_request import Parameters, ProblemError, number_asked
 from agents.reading_plan import ReadingPlan
 from state.accounts import Accounts
 from state.accounts_stage import AccountsStage
@@ -93,6 +94,16 @@ def asker(stores: Mapping[int, Any], owner_of: Any = lambda _: None) -> Any:
         return int(told[0][:3]), msgspec.json.decode(body)
 
     return ask
+
+
+def test_a_moving_number_is_asked_for_with_its_days() -> None:
+    """Clocks of partitions differ, so the snapshot says which days; without them the question is refused."""
+    plain = {"kind": "flow", "container": "account", "dimension": "type", "last": "30 days"}
+    moving = definition_set([{"name": "m", **plain}])
+    with pytest.raises(ProblemError, match="covers the last 30 days; the snapshot says which"):
+        number_asked(Parameters("analysis=m&cell=*"), moving)
+    asked = number_asked(Parameters("analysis=m&cell=*&range=2026-01-01..2026-01-30"), moving)
+    assert (asked.days, asked.dates) == ((20454, 20483), ("2026-01-01", "2026-01-30"))
 
 
 NAMES = ["q", "kind", "analysis", "cell", "range", "account", "container", "cursor", "before", "limit", "side"]
@@ -207,6 +218,7 @@ STORY = f"/v1/account/{ACCOUNTS[1]}/story"
         ("/v1/cells", {"analysis": "c", "cell": "x"}, 400, "has no number"),
         ("/v1/cells", {"analysis": "c", "cell": "a", "range": "2026"}, 400, "range"),
         ("/v1/cells", {"analysis": "f", "cell": "*", "range": "2026-01-01..2026-01-02"}, 400, "distinct"),
+        ("/v1/cells", {"analysis": "f", "cell": "*", "range": "last 3 days"}, 400, "write it as 2026-01-01"),
         ("/v1/why", {"analysis": "c", "cell": "a", "account": "x"}, 400, "container is missing"),
         ("/v1/search", {}, 400, "q is missing"),
         ("/v1/search", {"q": "x", "kind": "planet"}, 400, "one of account"),

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from kafka import KafkaProducer
 from msgspec.structs import replace
 
-from agents.live_snapshots import dates_of, published_snapshots
+from agents.live_snapshots import published_range, published_snapshots
 from agents.main import cli
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
@@ -20,13 +20,16 @@ from agents.snapshots import UNCHANGED_FACTOR, Schedule, follow_partials
 from state.definition_set import Definition, DefinitionSet, publications
 from state.definitions import DefinitionFile
 from state.layers import Current
+from state.render.ranges import range_of
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
 from streams.errors import UnavailableError, UsageError
+from streams.partials import decode_covers, encode_covers
 from streams.snapshot import Snapshot, SnapshotTag, decode_snapshot, encode_snapshot
 from streams.store import Row
 from streams.topics import topic_name
-from tests.agents.snapshot_worlds import CELLS, DEFINITIONS, TOUCHPOINTS, commit, snapshots
+from tests.agents.snapshot_worlds import CELLS, CLOCK_MS, DEFINITIONS, TOUCHPOINTS, commit, snapshots
+from tests.state.worlds import DAY, definition_set
 
 Records = list[tuple[bytes, bytes]]
 
@@ -64,6 +67,21 @@ def test_nothing_is_due_before_covers() -> None:
     assert names(plan.due(9.0)) == []
     plan.apply(0, list(commit(1, {}))[-1:], 9.0)
     assert sorted(names(plan.due(9.0))) == ALL
+
+
+def test_a_moving_range_moves_in_the_snapshot() -> None:
+    """It says its days; when the clock alone has left them behind, it is published anew."""
+    flow = {"name": "content", "kind": "flow", "container": "account", "dimension": "type", "last": "2 days"}
+    definitions = definition_set([flow])
+    plan = schedule(current=lambda: (0, definitions))
+    today = CLOCK_MS // DAY
+    plan.apply(0, list(commit(1, {("content", ("o", today - 1, (), ("a",))): 5}, definitions)), 0.0)
+    (first,) = plan.due(0.0)
+    assert (first.range, first.body.total) == (("2026-03-19", "2026-03-20"), 5)
+    key, value = commit(2, {}, definitions)[-1]
+    plan.apply(0, [(key, encode_covers(replace(decode_covers(value), clock_ms=CLOCK_MS + DAY)))], 1.0)
+    (second,) = plan.due(1.0)
+    assert (second.range, second.body.total) == (("2026-03-20", "2026-03-21"), 0)
 
 
 def test_changed_analysis_waits_for_its_interval() -> None:
@@ -163,7 +181,7 @@ def test_what_is_defined_no_more_is_taken_from_the_topic_once() -> None:
 def test_impossible_range_says_how_to_write_it(text: str) -> None:
     """Dates, in order, within what calendars hold."""
     with pytest.raises(UsageError, match="--range"):
-        dates_of(text)
+        range_of(text)
 
 
 @pytest.fixture
@@ -319,8 +337,27 @@ def test_range_is_summed_from_partials(world: tuple[Settings, KafkaProducer]) ->
     whole = json.loads(milepost(settings, "content", "--range", "2024-10-04..2024-10-05", "--format", "json"))
     assert whole["body"]["total"] == 190
     assert "2024-10-04 to 2024-10-05" in milepost(settings, "way", "--range", "2024-10-04..2024-10-05")
+    moving = json.loads(milepost(settings, "content", "--range", "last 532 days", "--format", "json"))
+    assert (moving["body"]["total"], moving["range"]) == (90, ["2024-10-05", "2026-03-20"])
+    assert "2026-03-01 to 2026-03-31" in milepost(settings, "months", "--range", "last 1 month")
+    with pytest.raises(UsageError, match="write it as 'last 6 months'"):
+        milepost(settings, "months", "--range", "last 30 days")
     with pytest.raises(UsageError, match=r"but 2026-02-01\.\.2026-02-28"):
         milepost(settings, "months", "--range", "2026-02-02..2026-02-28")
+
+
+@pytest.mark.broker
+def test_the_published_days_of_a_moving_range(world: tuple[Settings, KafkaProducer]) -> None:
+    """As the newest snapshot has them; one without a range, or none, has no such days."""
+    settings, producer = world
+    bootstrap, topic = settings.bootstrap_servers or "", topic_name("snapshots", settings.prefix, 0)
+    made = snapshots()
+    send(producer, topic, [(b"way", encode_snapshot(replace(made["way"], range=("2026-01-01", "2026-01-30"))))])
+    send(producer, topic, [(b"months", encode_snapshot(made["months"]))])
+    assert published_range(bootstrap, settings, "way") == "2026-01-01..2026-01-30"
+    for name in ("months", "content"):
+        with pytest.raises(UnavailableError, match=f"no snapshot of {name}"):
+            published_range(bootstrap, settings, name)
 
 
 @pytest.mark.broker

@@ -110,7 +110,7 @@ def test_oracle_distinct_sessions_equal_brute_force(
     flow: dict[str, Any], canvas: dict[str, Any], arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
     """Sessions that are derived have no rows of their own, so what counts them once is apart from other containers."""
-    distinct = {"name": "it", **flow, "container": "session", "count": "containers"}
+    distinct = {"name": "it", **flow, "container": "session", "count": "containers", "last": None}
     sessions = definition_set([distinct, {"name": "other", **canvas, "container": "session"}])
     browsed = [replace(each, stream="web", session=None, person=each.person or "p1") for each in arrived]
     store = MemoryStore()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet
 from state.render.days import fold_of, total
+from state.render.ranges import days_at, own_range
 from state.sums import PartialSums
 from streams.partials import COVERS_KEY, Cell, Covers, Tag, decode_cell, encode_cell, encode_covers, encode_partial
 from streams.stage import Applied
@@ -206,5 +207,6 @@ def test_sums_are_the_cells_of_the_accounts(
         version, cell = decode_cell(key[1:])
         kept.setdefault(version, []).append((cell, int(value)))
     for definition in definitions.definitions:
-        expected = total(fold_of(definition, None), kept.get(definition.version, []))
+        days = days_at(definition, own_range(definition), 0)
+        expected = total(fold_of(definition, days), kept.get(definition.version, []))
         assert sums.totals(definition.version) == {cell: count for cell, count in expected.items() if count}

@@ -17,6 +17,7 @@ from state.definition_set import Definition, DefinitionSet
 from state.figures import figure_of
 from state.layers import LayerReader, Layers
 from state.render import render
+from state.render.ranges import days_at, own_range
 from state.rows import touchpoint_key
 from state.why import Behind, Contribution, Page, merged
 from streams.errors import UsageError
@@ -102,8 +103,9 @@ def require_sums(
             body = render(definition, sums_of(stores, definition.version), days, CLOCK_MS)
         except UsageError:
             continue  # an analysis without ranges, or other periods
+        shown = days or days_at(definition, own_range(definition), CLOCK_MS)
         for cell, number in numbers_of(body):
-            behinds = [behind_of(layers, store, definition, cell, days) for store in stores]
+            behinds = [behind_of(layers, store, definition, cell, shown) for store in stores]
             found = all_of(behinds, count)
             assert sum(each.amount or 0 for each in found) == number, cell
             assert all(each.amount for each in found)
@@ -152,7 +154,7 @@ def test_oracle_so_they_do_while_accounts_move(
 @given(flows(), WORLDS)
 def test_oracle_the_containers_behind_a_flow_add_up_to_it(flow: dict[str, Any], arrived: list[Touchpoint]) -> None:
     """Both ways of counting, with so few items shown that there is always more."""
-    definitions = definition_set([{"name": "f", **flow, "top": 1}])
+    definitions = definition_set([{"name": "f", **flow, "top": 1, "last": None}])
     require_sums(definitions, stores_of(layers_of(definitions), arrived), None, 3)
 
 
@@ -326,6 +328,34 @@ def test_an_address_that_there_is_not_is_refused_with_what_there_is(analysis: di
     (definition,) = definition_set([analysis]).definitions
     with pytest.raises(UsageError, match=f"^{definition.analysis.name} has no number"):
         figure_of(definition, cell, None)
+
+
+def test_an_anchor_that_is_a_condition_goes_by_its_title() -> None:
+    """In its column, and in links to it."""
+    anchor = {"match": {"field": "type", "op": "=", "value": "B"}, "title": "bought"}
+    definitions = definition_set([FLOW | {"ends_with": anchor}])
+    layers = layers_of(definitions)
+    arrived = [
+        touchpoint("1", START, "A"),
+        touchpoint("2", START + 1, "B"),
+        touchpoint("3", START, "B", account="brit"),
+    ]
+    (store,) = stores_of(layers, arrived, 1)
+    for cell, accounts in (("0:bought", ["acme", "brit"]), ("0:bought>-1:A", ["acme"]), ("0:B", [])):
+        found = all_of([behind_of(layers, store, definitions.definitions[0], cell)], 9)
+        assert [each.account for each in found] == accounts
+
+
+def test_behind_more_are_the_paths_with_none_of_the_items_shown() -> None:
+    """In their column; a path that does not get there has no item at all."""
+    definitions = definition_set([FLOW])
+    layers = layers_of(definitions)
+    arrived = [touchpoint(f"{n}", START + n, each, account=account) for n, (account, each) in enumerate(
+        [("acme", "A"), ("acme", "B"), ("brit", "A"), ("brit", "C"), ("cask", "B")])]  # fmt: skip
+    (store,) = stores_of(layers, arrived, 1)
+    for cell, accounts in (('["more",0,["A"]]', ["cask"]), ('["more",1,["B"]]', ["brit"]), ('["more",2,[]]', [])):
+        found = all_of([behind_of(layers, store, definitions.definitions[0], cell)], 9)
+        assert [each.account for each in found] == accounts
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,12 @@ def _matches() -> st.SearchStrategy[dict[str, Any]]:
 CONTAINERS = ("account", "opportunity", "buying_group", "person", "session")
 
 
+def last_periods(*units: str) -> st.SearchStrategy[dict[str, Any]]:
+    """The range that a definition may ask for: most often none."""
+    some = st.builds("{} {}s".format, st.integers(1, 60), st.sampled_from(units or ("day", "day", "week", "month")))
+    return st.one_of(st.just({}), st.just({}), st.fixed_dictionaries({"last": some}))
+
+
 @st.composite
 def canvases(draw: st.DrawFn) -> dict[str, Any]:
     """A canvas of up to five nodes over any acyclic graph."""
@@ -111,6 +117,7 @@ def canvases(draw: st.DrawFn) -> dict[str, Any]:
         "kind": "canvas",
         "container": draw(st.sampled_from(CONTAINERS)),
         **draw(canvas_options()),
+        **draw(last_periods()),
         "nodes": [{"id": f"n{i}", "match": draw(_matches()), **draw(node_options())} for i in range(count)],
         "arrows": [
             {"from": f"n{a}", "to": f"n{b}", **limits}
@@ -138,10 +145,12 @@ def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def cohorts(draw: st.DrawFn) -> dict[str, Any]:
     """A cohort over any thresholds, granularity, way of inclusion and options."""
+    granularity = draw(st.sampled_from(["day", "week", "month", "quarter", "year"]))
     return {
         "kind": "cohort",
         "container": draw(st.sampled_from(CONTAINERS)),
-        "granularity": draw(st.sampled_from(["day", "week", "month", "quarter", "year"])),
+        "granularity": granularity,
+        **draw(last_periods(granularity)),
         "mode": draw(st.sampled_from(["retention", "churn"])),
         **(draw(_cohort_options()) if draw(st.booleans()) else {}),
         "include": draw(st.sampled_from(["first", "every"])),
@@ -198,6 +207,8 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
         limit = {"starts_with": "first", "ends_with": "last"}.get(anchor)
         if limit and draw(st.booleans()):
             flow["limit"] = limit
+    if flow["count"] == "occurrences":
+        flow |= draw(last_periods())
     if draw(st.booleans()):
         count = flow["columns"]
         first = {"ends_with": 1 - count, "contains": -((count - 1) // 2)}.get(anchor or "", 0)
