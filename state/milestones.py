@@ -1,12 +1,14 @@
 """Which touchpoints moved a container: reached a node of a canvas, or came into a period of a cohort.
 
 Found by folding the containers' series over the stretch that is asked for, from the states of the chunk in which it
-begins; so the cost is that of the stretch, however long the series is.
+begins; so the cost is that of the stretch, however long the series is. An analysis with a filter marks what moved the
+containers that it counts now.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 from state.analyses.lens import Cells
+from state.analyses.segment import SegmentLens
 from state.calendar import Calendar
 from state.containers import Container, Containers
 from state.definition_set import Definition, DefinitionSet
@@ -39,6 +41,7 @@ class Milestones:
             says = [self._says.get(lens.version) for lens in kind.lenses]
             if not any(says):
                 continue
+            filtered = [place for place, lens in enumerate(kind.lenses) if isinstance(lens, SegmentLens)]
             orders_by_id: dict[str, list[bytes]] = {}
             for order, touchpoint in placed:
                 id_ = kind.id_of(touchpoint)
@@ -47,7 +50,9 @@ class Milestones:
             for id_, orders in orders_by_id.items():
                 container = self._containers.one(account, kind.code, id_.encode())
                 if container is not None:
-                    self._mark(container, orders, says, found)
+                    out = {place for place in filtered if not _is_in(container, place)}
+                    heard = [None if place in out else say for place, say in enumerate(says)] if out else says
+                    self._mark(container, orders, heard, found)
         return found
 
     def _mark(
@@ -76,6 +81,14 @@ class Milestones:
                     break
             else:
                 return
+
+
+def _is_in(container: Container, place: int) -> bool:
+    """Whether a container has the property that the filter of an analysis asks for. Of the derived sessions of a person
+    the state tells it of the last one only, so none is taken for having it."""
+    lens = container.plan.lenses[place]
+    assert isinstance(lens, SegmentLens), "only filters are asked"
+    return container.plan.code != VISITS and lens.is_in(container.row.states[place])
 
 
 def _said(says: Sequence[Say | None], sinks: Sequence[Cells], kind: str, id_: str | None) -> Iterator[Milestone]:

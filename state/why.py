@@ -6,7 +6,7 @@ fold reports a change of the number at it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from state.figures.figure import Figure
 from state.layers import Layers
 from state.plan import NAME_BY_CODE, SESSION_GAP_MS, VISITS, KindPlan
 from state.rows import event_time_of, parts_of
+from state.tallies import counted
 from streams.partials import Cell
 
 ENTRIES_PER_LOOK = 512
@@ -76,7 +77,8 @@ class Folding:
     def changes(self, entries: Entries, is_due: IsDue | None = None) -> Iterator[Change]:
         """Where the number changes, in the order of the series. Raises _TooLong when it `is_due` before the end."""
         lens, place = self._lens, self._place
-        state, tally = lens.empty(), {}  # type: ignore[var-annotated]
+        tally: dict[Cell, int] = {}
+        state = lens.empty()
         last_ms = started_ms = None
         for count, (order, projections) in enumerate(entries):
             event_time = event_time_of(order)
@@ -91,16 +93,12 @@ class Folding:
             if is_due is not None and count % ENTRIES_PER_LOOK == ENTRIES_PER_LOOK - 1 and is_due():
                 raise _TooLong
 
-    def _amount_of(self, cells: dict[Cell, int], tally: dict[Any, int]) -> int:
-        """What changes of cells change of the number; of distinct containers a cell counts once."""
-        if not self._lens.distinct:
-            return sum(self._weight(cell) * change for cell, change in cells.items())
-        amount = 0
-        for cell, change in cells.items():
-            before = tally.get(cell, 0)
-            tally[cell] = before + change
-            amount += self._weight(cell) * ((tally[cell] > 0) - (before > 0))
-        return amount
+    def _amount_of(self, cells: dict[Cell, int], tally: dict[Cell, int]) -> int:
+        """What changes of cells change of the number."""
+        lens = self._lens
+        if lens.distinct or lens.gate is not None:
+            cells = counted(tally, cells, lens.gate, distinct=lens.distinct)
+        return sum(self._weight(cell) * change for cell, change in cells.items())
 
 
 class Behind:

@@ -11,15 +11,19 @@ from pydantic import Field, field_validator, model_validator
 
 from state.definitions.analysis import ContainerKind, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
-from state.definitions.cohort import AllThresholds, AnyThreshold, Cohort, Granularity, Threshold, Thresholds
+from state.definitions.cohort import Cohort, Granularity
 from state.definitions.flow import Anchor, AnchorMatch, Flow
+from state.definitions.segment import AllSegments, AnySegment, Has, NotSegment, Segment
+from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
 from state.matches import Model
 
 __all__ = [
+    "AllSegments",
     "AllThresholds",
     "Analysis",
     "Anchor",
     "AnchorMatch",
+    "AnySegment",
     "AnyThreshold",
     "Arrow",
     "Canvas",
@@ -28,8 +32,11 @@ __all__ = [
     "DefinitionFile",
     "Flow",
     "Granularity",
+    "Has",
     "Metric",
     "Node",
+    "NotSegment",
+    "Segment",
     "Threshold",
     "Thresholds",
 ]

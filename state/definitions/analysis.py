@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
+from state.definitions.segment import Segment
 from state.matches import Model, Slug, Text
 
 
@@ -24,6 +25,7 @@ class AnalysisModel(Model):
     name: Slug
     title: Text | None = Field(None, description="What readers see; without it the name.")
     container: Annotated[ContainerKind, Field(strict=False)]
+    filter: Segment | None = Field(None, description="Only containers whose whole series has this property count.")
 
     @field_validator("container", mode="before")
     @classmethod

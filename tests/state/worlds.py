@@ -208,10 +208,38 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
     return flow
 
 
+def _segments() -> st.SearchStrategy[dict[str, Any]]:
+    """What the whole series of a container may have."""
+    leaf = st.fixed_dictionaries(
+        {
+            "match": _matches(),
+            "metric": st.sampled_from(["count", "count", "value"]),
+            "op": st.sampled_from([">=", ">=", ">", "=", "!=", "<=", "<"]),
+            "number": st.sampled_from([0, 1, 1, 2, 4]),
+        }
+    ).map(lambda threshold: {"has": threshold})
+    return st.recursive(
+        leaf,
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
+            inner.map(lambda part: {"not": part}),
+        ),
+        max_leaves=3,
+    )
+
+
+@st.composite
+def analyses(draw: st.DrawFn) -> dict[str, Any]:
+    """An analysis of any kind, every third with a filter."""
+    analysis: dict[str, Any] = draw(st.one_of(canvases(), cohorts(), flows()))
+    return analysis if draw(st.integers(0, 2)) else {**analysis, "filter": draw(_segments())}
+
+
 @st.composite
 def definition_sets(draw: st.DrawFn, count_max: int = 3) -> DefinitionSet:
     """A set of one to `count_max` valid analyses."""
-    made = draw(st.lists(st.one_of(canvases(), cohorts(), flows()), min_size=1, max_size=count_max))
+    made = draw(st.lists(analyses(), min_size=1, max_size=count_max))
     zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia"]))
     return definition_set([{"name": f"a{i}", **analysis} for i, analysis in enumerate(made)], zone)
 

@@ -1,0 +1,43 @@
+"""The filter of an analysis in SQL: only containers whose touchpoints, all together, have the property stay."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+import duckdb
+
+from check.conditions import ConditionWriter, millionths_of
+from check.literals import Literals
+from check.numbers import whole_sql
+from state.definitions import AllSegments, Has, NotSegment, Segment, Threshold
+
+
+def keep_segment(connection: duckdb.DuckDBPyConnection, segment: Segment, columns: Mapping[str, str]) -> None:
+    """Takes what is not in the segment out of the tables `member` and `container`."""
+    literals = Literals()
+    having = _sql(segment, ConditionWriter(columns, literals), literals)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT container FROM member JOIN touchpoint USING (place)"
+        f" GROUP BY container HAVING {having}",
+        literals.values,
+    )
+    for table in ("member", "container"):
+        connection.execute(f"DELETE FROM {table} WHERE container NOT IN (SELECT container FROM chosen)")
+
+
+def _sql(segment: Segment, writer: ConditionWriter, literals: Literals) -> str:
+    match segment:
+        case Has():
+            return _threshold_sql(segment.has, writer, literals)
+        case NotSegment():
+            return f"(NOT {_sql(segment.not_, writer, literals)})"
+        case AllSegments():
+            return "(" + " AND ".join(_sql(each, writer, literals) for each in segment.all) + ")"
+        case _:
+            return "(" + " OR ".join(_sql(each, writer, literals) for each in segment.any) + ")"
+
+
+def _threshold_sql(threshold: Threshold, writer: ConditionWriter, literals: Literals) -> str:
+    matching = f"FILTER ({writer.sql(threshold.match)})"
+    if threshold.metric == "count":
+        return whole_sql(f"count(*) {matching}", threshold.op, Fraction(threshold.number), literals)
+    return whole_sql(f"coalesce(sum(value) {matching}, 0)", threshold.op, millionths_of(threshold.number), literals)

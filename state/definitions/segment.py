@@ -1,0 +1,88 @@
+"""The filter of an analysis, as pydantic models: which containers count, by their whole series."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
+from state.matches import Model, shape_of
+
+_OTHER_CONTAINERS = ("global_account", "account", "opportunity", "buying_group", "person", "session")
+
+
+class Has(Model):
+    """The threshold holds over the whole series of the container: `{has: {match: CONDITION, op: ">=", number: 2}}`."""
+
+    has: Threshold
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_the_series(cls, found: Any) -> Any:
+        if not isinstance(found, dict) or "has" in found:
+            return found
+        if other := [kind for kind in _OTHER_CONTAINERS if kind in found]:
+            raise ValueError(
+                f"{other[0]}: a filter asks for the analysis' own container; what another container has can not be"
+                " asked in this version"
+            )
+        if "match" in found:
+            raise ValueError(
+                "match: a filter chooses containers and no touchpoints; write {has: {match: CONDITION}} for the"
+                " containers that have such a touchpoint, or ask for it where touchpoints are matched: in nodes,"
+                " thresholds, anchors"
+            )
+        return found
+
+
+class AllSegments(Model):
+    """Every one of them holds."""
+
+    all: Annotated[list["Part"], Field(min_length=1)]
+
+
+class AnySegment(Model):
+    """At least one of them holds."""
+
+    any: Annotated[list["Part"], Field(min_length=1)]
+
+
+class NotSegment(Model):
+    """It does not hold."""
+
+    not_: "Part" = Field(alias="not")
+
+
+def _shape_of(found: Any) -> str:
+    shape = shape_of(found)
+    return "has" if shape == "match" else shape
+
+
+Part = Annotated[
+    Annotated[Has, Tag("has")]
+    | Annotated[AllSegments, Tag("all")]
+    | Annotated[AnySegment, Tag("any")]
+    | Annotated[NotSegment, Tag("not")],
+    Discriminator(_shape_of),
+]
+
+
+def _few_thresholds(segment: Part) -> Part:
+    count = len(thresholds_of(segment))
+    if count > THRESHOLD_COUNT_MAX:
+        raise ValueError(f"{count} thresholds; a filter has at most {THRESHOLD_COUNT_MAX}")
+    return segment
+
+
+Segment = Annotated[Part, AfterValidator(_few_thresholds)]
+
+
+def thresholds_of(segment: Part) -> list[Threshold]:
+    """The thresholds of a segment, from left to right."""
+    match segment:
+        case Has():
+            return [segment.has]
+        case NotSegment():
+            return thresholds_of(segment.not_)
+        case _:
+            parts = segment.all if isinstance(segment, AllSegments) else segment.any
+            return [threshold for part in parts for threshold in thresholds_of(part)]

@@ -1,0 +1,30 @@
+"""The filter of an analysis, naively: does the container's whole series have the property?"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from state.definitions import AllSegments, Analysis, AnySegment, Has
+from streams.touchpoint import Touchpoint
+from tests.oracles.brute import Series, containers_of
+from tests.oracles.cohort import thresholds_hold
+
+
+def counted_containers(touchpoints: Iterable[Touchpoint], analysis: Analysis) -> Series:
+    """The series of the containers that an analysis counts, by a key that tells containers apart."""
+    series_by_container = containers_of(touchpoints, analysis.container.value)
+    return {
+        container: series
+        for container, series in series_by_container.items()
+        if analysis.filter is None or has_property(analysis.filter, series)
+    }
+
+
+def has_property(segment: Any, series: Sequence[Touchpoint]) -> bool:
+    """Whether a series has the property of a filter."""
+    if isinstance(segment, Has):
+        return thresholds_hold(segment.has, series)
+    if isinstance(segment, AllSegments):
+        return all(has_property(each, series) for each in segment.all)
+    if isinstance(segment, AnySegment):
+        return any(has_property(each, series) for each in segment.any)
+    return not has_property(segment.not_, series)
