@@ -10,7 +10,7 @@ from check.canvas import canvas_cells
 from check.cells import CellsByPart
 from check.cohort import cohort_cells
 from check.flow import flow_cells
-from check.segments import keep_segment
+from check.segments import keep_filtered
 from check.touchpoints import make_members
 from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, Flow
@@ -23,7 +23,7 @@ def batch_cells(
     make_calendar(connection, definition.zone, definition.week_start)
     make_members(connection, definition.analysis.container)
     if definition.analysis.filter is not None:
-        keep_segment(connection, definition.analysis.filter, columns)
+        keep_filtered(connection, definition.analysis.filter, columns)
     match definition.analysis:
         case Canvas() as canvas:
             return canvas_cells(connection, canvas, columns)

@@ -8,18 +8,31 @@ import duckdb
 from check.conditions import ConditionWriter, millionths_of
 from check.literals import Literals
 from check.numbers import whole_sql
-from state.definitions import AllSegments, Has, NotSegment, Segment, Threshold
+from state.definitions import AllSegments, Filter, Has, NotSegment, Segment, Threshold, UnderAccount
 
 
-def keep_segment(connection: duckdb.DuckDBPyConnection, segment: Segment, columns: Mapping[str, str]) -> None:
-    """Takes what is not in the segment out of the tables `member` and `container`."""
+def keep_filtered(connection: duckdb.DuckDBPyConnection, wanted: Filter, columns: Mapping[str, str]) -> None:
+    """Takes the containers that do not count out of the tables `member` and `container`."""
+    match wanted:
+        case UnderAccount():
+            _keep(connection, wanted.account, columns, _ACCOUNTS)
+            if wanted.then is not None:
+                _keep(connection, wanted.then, columns, _CONTAINERS)
+        case _:
+            _keep(connection, wanted, columns, _CONTAINERS)
+
+
+_CONTAINERS = "SELECT container FROM member JOIN touchpoint USING (place) GROUP BY container HAVING {having}"
+_ACCOUNTS = """
+    SELECT container FROM member JOIN touchpoint USING (place)
+    WHERE account IN (SELECT account FROM touchpoint GROUP BY account HAVING {having})
+    """
+
+
+def _keep(connection: duckdb.DuckDBPyConnection, segment: Segment, columns: Mapping[str, str], containers: str) -> None:
     literals = Literals()
     having = _sql(segment, ConditionWriter(columns, literals), literals)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT container FROM member JOIN touchpoint USING (place)"
-        f" GROUP BY container HAVING {having}",
-        literals.values,
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {containers.format(having=having)}", literals.values)
     for table in ("member", "container"):
         connection.execute(f"DELETE FROM {table} WHERE container NOT IN (SELECT container FROM chosen)")
 

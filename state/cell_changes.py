@@ -2,16 +2,16 @@
 
 An analysis that counts distinct containers reports how often a container contributes; a tally row per container and
 cell keeps that, and the cell changes when it leaves or comes to zero. So it is with one that has a gate, whose tallies
-are also what a container brings along, or takes away, when the gate turns (`state.tallies`).
+are also what a container brings along, or takes away, when the gate turns (`state.gated_changes`).
 """
 
 from collections.abc import Container
 from typing import Any
 
-from state.analyses.lens import Lens
+from state.analyses.segment import AccountGateLens
+from state.gated_changes import GatedChanges
 from state.plan import KindPlan
-from state.rows import cell_row_key, pack, tallies_prefix, tally_key
-from state.tallies import counted
+from state.rows import cell_row_key, tally_key
 from streams.partials import encode_cell
 from streams.store import Row, Store
 
@@ -62,12 +62,16 @@ class CellChanges:
     def _count_by_container(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
         """Adds what single containers change: of the number of containers that contribute, or behind a gate."""
         tallies: list[tuple[bytes, bytes, int]] = []
+        gated = GatedChanges(store)
         for plan, container, silent, sinks in self._own:
             for lens, cells in zip(plan.lenses, sinks, strict=True):
                 if not self._counts(lens.version, silent):
                     continue
-                if lens.gate is not None:
-                    _count_gated(changes, lens, container, cells, store, rows)
+                if isinstance(lens, AccountGateLens):
+                    gated.turn(lens, container, cells)
+                    continue
+                if lens.under_account or lens.gate is not None:
+                    gated.add(lens, container, cells)
                     continue
                 if not lens.distinct:
                     _count(changes, lens.version, cells)
@@ -80,6 +84,7 @@ class CellChanges:
             after = before + change
             rows.append((row_key, b"%d" % after if after else None))
             changes[key] = changes.get(key, 0) + (after > 0) - (before > 0)
+        gated.settle(changes, rows)
 
 
 def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> None:
@@ -88,23 +93,3 @@ def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> No
         if change:
             key = encode_cell(version, cell)
             changes[key] = changes.get(key, 0) + change
-
-
-def _count_gated(
-    changes: dict[bytes, int], lens: Lens, container: bytes, cells: dict[Any, int], store: Store, rows: list[Row]
-) -> None:
-    """Adds what one container changes behind its gate, and the rows of its tallies."""
-    reported = {pack(cell): change for cell, change in cells.items() if change}
-    if not reported:
-        return
-    gate, prefix = pack(lens.gate), tallies_prefix(container, lens.version)
-    if gate in reported:
-        tally = {key[len(prefix) :]: int(value) for key, value in store.scan(prefix)}
-    else:
-        some = [gate, *reported]
-        found = store.get([prefix + cell for cell in some])
-        tally = {cell: int(value) for cell, value in zip(some, found, strict=True) if value is not None}
-    for cell, step in counted(tally, reported, gate, distinct=lens.distinct).items():
-        key = lens.version.encode() + b"\0" + cell
-        changes[key] = changes.get(key, 0) + step
-    rows.extend((prefix + cell, b"%d" % tally[cell] if cell in tally else None) for cell in reported)

@@ -7,8 +7,9 @@ containers that it counts now.
 
 from collections.abc import Callable, Iterator, Sequence
 
+from state.account_gates import AccountGates
 from state.analyses.lens import Cells
-from state.analyses.segment import SegmentLens
+from state.analyses.segment import is_in
 from state.calendar import Calendar
 from state.containers import Container, Containers
 from state.definition_set import Definition, DefinitionSet
@@ -32,6 +33,7 @@ class Milestones:
     def __init__(self, definitions: DefinitionSet, layers: Layers, containers: Containers) -> None:
         self._layers = layers
         self._containers = containers
+        self._gates = AccountGates(containers)
         self._says = {each.version: _say(each) for each in definitions.definitions}
 
     def of(self, account: bytes, placed: Sequence[Placed]) -> dict[bytes, list[Milestone]]:
@@ -41,7 +43,6 @@ class Milestones:
             says = [self._says.get(lens.version) for lens in kind.lenses]
             if not any(says):
                 continue
-            filtered = [place for place, lens in enumerate(kind.lenses) if isinstance(lens, SegmentLens)]
             orders_by_id: dict[str, list[bytes]] = {}
             for order, touchpoint in placed:
                 id_ = kind.id_of(touchpoint)
@@ -50,10 +51,19 @@ class Milestones:
             for id_, orders in orders_by_id.items():
                 container = self._containers.one(account, kind.code, id_.encode())
                 if container is not None:
-                    out = {place for place in filtered if not _is_in(container, place)}
-                    heard = [None if place in out else say for place, say in enumerate(says)] if out else says
+                    heard = [say if self._counts(account, container, n) else None for n, say in enumerate(says)]
                     self._mark(container, orders, heard, found)
         return found
+
+    def _counts(self, account: bytes, container: Container, place: int) -> bool:
+        """Whether an analysis counts a container. Of the derived sessions of a person the state tells what it has of
+        the last one only, so with a gate of their own none is taken for being counted."""
+        lens = container.plan.lenses[place]
+        if lens.under_account and not self._gates.is_open(account, lens.version):
+            return False
+        if container.plan.code == VISITS:
+            return lens.gate is None
+        return is_in(lens, container.row.states[place])
 
     def _mark(
         self, container: Container, orders: list[bytes], says: Sequence[Say | None], found: dict[bytes, list[Milestone]]
@@ -81,14 +91,6 @@ class Milestones:
                     break
             else:
                 return
-
-
-def _is_in(container: Container, place: int) -> bool:
-    """Whether a container has the property that the filter of an analysis asks for. Of the derived sessions of a person
-    the state tells it of the last one only, so none is taken for having it."""
-    lens = container.plan.lenses[place]
-    assert isinstance(lens, SegmentLens), "only filters are asked"
-    return container.plan.code != VISITS and lens.is_in(container.row.states[place])
 
 
 def _said(says: Sequence[Say | None], sinks: Sequence[Cells], kind: str, id_: str | None) -> Iterator[Milestone]:

@@ -10,10 +10,10 @@ from state.analyses.flow import FlowLens
 from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
-from state.analyses.segment import segment_lens
+from state.analyses.segment import AccountGateLens, filtered_lens
 from state.calendar import Calendar
 from state.definition_set import Definition
-from state.definitions import Canvas, Cohort, ContainerKind, Flow
+from state.definitions import Canvas, Cohort, ContainerKind, Flow, UnderAccount
 from state.rows import FIRST_LAYOUT, pack
 from state.tallies import session_counter
 from streams.touchpoint import Touchpoint, prefix_decoder
@@ -50,7 +50,7 @@ class KindPlan:
         # Whether every touchpoint of such a container is one of its own, also those that interest no analysis.
         self.counts_all = self.needs_first or code == CODE_BY_KIND[ContainerKind.ACCOUNT]
         # Whether what one container contributes is kept apart from the others.
-        self.keeps_tallies = any(lens.distinct or lens.gate is not None for lens in lenses)
+        self.keeps_tallies = any(lens.distinct or lens.gate is not None or lens.under_account for lens in lenses)
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
         self._positions = [
@@ -112,7 +112,7 @@ class VisitsPlan(KindPlan):
     ) -> None:
         super().__init__(code, lenses, id_of, placing)
         self._counters = [session_counter(lens) for lens in lenses]
-        self.keeps_tallies = False
+        self.keeps_tallies = any(lens.under_account for lens in lenses)
         self.empty_packed = pack(self.empty())
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
@@ -164,6 +164,9 @@ class Plan:
             is_computed = definition.version in self.current or definition.version in in_force
             lens = lens_of(definition) if is_computed else GapLens(definition)
             lenses_by_kind.setdefault(definition.analysis.container, []).append(lens)
+            if isinstance(outer := definition.analysis.filter, UnderAccount):
+                gate = AccountGateLens(lens, outer.account) if is_computed else lens
+                lenses_by_kind.setdefault(ContainerKind.ACCOUNT, []).append(gate)
         sessions = lenses_by_kind.get(ContainerKind.SESSION, [])
         own, placing = lenses_by_kind.pop(ContainerKind.ACCOUNT, []), self.current
         self.account = KindPlan(CODE_BY_KIND[ContainerKind.ACCOUNT], own, _id, placing)
@@ -188,8 +191,8 @@ class Plan:
 
 def lens_of(definition: Definition) -> Lens:
     """The analysis of one definition, compiled."""
-    lens, segment = _unfiltered(definition), definition.analysis.filter
-    return lens if segment is None else segment_lens(lens, segment)
+    lens, wanted = _unfiltered(definition), definition.analysis.filter
+    return lens if wanted is None else filtered_lens(lens, wanted)
 
 
 def _unfiltered(definition: Definition) -> Lens:

@@ -176,9 +176,14 @@ def tally_key(container: bytes, cell_key: bytes) -> bytes:
     return b"y%b\0%b\0%b" % (version, container[2:], cell)
 
 
-def tallies_prefix(container: bytes, version: str) -> bytes:
-    """What the keys of a container's tallies of an analysis begin with; the cell, packed, follows."""
-    return b"y%b\0%b\0" % (version.encode(), container[_LAYOUT_END:])
+def tally_key_at(version: str, place: bytes, cell: bytes) -> bytes:
+    """The same, of the container at a place; the cell packed. Without a cell what all its tallies begin with."""
+    return b"y%b\0%b\0%b" % (version.encode(), place, cell)
+
+
+def account_tallies_prefix(account: bytes, version: str) -> bytes:
+    """What the keys of the tallies of all containers of an account begin with."""
+    return b"y%b\0%b\0" % (version.encode(), account)
 
 
 def cell_row_key(cell_key: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 A tally is what the analysis has reported of the container so far: how often, or how much, by cell; nothing of zero. The
 container contributes its tally, or where containers are counted 1 for each cell of it; and nothing while the gate is
-not in it. So when the gate turns, all of the tally comes or goes at once, however long ago it was reported.
+not in it. So when the gate turns, all of the tally comes or goes at once, however long ago it was reported. Where the
+account has a gate too, both must be open.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,21 +18,30 @@ Key = TypeVar("Key")
 SessionCounter = Callable[[dict[bytes, Any], Cells, Cells], None]
 
 
-def counted(tally: dict[Key, int], changes: Mapping[Key, int], gate: Key | None, *, distinct: bool) -> dict[Key, int]:
+def counted(
+    tally: dict[Key, int],
+    changes: Mapping[Key, int],
+    gate: Key | None,
+    *,
+    distinct: bool,
+    was_open: bool = True,
+    is_open: bool = True,
+) -> dict[Key, int]:
     """Adds changes to a tally, in place, and gives what they change of the contributions.
 
-    The tally may be without cells that do not change, unless the gate does. gate: None for a container that always
-    counts. distinct: whether containers are counted.
+    The tally may be without cells that do not change, unless a gate turns. gate: None for a container without one of
+    its own. distinct: whether containers are counted. was_open, is_open: the account's gate before and now.
     """
-    turns = gate is not None and changes.get(gate, 0)
+    turns = was_open != is_open or (gate is not None and changes.get(gate, 0))
     cells = [cell for cell in ({**tally, **changes} if turns else changes) if cell != gate]
-    before = [_shown(tally.get(cell, 0), distinct) for cell in cells] if gate is None or gate in tally else None
+    counts = was_open and (gate is None or gate in tally)
+    before = [_shown(tally.get(cell, 0), distinct) if counts else 0 for cell in cells]
     for cell, change in changes.items():
         if amount := tally.pop(cell, 0) + change:
             tally[cell] = amount
-    after = [_shown(tally.get(cell, 0), distinct) for cell in cells] if gate is None or gate in tally else None
-    steps = zip(cells, before or [0] * len(cells), after or [0] * len(cells), strict=True)
-    return {cell: new - old for cell, old, new in steps if new != old}
+    counts = is_open and (gate is None or gate in tally)
+    after = [_shown(tally.get(cell, 0), distinct) if counts else 0 for cell in cells]
+    return {cell: new - old for cell, old, new in zip(cells, before, after, strict=True) if new != old}
 
 
 def _shown(amount: int, distinct: bool) -> int:

@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import msgspec
 
+from state.account_gates import AccountGates
 from state.analyses.lens import Lens, Placing
+from state.analyses.segment import AccountGateLens
 from state.containers import Container, Containers, Entries
 from state.figures.figure import Figure
 from state.layers import Layers
@@ -67,6 +69,7 @@ class Folding:
         self._weight = figure.weight
         self._may_stand = figure.may_stand
         self._is_visits = plan.code == VISITS
+        self.is_under_account = self._lens.under_account
 
     def may_contribute(self, container: Container) -> bool:
         """Where a container stands may tell at once that it does not; sessions that are over stand nowhere."""
@@ -107,11 +110,13 @@ class Behind:
     def __init__(self, layers: Layers, containers: Containers, version: str, figure: Figure) -> None:
         """version: of an analysis that every layer has."""
         self._containers = containers
+        self._version = version
+        self._gates = AccountGates(containers)
         self._foldings: dict[KindPlan, Folding] = {}
         for plan in layers.plans:
             for kind in plan.kinds:
                 for place, lens in enumerate(kind.lenses):
-                    if lens.version == version:
+                    if lens.version == version and not isinstance(lens, AccountGateLens):
                         self._foldings[kind] = Folding(kind, place, figure)
         self._kinds = sorted({kind.code for kind in self._foldings})
 
@@ -123,7 +128,7 @@ class Behind:
         for place, container in self._containers.behind(behind, self._kinds):
             if reached is not None and (len(found) >= count or is_due()):
                 return Page(found, reached)
-            if container is not None and self._foldings[container.plan].may_contribute(container):
+            if container is not None and self._may_contribute(container):
                 try:
                     found += self._contributions(container, is_due)
                 except _TooLong:
@@ -138,8 +143,17 @@ class Behind:
         """Where the number changes in one container's series; of a person's derived sessions in all of them."""
         for kind in self._kinds:
             container = self._containers.one(account, kind, id_)
-            if container is not None:
+            if container is not None and self._is_under_open_gate(container):
                 yield from self._foldings[container.plan].changes(self._containers.series(container))
+
+    def _may_contribute(self, container: Container) -> bool:
+        return self._foldings[container.plan].may_contribute(container) and self._is_under_open_gate(container)
+
+    def _is_under_open_gate(self, container: Container) -> bool:
+        """Whether the container's account lets it count, where the analysis asks for that."""
+        return not self._foldings[container.plan].is_under_account or self._gates.is_open(
+            parts_of(container.place)[0], self._version
+        )
 
     def _contributions(self, container: Container, is_due: IsDue) -> Iterable[Contribution]:
         folding = self._foldings[container.plan]

@@ -26,6 +26,7 @@ class CanvasLens:
     needs_first = True
     distinct = False
     gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Canvas, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

@@ -29,6 +29,7 @@ class CohortLens:
     needs_first = False
     distinct = False
     gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Cohort, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

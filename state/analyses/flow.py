@@ -32,6 +32,7 @@ class FlowLens:
     kind: str = "flow"
     needs_first = False
     gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Flow, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

@@ -14,6 +14,7 @@ class GapLens:
     needs_first = False
     distinct = False
     gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Definition) -> None:
         self.name, self.version = definition.analysis.name, definition.version

@@ -28,6 +28,7 @@ class Lens(Protocol):
     needs_first: bool  # whether a container's first touchpoint counts although it projects to nothing
     distinct: bool  # whether cells count containers that ever contributed, and not contributions
     gate: Cell | None  # the cell, of no reader's, that says whether the container counts at all; None: it always does
+    under_account: bool  # whether it counts only while the gate of its account is open
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         """What the analysis reads of a touchpoint, or None when it interests it only as the first."""

@@ -2,6 +2,7 @@
 
 The analysis goes on in every container, so that one which comes to have the property counts with all that it did
 before. Whether it has it now is the gate: what is reported while it is shut is kept in the tally (`state.tallies`).
+What its account has is another gate, which a lens of the account reports.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from state.analyses.lens import Cells, Lens, Placing, Projection, State
 from state.analyses.masks import mask_of
 from state.analyses.thresholds import Sums, Test, comparing, increase
 from state.conditions import fields_of
-from state.definitions import AllSegments, Has, NotSegment, Segment
+from state.definitions import AllSegments, Filter, Has, NotSegment, Segment, UnderAccount
 from state.definitions.segment import thresholds_of
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
@@ -19,56 +20,50 @@ GATE: Cell = ("gate",)
 _SUMS, _IS_IN, _INNER = range(3)
 
 
-def segment_lens(inner: Lens, segment: Segment) -> "SegmentLens":
+def filtered_lens(inner: Lens, wanted: Filter) -> Lens:
     """The lens of an analysis with a filter."""
-    return (PlacingSegmentLens if isinstance(inner, Placing) else SegmentLens)(inner, segment)
+    if isinstance(wanted, UnderAccount):
+        return UnderAccountLens(inner if wanted.then is None else filtered_lens(inner, wanted.then))
+    return (PlacingSegmentLens if isinstance(inner, Placing) else SegmentLens)(inner, wanted)
 
 
-class SegmentLens:
-    """State: [sums of the filter's thresholds, whether it holds (None: not looked at yet), the analysis' state].
+def is_in(lens: Lens, state: State) -> bool:
+    """Whether a container has the property that the filter asks for of its own series."""
+    if isinstance(lens, UnderAccountLens):
+        return is_in(lens.inner, state)
+    return not isinstance(lens, SegmentLens) or lens.has_property(state)
+
+
+class _Property:
+    """What thresholds sum, and whether they hold.
 
     A count is kept up to one more than it is compared with; what it is beyond decides nothing, so that equal futures
-    are equal states. A projection is (mask of thresholds, value, the analysis' projection).
+    are equal states.
     """
 
-    gate: Cell | None = GATE
-
-    def __init__(self, inner: Lens, segment: Segment) -> None:
-        self.name, self.kind, self.version = inner.name, inner.kind, inner.version
-        self.needs_first, self.distinct = inner.needs_first, inner.distinct
-        self._inner = inner
+    def __init__(self, segment: Segment) -> None:
         thresholds = thresholds_of(segment)
-        self._count = len(thresholds)
-        self._mask = mask_of([each.match for each in thresholds])
+        self.mask = mask_of([each.match for each in thresholds])
+        self.holds = _holding(segment, iter(range(len(thresholds))))
+        self.reads_value = any(each.metric == "value" for each in thresholds)
         self._most = [None if each.metric == "value" else max(int(each.number) + 1, 0) for each in thresholds]
-        self._holds = _holding(segment, iter(range(len(thresholds))))
-        self._reads_value = any(each.metric == "value" for each in thresholds)
         read = {field for each in thresholds for field in fields_of(each.match)}
-        self.fields = inner.fields | read | {"type"} | ({"value"} if self._reads_value else set())
+        self.fields = frozenset(read | {"type"} | ({"value"} if self.reads_value else set()))
 
-    def project(self, touchpoint: Touchpoint) -> Projection | None:
-        mask, inner = self._mask(touchpoint), self._inner.project(touchpoint)
-        if not mask and inner is None:
-            return None
-        return (mask, (touchpoint.value or 0) if self._reads_value else 0, inner)
+    def nothing(self) -> Sums:
+        """The sums over nothing."""
+        return [0] * len(self._most)
 
-    def empty(self) -> State:
-        return [[0] * self._count, None, self._inner.empty()]
-
-    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        mask, value, inner = projection or (0, 0, None)
-        if mask or state[_IS_IN] is None:
-            self._sum(state[_SUMS], mask, value)
-            is_in = self._holds(state[_SUMS])
-            if step := is_in - bool(state[_IS_IN]):
-                cells[GATE] = cells.get(GATE, 0) + step
-            state[_IS_IN] = is_in
-        if inner is not None or self.needs_first:
-            self._inner.advance(state[_INNER], event_time, inner, cells)
-
-    def is_in(self, state: State) -> bool:
-        """Whether the container has the property."""
-        return bool(state[_IS_IN])
+    def advance(self, state: State, mask: int, value: int, cells: Cells) -> None:
+        """Moves a state that begins with [sums, whether they hold (None: not looked at yet)]; a turn is a change of
+        the gate."""
+        if not mask and state[_IS_IN] is not None:
+            return
+        self._sum(state[_SUMS], mask, value)
+        now = self.holds(state[_SUMS])
+        if step := now - bool(state[_IS_IN]):
+            cells[GATE] = cells.get(GATE, 0) + step
+        state[_IS_IN] = now
 
     def _sum(self, sums: Sums, mask: int, value: int) -> None:
         for place, most in enumerate(self._most):
@@ -79,12 +74,99 @@ class SegmentLens:
                     sums[place] = min(int(sums[place]) + 1, most)
 
 
+class SegmentLens:
+    """State: [sums of the filter's thresholds, whether they hold, the analysis' state]. A projection is (mask of
+    thresholds, value, the analysis' projection)."""
+
+    gate: Cell | None = GATE
+    under_account = False
+
+    def __init__(self, inner: Lens, segment: Segment) -> None:
+        self.name, self.kind, self.version = inner.name, inner.kind, inner.version
+        self.needs_first, self.distinct = inner.needs_first, inner.distinct
+        self._inner = inner
+        self._property = _Property(segment)
+        self.fields = inner.fields | self._property.fields
+
+    def project(self, touchpoint: Touchpoint) -> Projection | None:
+        mask, inner = self._property.mask(touchpoint), self._inner.project(touchpoint)
+        if not mask and inner is None:
+            return None
+        return (mask, (touchpoint.value or 0) if self._property.reads_value else 0, inner)
+
+    def empty(self) -> State:
+        return [self._property.nothing(), None, self._inner.empty()]
+
+    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
+        mask, value, inner = projection or (0, 0, None)
+        self._property.advance(state, mask, value, cells)
+        if inner is not None or self.needs_first:
+            self._inner.advance(state[_INNER], event_time, inner, cells)
+
+    def has_property(self, state: State) -> bool:
+        """Whether the container has it."""
+        return bool(state[_IS_IN])
+
+
 class PlacingSegmentLens(SegmentLens):
     """Of an analysis in which containers stand somewhere: those without the property nowhere."""
 
     def position(self, state: State) -> object:
-        assert isinstance(self._inner, Placing), "segment_lens has looked"
-        return self._inner.position(state[_INNER]) if self.is_in(state) else None
+        assert isinstance(self._inner, Placing), "filtered_lens has looked"
+        return self._inner.position(state[_INNER]) if self.has_property(state) else None
+
+
+class UnderAccountLens:
+    """An analysis of containers that count only while their account has a property; `AccountGateLens` says whether.
+
+    They stand nowhere, for what the account has moves no row of theirs.
+    """
+
+    under_account = True
+
+    def __init__(self, inner: Lens) -> None:
+        self.name, self.kind, self.version, self.fields = inner.name, inner.kind, inner.version, inner.fields
+        self.needs_first, self.distinct, self.gate = inner.needs_first, inner.distinct, inner.gate
+        self.inner = inner
+        self.project, self.empty, self.advance = inner.project, inner.empty, inner.advance
+
+
+class AccountGateLens:
+    """The gate of an account, for the containers under it that an analysis counts.
+
+    State: [sums of the thresholds, whether they hold]. A projection is (mask of thresholds, value).
+    """
+
+    kind = "gate"
+    distinct = False
+    gate: Cell | None = GATE
+    under_account = False
+
+    def __init__(self, of: Lens, segment: Segment) -> None:
+        """of: the analysis of the containers."""
+        self.name, self.version = of.name, of.version
+        self.of = of
+        self._property = _Property(segment)
+        self.fields = self._property.fields
+        # An account that has nothing of it may have the property too.
+        self.needs_first: bool = self._property.holds(self._property.nothing())
+
+    def project(self, touchpoint: Touchpoint) -> Projection | None:
+        mask = self._property.mask(touchpoint)
+        if not mask:
+            return None
+        return (mask, (touchpoint.value or 0) if self._property.reads_value else 0)
+
+    def empty(self) -> State:
+        return [self._property.nothing(), None]
+
+    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
+        mask, value = projection or (0, 0)
+        self._property.advance(state, mask, value, cells)
+
+    def has_property(self, state: State) -> bool:
+        """Whether the account has it."""
+        return bool(state[_IS_IN])
 
 
 def _holding(segment: Segment, places: Iterator[int]) -> Test:

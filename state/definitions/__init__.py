@@ -13,7 +13,7 @@ from state.definitions.analysis import ContainerKind, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort, Granularity
 from state.definitions.flow import Anchor, AnchorMatch, Flow
-from state.definitions.segment import AllSegments, AnySegment, Has, NotSegment, Segment
+from state.definitions.segment import AllSegments, AnySegment, Filter, Has, NotSegment, Segment, UnderAccount
 from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
 from state.matches import Model
 
@@ -30,6 +30,7 @@ __all__ = [
     "Cohort",
     "ContainerKind",
     "DefinitionFile",
+    "Filter",
     "Flow",
     "Granularity",
     "Has",
@@ -39,6 +40,7 @@ __all__ = [
     "Segment",
     "Threshold",
     "Thresholds",
+    "UnderAccount",
 ]
 
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]

@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from state.definitions.segment import Segment
+from state.definitions.segment import Filter, UnderAccount
 from state.matches import Model, Slug, Text
 
 
@@ -25,7 +25,7 @@ class AnalysisModel(Model):
     name: Slug
     title: Text | None = Field(None, description="What readers see; without it the name.")
     container: Annotated[ContainerKind, Field(strict=False)]
-    filter: Segment | None = Field(None, description="Only containers whose whole series has this property count.")
+    filter: Filter | None = Field(None, description="Only containers whose whole series has this property count.")
 
     @field_validator("container", mode="before")
     @classmethod
@@ -33,6 +33,12 @@ class AnalysisModel(Model):
         if found == "global_account":
             raise ValueError("global_account can not be a container in this version; take account")
         return found
+
+    @model_validator(mode="after")
+    def _outer_is_another(self) -> "AnalysisModel":
+        if isinstance(self.filter, UnderAccount) and self.container is ContainerKind.ACCOUNT:
+            raise ValueError("filter: account is the analysis' own container; write what it has without `account`")
+        return self
 
 
 def refuse_repeats(what: str, names: list[str]) -> None:

@@ -22,8 +22,8 @@ class Has(Model):
             return found
         if other := [kind for kind in _OTHER_CONTAINERS if kind in found]:
             raise ValueError(
-                f"{other[0]}: a filter asks for the analysis' own container; what another container has can not be"
-                " asked in this version"
+                f"{other[0]}: a filter asks for the analysis' own container, or first for its account: {{account: ...,"
+                " then: ...}} at the top; what another container has can not be asked in this version"
             )
         if "match" in found:
             raise ValueError(
@@ -37,19 +37,19 @@ class Has(Model):
 class AllSegments(Model):
     """Every one of them holds."""
 
-    all: Annotated[list["Part"], Field(min_length=1)]
+    all: Annotated[list["Segment"], Field(min_length=1)]
 
 
 class AnySegment(Model):
     """At least one of them holds."""
 
-    any: Annotated[list["Part"], Field(min_length=1)]
+    any: Annotated[list["Segment"], Field(min_length=1)]
 
 
 class NotSegment(Model):
     """It does not hold."""
 
-    not_: "Part" = Field(alias="not")
+    not_: "Segment" = Field(alias="not")
 
 
 def _shape_of(found: Any) -> str:
@@ -57,7 +57,7 @@ def _shape_of(found: Any) -> str:
     return "has" if shape == "match" else shape
 
 
-Part = Annotated[
+Segment = Annotated[
     Annotated[Has, Tag("has")]
     | Annotated[AllSegments, Tag("all")]
     | Annotated[AnySegment, Tag("any")]
@@ -66,19 +66,35 @@ Part = Annotated[
 ]
 
 
-def _few_thresholds(segment: Part) -> Part:
+class UnderAccount(Model):
+    """Outer first: what the whole series of the container's account has; then what its own has."""
+
+    account: Segment
+    then: Segment | None = Field(None, description="What the container's own series has; without it nothing is asked.")
+
+
+def _few_thresholds(segment: Segment | UnderAccount) -> Segment | UnderAccount:
     count = len(thresholds_of(segment))
     if count > THRESHOLD_COUNT_MAX:
         raise ValueError(f"{count} thresholds; a filter has at most {THRESHOLD_COUNT_MAX}")
     return segment
 
 
-Segment = Annotated[Part, AfterValidator(_few_thresholds)]
+def _filter_shape_of(found: Any) -> str:
+    if isinstance(found, UnderAccount) or (isinstance(found, dict) and "account" in found):
+        return "account"
+    return "own"
 
 
-def thresholds_of(segment: Part) -> list[Threshold]:
+_Either = Annotated[UnderAccount, Tag("account")] | Annotated[Segment, Tag("own")]
+Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(_few_thresholds)]
+
+
+def thresholds_of(segment: Segment | UnderAccount) -> list[Threshold]:
     """The thresholds of a segment, from left to right."""
     match segment:
+        case UnderAccount():
+            return thresholds_of(segment.account) + ([] if segment.then is None else thresholds_of(segment.then))
         case Has():
             return [segment.has]
         case NotSegment():

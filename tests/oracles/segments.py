@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from state.definitions import AllSegments, Analysis, AnySegment, Has
+from state.definitions import AllSegments, Analysis, AnySegment, Has, UnderAccount
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import Series, containers_of
 from tests.oracles.cohort import thresholds_hold
@@ -11,12 +11,15 @@ from tests.oracles.cohort import thresholds_hold
 
 def counted_containers(touchpoints: Iterable[Touchpoint], analysis: Analysis) -> Series:
     """The series of the containers that an analysis counts, by a key that tells containers apart."""
-    series_by_container = containers_of(touchpoints, analysis.container.value)
-    return {
-        container: series
-        for container, series in series_by_container.items()
-        if analysis.filter is None or has_property(analysis.filter, series)
-    }
+    touchpoints = list(touchpoints)
+    found = containers_of(touchpoints, analysis.container.value)
+    own = analysis.filter
+    if isinstance(own, UnderAccount):
+        whole = {series[0].account: series for series in containers_of(touchpoints, "account").values()}
+        accounts = {account for account, series in whole.items() if has_property(own.account, series)}
+        found = {container: series for container, series in found.items() if series[0].account in accounts}
+        own = own.then
+    return {container: series for container, series in found.items() if own is None or has_property(own, series)}
 
 
 def has_property(segment: Any, series: Sequence[Touchpoint]) -> bool:

@@ -71,8 +71,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**FLOW, "filter": {"match": TYPE_A}}, "a filter chooses containers and no touchpoints; write {has:"),
     (
         {**FLOW, "filter": {"all": [{"account": {"has": {"match": TYPE_A}}}]}},
-        "account: a filter asks for",
+        "account: a filter asks for the analysis' own container, or",
     ),
+    ({**COHORT, "filter": {"opportunity": {"has": {"match": TYPE_A}}}}, "opportunity: a filter asks for"),
+    ({**COHORT, "filter": {"account": {"match": TYPE_A}}}, "write {has:"),
+    ({**FLOW, "filter": {"account": {"has": {"match": TYPE_A}}}}, "account is the analysis' own container"),
     ({**FLOW, "filter": {"have": {"match": TYPE_A}}}, "has"),
     ({**FLOW, "filter": "has"}, "valid dictionary"),
     ({**FLOW, "filter": {"any": []}}, "at least 1"),

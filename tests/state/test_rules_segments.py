@@ -146,6 +146,84 @@ def test_rule_a_cohort_counts_periods_before_the_property_came() -> None:
     assert found == {("i", DAY0): 1, ("r", DAY0, 1): 1}
 
 
+# ------------------------------------------------------------------------------------------------------ outer first
+
+
+def deals(**types_by_id: str) -> list[Any]:
+    """Opportunities of acme, one after the other, a touchpoint per letter; `none` is under no opportunity."""
+    walks = [(id_, letter) for id_, types in types_by_id.items() for letter in types]
+    return [
+        touchpoint(f"{id_}{n}", START + n, letter, opportunity=None if id_ == "none" else id_)
+        for n, (id_, letter) in enumerate(walks)
+    ]
+
+
+def of_deals(**filters: Any) -> dict[str, Any]:
+    """A canvas of opportunities that count only in this way."""
+    return {**canvas("A", filter=filters), "container": "opportunity"}
+
+
+TWO: dict[tuple[Any, ...], int] = {("t", DAY0): 2, ("n", 0, DAY0): 2}
+
+
+def test_rule_what_the_account_has_counts_all_containers_under_it() -> None:
+    """With what they did before, wherever in the account it lies; those of another account do not count."""
+    other = [touchpoint("o", START, "A", opportunity="o1", account="brit")]
+    under = of_deals(account=has("Z"))
+    assert cells(under, deals(o1="A", o2="AA") + other) == {}
+    assert cells(under, deals(o1="A", o2="AA") + other, deals(o1="A", o2="AA", none="Z")[3:]) == TWO
+    assert cells(under, deals(none="Z"), other, deals(o1="A", o2="A")) == TWO
+
+
+def test_rule_the_account_is_asked_for_all_of_its_touchpoints() -> None:
+    """Two opportunities and what is under none make three together."""
+    assert cells(of_deals(account=has("Z", number=3)), deals(o1="AZ", o2="AZ", none="Z")) == TWO
+    assert cells(of_deals(account=has("Z", number=3)), deals(o1="AZ", o2="AZ")) == {}
+
+
+def test_rule_containers_go_when_their_account_loses_the_property() -> None:
+    """By one touchpoint more of another container, or of none; and what comes later does not count either."""
+    first = deals(o1="A", o2="A")
+    more = [touchpoint("z", START + 9, "Z"), touchpoint("o3", START + 10, "A", opportunity="o3")]
+    under = of_deals(account={"not": has("Z")})
+    assert cells(under, first) == TWO
+    assert cells(under, first, more[:1]) == {}
+    assert cells(under, first, more[:1], more[1:]) == cells(under, first, more) == {}
+
+
+def test_rule_first_the_account_and_then_its_own() -> None:
+    """Both must hold, whichever comes first."""
+    both = of_deals(account=has("Z"), then=has("Y"))
+    one = deals(o1="AY", o2="A", none="Z")
+    assert cells(both, one) == cells(both, *([each] for each in one)) == cells(both, one[::-1]) == ONE
+    assert cells(both, one[:3]) == {}
+    assert cells(both, one[:1] + one[2:]) == {}
+
+
+def test_rule_distinct_sessions_count_behind_the_gate_of_their_account() -> None:
+    """Also derived ones: each once, all at once when the account comes to have the property."""
+    visits = [
+        touchpoint(str(n), START + n * 3_600_000, "A", person="p1", session=None, content_type="x") for n in range(3)
+    ]
+    named = [touchpoint("n", START, "A", session="s1", content_type="x")]
+    bought = [touchpoint("z", START + DAY, "Z", stream="crm")]
+    counting = {
+        **flow(count="containers", columns=2, filter={"account": has("Z")}), "container": "session",
+        "dimension": "content_type",
+    }  # fmt: skip
+    assert cells(counting, visits, named) == {}
+    assert cells(counting, visits, named, bought) == {("n", 0, "x"): 4, ("x", 0, "x", 1): 4}
+    own = {**counting, "filter": {"account": has("Z"), "then": has("A", "=", 1)}}
+    again = [touchpoint("2nd", START + 60_000, "A", person="p1", session=None)]
+    assert cells(own, visits, again, bought, named) == {("n", 0, "x"): 3, ("x", 0, "x", 1): 3}
+
+
+def test_rule_under_an_account_containers_stand_nowhere() -> None:
+    """What the account has moves no row of theirs, so none says where it stands."""
+    lens, _ = behind({**of_deals(account=has("Z")), "container": "opportunity"}, "A")
+    assert not hasattr(lens, "position")
+
+
 # ----------------------------------------------------------------------------------------------------- what is kept
 
 

@@ -233,7 +233,16 @@ def _segments() -> st.SearchStrategy[dict[str, Any]]:
 def analyses(draw: st.DrawFn) -> dict[str, Any]:
     """An analysis of any kind, every third with a filter."""
     analysis: dict[str, Any] = draw(st.one_of(canvases(), cohorts(), flows()))
-    return analysis if draw(st.integers(0, 2)) else {**analysis, "filter": draw(_segments())}
+    return analysis if draw(st.integers(0, 2)) else {**analysis, "filter": draw(filters(analysis["container"]))}
+
+
+@st.composite
+def filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
+    """A filter of its own series, of its account's, or of one after the other."""
+    if container == "account" or draw(st.booleans()):
+        return draw(_segments())
+    then = {"then": draw(_segments())} if draw(st.booleans()) else {}
+    return {"account": draw(_segments()), **then}
 
 
 @st.composite
