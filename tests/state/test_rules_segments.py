@@ -99,11 +99,11 @@ def test_rule_values_behind_the_gate_are_exact_beyond_64_bits() -> None:
     """Also of a derived session, whose tally is in its state."""
     big = 2**62
     deals = [
-        touchpoint(str(n), START + n, type_, value=big, person="p1", session=None) for n, type_ in enumerate("ZZZA")
+        touchpoint(str(n), START + n, type_, value=big, person="p1", session=None) for n, type_ in enumerate("ZZZZZA")
     ]
     for container in ("account", "session"):
         only = {**canvas("Z", metric="value", filter=has("A")), "container": container}
-        assert cells(only, *([each] for each in deals)) == {**ONE, ("v", 0, DAY0): 3 * big}
+        assert cells(only, *([each] for each in deals)) == {**ONE, ("v", 0, DAY0): 5 * big}
 
 
 def test_rule_a_filter_removes_no_touchpoint() -> None:
