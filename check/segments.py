@@ -8,7 +8,8 @@ import duckdb
 from check.conditions import ConditionWriter, millionths_of
 from check.literals import Literals
 from check.numbers import whole_sql
-from state.definitions import AllSegments, Filter, Has, NotSegment, Segment, Threshold, UnderAccount
+from state.definitions import AllSegments, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
+from state.matches import Match, Operator
 
 
 def keep_filtered(connection: duckdb.DuckDBPyConnection, wanted: Filter, columns: Mapping[str, str]) -> None:
@@ -41,12 +42,23 @@ def _sql(segment: Segment, writer: ConditionWriter, literals: Literals) -> str:
     match segment:
         case Has():
             return _threshold_sql(segment.has, writer, literals)
+        case Last():
+            return _last_sql(segment.last, writer)
         case NotSegment():
             return f"(NOT {_sql(segment.not_, writer, literals)})"
         case AllSegments():
             return "(" + " AND ".join(_sql(each, writer, literals) for each in segment.all) + ")"
         case _:
             return "(" + " OR ".join(_sql(each, writer, literals) for each in segment.any) + ")"
+
+
+def _last_sql(match: Match, writer: ConditionWriter) -> str:
+    # What no touchpoint has differs from everything, and equals nothing.
+    without = match.op in (Operator.NOT_EQUAL, Operator.NOT_IN) or (
+        match.op is Operator.EXISTS and match.value is False
+    )
+    newest = f"arg_max({writer.sql(match)}, place) FILTER ({writer.shown(match.field)} IS NOT NULL)"
+    return f"coalesce({newest}, {str(without).upper()})"
 
 
 def _threshold_sql(threshold: Threshold, writer: ConditionWriter, literals: Literals) -> str:

@@ -21,8 +21,7 @@ class AccountGates:
 
     def _open_versions(self, account: bytes) -> frozenset[str]:
         found = self._containers.one(account, CODE_BY_KIND[ContainerKind.ACCOUNT], b"")
-        if found is None:
-            return frozenset()
+        assert found is not None, "whatever lies under an account has made it"
         return frozenset(
             lens.version
             for lens, state in zip(found.plan.lenses, found.row.states, strict=True)

@@ -5,14 +5,15 @@ before. Whether it has it now is the gate: what is reported while it is shut is 
 What its account has is another gate, which a lens of the account reports.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from state.analyses.lens import Cells, Lens, Placing, Projection, State
 from state.analyses.masks import mask_of
 from state.analyses.thresholds import Sums, Test, comparing, increase
-from state.conditions import fields_of
-from state.definitions import AllSegments, Filter, Has, NotSegment, Segment, UnderAccount
-from state.definitions.segment import thresholds_of
+from state.conditions import fields_of, given_absence
+from state.definitions import AllSegments, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
+from state.definitions.segment import questions_of
+from state.matches import Condition, Match, Operator
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
@@ -35,43 +36,67 @@ def is_in(lens: Lens, state: State) -> bool:
 
 
 class _Property:
-    """What thresholds sum, and whether they hold.
+    """What is summed, and whether the property is there.
 
     A count is kept up to one more than it is compared with; what it is beyond decides nothing, so that equal futures
-    are equal states.
+    are equal states. Of a newest value is kept whether it is as wanted, 1 or 0.
     """
 
     def __init__(self, segment: Segment) -> None:
-        thresholds = thresholds_of(segment)
-        self.mask = mask_of([each.match for each in thresholds])
-        self.holds = _holding(segment, iter(range(len(thresholds))))
-        self.reads_value = any(each.metric == "value" for each in thresholds)
-        self._most = [None if each.metric == "value" else max(int(each.number) + 1, 0) for each in thresholds]
-        read = {field for each in thresholds for field in fields_of(each.match)}
+        questions = questions_of(segment)
+        self.holds = _holding(segment, iter(range(len(questions))))
+        self.reads_value = any(isinstance(each, Threshold) and each.metric == "value" for each in questions)
+        conditions: list[Condition] = []
+        self._notes: list[Callable[[Sums, int, int], None]] = []
+        for place, each in enumerate(questions):
+            self._notes.append(_note_of(each, place, len(conditions)))
+            conditions += [each.match] if isinstance(each, Threshold) else [_there(each), each]
+        self.mask = mask_of(conditions)
+        self._nothing = [0 if isinstance(each, Threshold) else int(given_absence(each)) for each in questions]
+        read = {field for each in conditions for field in fields_of(each)}
         self.fields = frozenset(read | {"type"} | ({"value"} if self.reads_value else set()))
 
     def nothing(self) -> Sums:
         """The sums over nothing."""
-        return [0] * len(self._most)
+        return list(self._nothing)
 
     def advance(self, state: State, mask: int, value: int, cells: Cells) -> None:
-        """Moves a state that begins with [sums, whether they hold (None: not looked at yet)]; a turn is a change of
-        the gate."""
+        """Moves a state that begins with [sums, whether the property is there (None: not looked at yet)]; a turn is a
+        change of the gate."""
         if not mask and state[_IS_IN] is not None:
             return
-        self._sum(state[_SUMS], mask, value)
+        for note in self._notes:
+            note(state[_SUMS], mask, value)
         now = self.holds(state[_SUMS])
         if step := now - bool(state[_IS_IN]):
             cells[GATE] = cells.get(GATE, 0) + step
         state[_IS_IN] = now
 
-    def _sum(self, sums: Sums, mask: int, value: int) -> None:
-        for place, most in enumerate(self._most):
-            if mask >> place & 1:
-                if most is None:
-                    increase(sums, place, value)
-                else:
-                    sums[place] = min(int(sums[place]) + 1, most)
+
+def _note_of(question: Threshold | Match, place: int, bit: int) -> Callable[[Sums, int, int], None]:
+    """The function that takes a touchpoint into the sums: its mask, in which the question has the bits from `bit` on,
+    and its value."""
+
+    def count(sums: Sums, mask: int, _: int) -> None:
+        if mask >> bit & 1:
+            sums[place] = min(int(sums[place]) + 1, most)
+
+    def add(sums: Sums, mask: int, value: int) -> None:
+        if mask >> bit & 1:
+            increase(sums, place, value)
+
+    def compare(sums: Sums, mask: int, _: int) -> None:
+        if mask >> bit & 1:
+            sums[place] = mask >> bit + 1 & 1
+
+    if isinstance(question, Match):
+        return compare
+    most = max(int(question.number) + 1, 0)
+    return count if question.metric == "count" else add
+
+
+def _there(match: Match) -> Match:
+    return Match(field=match.field, op=Operator.EXISTS)
 
 
 class SegmentLens:
@@ -174,6 +199,9 @@ def _holding(segment: Segment, places: Iterator[int]) -> Test:
     match segment:
         case Has():
             return comparing(segment.has, next(places))
+        case Last():
+            place = next(places)
+            return lambda sums: sums[place] == 1
         case NotSegment():
             inner = _holding(segment.not_, places)
             return lambda sums: not inner(sums)

@@ -13,7 +13,7 @@ from state.definitions.analysis import ContainerKind, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort, Granularity
 from state.definitions.flow import Anchor, AnchorMatch, Flow
-from state.definitions.segment import AllSegments, AnySegment, Filter, Has, NotSegment, Segment, UnderAccount
+from state.definitions.segment import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, UnderAccount
 from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
 from state.matches import Model
 
@@ -34,6 +34,7 @@ __all__ = [
     "Flow",
     "Granularity",
     "Has",
+    "Last",
     "Metric",
     "Node",
     "NotSegment",

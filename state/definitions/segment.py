@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
-from state.matches import Model, shape_of
+from state.matches import Match, Model, shape_of
 
 _OTHER_CONTAINERS = ("global_account", "account", "opportunity", "buying_group", "person", "session")
 
@@ -34,6 +34,12 @@ class Has(Model):
         return found
 
 
+class Last(Model):
+    """The newest value of a field in the series: `{last: {field: attributes.tier, op: "=", value: gold}}`."""
+
+    last: Match
+
+
 class AllSegments(Model):
     """Every one of them holds."""
 
@@ -53,12 +59,15 @@ class NotSegment(Model):
 
 
 def _shape_of(found: Any) -> str:
+    if isinstance(found, Last) or (isinstance(found, dict) and "last" in found):
+        return "last"
     shape = shape_of(found)
     return "has" if shape == "match" else shape
 
 
 Segment = Annotated[
     Annotated[Has, Tag("has")]
+    | Annotated[Last, Tag("last")]
     | Annotated[AllSegments, Tag("all")]
     | Annotated[AnySegment, Tag("any")]
     | Annotated[NotSegment, Tag("not")],
@@ -74,9 +83,9 @@ class UnderAccount(Model):
 
 
 def _few_thresholds(segment: Segment | UnderAccount) -> Segment | UnderAccount:
-    count = len(thresholds_of(segment))
+    count = len(questions_of(segment))
     if count > THRESHOLD_COUNT_MAX:
-        raise ValueError(f"{count} thresholds; a filter has at most {THRESHOLD_COUNT_MAX}")
+        raise ValueError(f"{count} times has or last; a filter has them at most {THRESHOLD_COUNT_MAX} times")
     return segment
 
 
@@ -90,15 +99,17 @@ _Either = Annotated[UnderAccount, Tag("account")] | Annotated[Segment, Tag("own"
 Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(_few_thresholds)]
 
 
-def thresholds_of(segment: Segment | UnderAccount) -> list[Threshold]:
-    """The thresholds of a segment, from left to right."""
+def questions_of(segment: Segment | UnderAccount) -> list[Threshold | Match]:
+    """What a filter asks for, from left to right: a threshold of each `has`, a comparison of each `last`."""
     match segment:
         case UnderAccount():
-            return thresholds_of(segment.account) + ([] if segment.then is None else thresholds_of(segment.then))
+            return questions_of(segment.account) + ([] if segment.then is None else questions_of(segment.then))
         case Has():
             return [segment.has]
+        case Last():
+            return [segment.last]
         case NotSegment():
-            return thresholds_of(segment.not_)
+            return questions_of(segment.not_)
         case _:
             parts = segment.all if isinstance(segment, AllSegments) else segment.any
-            return [threshold for part in parts for threshold in thresholds_of(part)]
+            return [question for part in parts for question in questions_of(part)]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from state.definitions import AllSegments, Analysis, AnySegment, Has, UnderAccount
+from state.definitions import AllSegments, Analysis, AnySegment, Has, Last, UnderAccount
 from streams.touchpoint import Touchpoint
-from tests.oracles.brute import Series, containers_of
+from tests.oracles.brute import Series, containers_of, field_of, holds
 from tests.oracles.cohort import thresholds_hold
 
 
@@ -26,6 +26,10 @@ def has_property(segment: Any, series: Sequence[Touchpoint]) -> bool:
     """Whether a series has the property of a filter."""
     if isinstance(segment, Has):
         return thresholds_hold(segment.has, series)
+    if isinstance(segment, Last):
+        having = [each for each in series if field_of(each, segment.last.field) is not None]
+        # Where none has it, any of them is as good: it lacks the field as the container does.
+        return holds(segment.last, (having or list(series))[-1])
     if isinstance(segment, AllSegments):
         return all(has_property(each, series) for each in segment.all)
     if isinstance(segment, AnySegment):

@@ -78,9 +78,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**FLOW, "filter": {"account": {"has": {"match": TYPE_A}}}}, "account is the analysis' own container"),
     ({**FLOW, "filter": {"have": {"match": TYPE_A}}}, "has"),
     ({**FLOW, "filter": "has"}, "valid dictionary"),
+    ({**FLOW, "filter": {"last": {"all": [TYPE_A]}}}, "field"),
     ({**FLOW, "filter": {"any": []}}, "at least 1"),
     ({**FLOW, "filter": {"has": {"match": TYPE_A, "number": 0.5}}}, "whole numbers"),
-    ({**FLOW, "filter": {"all": [{"not": {"any": [{"has": {"match": TYPE_A}}] * 65}}]}}, "65 thresholds; a filter has"),
+    (
+        {**FLOW, "filter": {"all": [{"not": {"any": [{"has": {"match": TYPE_A}}] * 65}}]}},
+        "65 times has or last",
+    ),
     ({**FLOW, "segment": "customers"}, "segments by name can not be defined in this version"),
 ]
 

@@ -146,6 +146,43 @@ def test_rule_a_cohort_counts_periods_before_the_property_came() -> None:
     assert found == {("i", DAY0): 1, ("r", DAY0, 1): 1}
 
 
+# ----------------------------------------------------------------------------------------------- what it is by now
+
+
+def tiers(*values: Any) -> list[Any]:
+    """An A for each value of the attribute, None for one without."""
+    return [
+        touchpoint(str(n), START + n, "A", attributes=None if value is None else {"tier": value})
+        for n, value in enumerate(values)
+    ]
+
+
+def last(op: str, value: Any) -> dict[str, Any]:
+    """The filter for what the attribute is now."""
+    return {"last": {"field": "attributes.tier", "op": op, "value": value}}
+
+
+def test_rule_the_newest_value_is_what_a_container_is() -> None:
+    """Touchpoints without one change nothing; an older value that comes late neither."""
+    gold = canvas("A", filter=last("=", "gold"))
+    older = touchpoint("x", START - 1, "B", attributes={"tier": "iron"})
+    assert cells(gold, tiers("iron", "gold", None)) == ONE
+    assert cells(gold, tiers("gold", "iron", None)) == {}
+    assert cells(gold, tiers("iron", "gold"), [older]) == ONE
+    assert cells(gold, tiers("iron", "gold"), tiers("iron", "gold", "iron")[2:]) == {}
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "counts"),
+    [("=", "gold", False), ("!=", "gold", True), ("exists", False, True), ("exists", True, False)],
+)
+def test_rule_what_no_touchpoint_says_a_container_lacks(op: str, value: Any, counts: bool) -> None:
+    """It equals nothing and differs from everything, as a field that a touchpoint lacks."""
+    assert bool(cells(canvas("A", filter=last(op, value)), tiers(None, None))) is counts
+    lacks = {"account": last(op, value)}
+    assert bool(cells(of_deals(**lacks), deals(o1="A"))) is counts
+
+
 # ------------------------------------------------------------------------------------------------------ outer first
 
 

@@ -210,16 +210,26 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
 
 def _segments() -> st.SearchStrategy[dict[str, Any]]:
     """What the whole series of a container may have."""
-    leaf = st.fixed_dictionaries(
+    threshold = st.fixed_dictionaries(
         {
             "match": _matches(),
             "metric": st.sampled_from(["count", "count", "value"]),
             "op": st.sampled_from([">=", ">=", ">", "=", "!=", "<=", "<"]),
             "number": st.sampled_from([0, 1, 1, 2, 4]),
         }
-    ).map(lambda threshold: {"has": threshold})
+    )
+    newest = st.sampled_from(
+        [
+            {"field": "attributes.tier", "op": "=", "value": "gold"},
+            {"field": "attributes.tier", "op": "!=", "value": 1},
+            {"field": "content_type", "op": "in", "value": ["x", "y"]},
+            {"field": "content_type", "op": "exists", "value": False},
+            {"field": "value", "op": "<", "value": 1},
+            {"field": "type", "op": "not-in", "value": ["A", "B"]},
+        ]
+    )
     return st.recursive(
-        leaf,
+        st.one_of(threshold.map(lambda asked: {"has": asked}), newest.map(lambda asked: {"last": asked})),
         lambda inner: st.one_of(
             st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
             st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
