@@ -23,7 +23,7 @@ class Has(Model):
         if other := [kind for kind in _OTHER_CONTAINERS if kind in found]:
             raise ValueError(
                 f"{other[0]}: a filter asks for the analysis' own container, or first for its account: {{account: ...,"
-                " then: ...}} at the top; what another container has can not be asked in this version"
+                " then: ...} at the top; what another container has can not be asked in this version"
             )
         if "match" in found:
             raise ValueError(
@@ -58,19 +58,22 @@ class NotSegment(Model):
     not_: "Segment" = Field(alias="not")
 
 
+# Branches by their models' names, for no key is called so: places in error messages stay clear.
+_NAME_BY_SHAPE = {"match": "Has", "all": "AllSegments", "any": "AnySegment", "not": "NotSegment"}
+
+
 def _shape_of(found: Any) -> str:
     if isinstance(found, Last) or (isinstance(found, dict) and "last" in found):
-        return "last"
-    shape = shape_of(found)
-    return "has" if shape == "match" else shape
+        return Last.__name__
+    return _NAME_BY_SHAPE[shape_of(found)]
 
 
 Segment = Annotated[
-    Annotated[Has, Tag("has")]
-    | Annotated[Last, Tag("last")]
-    | Annotated[AllSegments, Tag("all")]
-    | Annotated[AnySegment, Tag("any")]
-    | Annotated[NotSegment, Tag("not")],
+    Annotated[Has, Tag("Has")]
+    | Annotated[Last, Tag("Last")]
+    | Annotated[AllSegments, Tag("AllSegments")]
+    | Annotated[AnySegment, Tag("AnySegment")]
+    | Annotated[NotSegment, Tag("NotSegment")],
     Discriminator(_shape_of),
 ]
 
@@ -91,11 +94,11 @@ def _few_thresholds(segment: Segment | UnderAccount) -> Segment | UnderAccount:
 
 def _filter_shape_of(found: Any) -> str:
     if isinstance(found, UnderAccount) or (isinstance(found, dict) and "account" in found):
-        return "account"
+        return UnderAccount.__name__
     return "own"
 
 
-_Either = Annotated[UnderAccount, Tag("account")] | Annotated[Segment, Tag("own")]
+_Either = Annotated[UnderAccount, Tag("UnderAccount")] | Annotated[Segment, Tag("own")]
 Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(_few_thresholds)]
 
 
