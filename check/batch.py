@@ -10,6 +10,7 @@ from check.canvas import canvas_cells
 from check.cells import CellsByPart
 from check.cohort import cohort_cells
 from check.flow import flow_cells
+from check.segments import keep_filtered
 from check.touchpoints import make_members
 from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, Flow
@@ -21,6 +22,8 @@ def batch_cells(
     """The cells of one definition per partition. `columns` names the attributes' columns (`attribute_columns`)."""
     make_calendar(connection, definition.zone, definition.week_start)
     make_members(connection, definition.analysis.container)
+    if definition.analysis.filter is not None:
+        keep_filtered(connection, definition.analysis.filter, columns)
     match definition.analysis:
         case Canvas() as canvas:
             return canvas_cells(connection, canvas, columns)

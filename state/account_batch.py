@@ -211,7 +211,7 @@ class AccountBatch:
 
     def _sinks_of(self, group: Group) -> Sinks:
         plan, silent = group.plan, self._share.silent
-        if plan.distinct:
+        if plan.keeps_tallies:
             return self._changes.cells.own_sinks_of(plan, group.key, silent)
         found = self._sinks.get(plan.code)
         if found is None:

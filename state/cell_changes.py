@@ -1,12 +1,15 @@
 """What a batch changes in cells: collected while containers are stepped, then added to the rows of the store.
 
 An analysis that counts distinct containers reports how often a container contributes; a tally row per container and
-cell keeps that, and the cell changes when it leaves or comes to zero.
+cell keeps that, and the cell changes when it leaves or comes to zero. So it is with one that has a gate, whose tallies
+are also what a container brings along, or takes away, when the gate turns (`state.gated_changes`).
 """
 
 from collections.abc import Container
 from typing import Any
 
+from state.analyses.segment import AccountGateLens
+from state.gated_changes import GatedChanges
 from state.plan import KindPlan
 from state.rows import cell_row_key, tally_key
 from streams.partials import encode_cell
@@ -24,7 +27,7 @@ class CellChanges:
         self._own: list[tuple[KindPlan, bytes, Container[str], Sinks]] = []
 
     def sinks_of(self, plan: KindPlan, silent: Container[str]) -> Sinks:
-        """Where the changes of all containers of a kind go, unless an analysis of it counts distinct containers. Those
+        """Where the changes of all containers of a kind go, unless an analysis of it keeps tallies of each. Those
         of `silent` versions go nowhere: what they would say was said before."""
         return [
             self._by_version.setdefault(lens.version, {}) if self._counts(lens.version, silent) else {}
@@ -32,7 +35,7 @@ class CellChanges:
         ]
 
     def own_sinks_of(self, plan: KindPlan, container: bytes, silent: Container[str]) -> Sinks:
-        """Where a container's changes go when an analysis of its kind counts distinct containers."""
+        """Where a container's changes go when an analysis of its kind keeps tallies of it."""
         sinks: Sinks = [{} for _ in plan.lenses]
         self._own.append((plan, container, silent, sinks))
         return sinks
@@ -46,7 +49,7 @@ class CellChanges:
         changes: dict[bytes, int] = {}
         for version, cells in self._by_version.items():
             _count(changes, version, cells)
-        self._count_distinct(changes, store, rows)
+        self._count_by_container(changes, store, rows)
         keys = sorted(key for key, change in changes.items() if change)
         row_keys = [cell_row_key(key) for key in keys]
         changed: list[tuple[bytes, int]] = []
@@ -56,12 +59,19 @@ class CellChanges:
             changed.append((key, value))
         return rows, changed
 
-    def _count_distinct(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
-        """Turns what single containers contribute into changes of the number of containers that do."""
+    def _count_by_container(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
+        """Adds what single containers change: of the number of containers that contribute, or behind a gate."""
         tallies: list[tuple[bytes, bytes, int]] = []
+        gated = GatedChanges(store)
         for plan, container, silent, sinks in self._own:
             for lens, cells in zip(plan.lenses, sinks, strict=True):
                 if not self._counts(lens.version, silent):
+                    continue
+                if isinstance(lens, AccountGateLens):
+                    gated.turn(lens, container, cells)
+                    continue
+                if lens.under_account or lens.gate is not None:
+                    gated.add(lens, container, cells)
                     continue
                 if not lens.distinct:
                     _count(changes, lens.version, cells)
@@ -74,6 +84,7 @@ class CellChanges:
             after = before + change
             rows.append((row_key, b"%d" % after if after else None))
             changes[key] = changes.get(key, 0) + (after > 0) - (before > 0)
+        gated.settle(changes, rows)
 
 
 def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> None:

@@ -94,6 +94,11 @@ def given_type(condition: Condition, type_: str) -> bool | None:
             assert_never(never)
 
 
+def given_absence(match_: Match) -> bool:
+    """Whether a comparison holds where the field is absent."""
+    return _test_of(match_)(None)
+
+
 def _test_of(match_: Match) -> Callable[[Any], bool]:
     """The function from a field's value (None: absent) to whether the comparison holds."""
     literals = [_typed(value) for value in match_.literals]

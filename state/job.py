@@ -14,7 +14,7 @@ from state.cell_changes import Sinks
 from state.layers import Layers
 from state.plan import KindPlan
 from state.row_list import RowList
-from state.rows import JOB_KEY, kind_of, layout_of, pack
+from state.rows import JOB_KEY, frozen, kind_of, layout_of, pack
 from state.series import Revision, Series
 from streams.store import Row, Store
 
@@ -32,7 +32,7 @@ class Part(msgspec.Struct, array_like=True):
         """Adds what changes by this part."""
         for cells, changes in zip(sinks, self.cells, strict=True):
             for packed, change in changes:
-                cell = _frozen(packed)
+                cell = frozen(packed)
                 cells[cell] = cells.get(cell, 0) + int(change)
 
     def go_on(self, series: Series, is_full: Callable[[], bool]) -> None:
@@ -77,8 +77,3 @@ def new_job(layers: Layers, offset: int, revisions: dict[bytes, Revision]) -> Jo
 def _kind_of(layers: Layers, container: bytes) -> KindPlan:
     """What the container with this key is computed with."""
     return layers.plan_with(layout_of(container)).kind(kind_of(container))
-
-
-def _frozen(packed: Any) -> Any:
-    """A cell as it was before it was packed."""
-    return tuple(map(_frozen, packed)) if isinstance(packed, list | tuple) else packed

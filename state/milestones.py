@@ -1,12 +1,15 @@
 """Which touchpoints moved a container: reached a node of a canvas, or came into a period of a cohort.
 
 Found by folding the containers' series over the stretch that is asked for, from the states of the chunk in which it
-begins; so the cost is that of the stretch, however long the series is.
+begins; so the cost is that of the stretch, however long the series is. An analysis with a filter marks what moved the
+containers that it counts now.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
+from state.account_gates import AccountGates
 from state.analyses.lens import Cells
+from state.analyses.segment import is_in
 from state.calendar import Calendar
 from state.containers import Container, Containers
 from state.definition_set import Definition, DefinitionSet
@@ -30,6 +33,7 @@ class Milestones:
     def __init__(self, definitions: DefinitionSet, layers: Layers, containers: Containers) -> None:
         self._layers = layers
         self._containers = containers
+        self._gates = AccountGates(containers)
         self._says = {each.version: _say(each) for each in definitions.definitions}
 
     def of(self, account: bytes, placed: Sequence[Placed]) -> dict[bytes, list[Milestone]]:
@@ -47,8 +51,19 @@ class Milestones:
             for id_, orders in orders_by_id.items():
                 container = self._containers.one(account, kind.code, id_.encode())
                 if container is not None:
-                    self._mark(container, orders, says, found)
+                    heard = [say if self._counts(account, container, n) else None for n, say in enumerate(says)]
+                    self._mark(container, orders, heard, found)
         return found
+
+    def _counts(self, account: bytes, container: Container, place: int) -> bool:
+        """Whether an analysis counts a container. Of the derived sessions of a person the state tells what it has of
+        the last one only, so with a gate of their own none is taken for being counted."""
+        lens = container.plan.lenses[place]
+        if lens.under_account and not self._gates.is_open(account, lens.version):
+            return False
+        if container.plan.code == VISITS:
+            return lens.gate is None
+        return is_in(lens, container.row.states[place])
 
     def _mark(
         self, container: Container, orders: list[bytes], says: Sequence[Say | None], found: dict[bytes, list[Milestone]]

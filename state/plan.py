@@ -10,11 +10,12 @@ from state.analyses.flow import FlowLens
 from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
+from state.analyses.segment import AccountGateLens, filtered_lens
 from state.calendar import Calendar
 from state.definition_set import Definition
-from state.definitions import Canvas, Cohort, ContainerKind, Flow
+from state.definitions import Canvas, Cohort, ContainerKind, Flow, UnderAccount
 from state.rows import FIRST_LAYOUT, pack
-from streams.partials import encode_cell
+from state.tallies import session_counter
 from streams.touchpoint import Touchpoint, prefix_decoder
 
 SESSION_GAP_MS = 1_800_000
@@ -48,7 +49,8 @@ class KindPlan:
         self.needs_first = any(lens.needs_first for lens in lenses)
         # Whether every touchpoint of such a container is one of its own, also those that interest no analysis.
         self.counts_all = self.needs_first or code == CODE_BY_KIND[ContainerKind.ACCOUNT]
-        self.distinct = any(lens.distinct for lens in lenses)
+        # Whether what one container contributes is kept apart from the others.
+        self.keeps_tallies = any(lens.distinct or lens.gate is not None or lens.under_account for lens in lenses)
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
         self._positions = [
@@ -96,9 +98,9 @@ class VisitsPlan(KindPlan):
     """Sessions derived within the web touchpoints of (account, person) that bring no session id.
 
     Such a session has no stable id, so the person's series is one container that starts afresh at a gap. What counts
-    distinct containers is told apart here, for a session has no rows of its own: an analysis' cells change when the
-    running session comes to contribute to them, or no longer does.
-    States: [time of the last touchpoint, states of the running session, per analysis how often it contributes].
+    distinct containers, or has a gate, is told apart here, for a session has no rows of its own: an analysis' cells
+    change when the running session comes to contribute to them, or no longer does.
+    States: [time of the last touchpoint, states of the running session, per analysis its tally].
     """
 
     def __init__(
@@ -109,8 +111,8 @@ class VisitsPlan(KindPlan):
         placing: Container[str],
     ) -> None:
         super().__init__(code, lenses, id_of, placing)
-        self._counts_here = [lens.distinct for lens in lenses]
-        self.distinct = False
+        self._counters = [session_counter(lens) for lens in lenses]
+        self.keeps_tallies = any(lens.under_account for lens in lenses)
         self.empty_packed = pack(self.empty())
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
@@ -129,26 +131,14 @@ class VisitsPlan(KindPlan):
         if last is not None and event_time - last > SESSION_GAP_MS:
             _, *states[1:] = self.empty()
         states[0] = event_time
-        if not any(self._counts_here):
+        if not any(self._counters):
             super().advance(states[1], event_time, projections, sinks)
             return
-        own: list[Cells] = [{} if here else sink for here, sink in zip(self._counts_here, sinks, strict=True)]
+        own: list[Cells] = [{} if count else sink for count, sink in zip(self._counters, sinks, strict=True)]
         super().advance(states[1], event_time, projections, own)
-        for here, tally, cells, sink in zip(self._counts_here, states[2], own, sinks, strict=True):
-            if here:
-                _count_once(tally, cells, sink)
-
-
-def _count_once(tally: dict[bytes, int], changes: Cells, sink: Cells) -> None:
-    """Notes how often one session contributes to each cell; the cell changes when that leaves zero or comes to it."""
-    for cell, change in changes.items():
-        if change:
-            key = encode_cell("", cell)
-            before = tally.pop(key, 0)
-            if after := before + change:
-                tally[key] = after
-            if step := (after > 0) - (before > 0):
-                sink[cell] = sink.get(cell, 0) + step
+        for count, tally, cells, sink in zip(self._counters, states[2], own, sinks, strict=True):
+            if count is not None:
+                count(tally, cells, sink)
 
 
 class Plan:
@@ -174,6 +164,9 @@ class Plan:
             is_computed = definition.version in self.current or definition.version in in_force
             lens = lens_of(definition) if is_computed else GapLens(definition)
             lenses_by_kind.setdefault(definition.analysis.container, []).append(lens)
+            if isinstance(outer := definition.analysis.filter, UnderAccount):
+                gate = AccountGateLens(lens, outer.account) if is_computed else lens
+                lenses_by_kind.setdefault(ContainerKind.ACCOUNT, []).append(gate)
         sessions = lenses_by_kind.get(ContainerKind.SESSION, [])
         own, placing = lenses_by_kind.pop(ContainerKind.ACCOUNT, []), self.current
         self.account = KindPlan(CODE_BY_KIND[ContainerKind.ACCOUNT], own, _id, placing)
@@ -198,6 +191,11 @@ class Plan:
 
 def lens_of(definition: Definition) -> Lens:
     """The analysis of one definition, compiled."""
+    lens, wanted = _unfiltered(definition), definition.analysis.filter
+    return lens if wanted is None else filtered_lens(lens, wanted)
+
+
+def _unfiltered(definition: Definition) -> Lens:
     calendar = Calendar(definition.zone, definition.week_start)
     match definition.analysis:
         case Canvas() as canvas:

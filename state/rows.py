@@ -6,7 +6,8 @@
 | container  | k layout account 0 kind id                      | ContainerRow                                  |
 | chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
 | cell       | c version 0 cell                                | absolute contribution, decimal text           |
-| tally      | y version 0 account 0 kind id 0 cell            | how often the container contributes           |
+| tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
+|            |                                                 | contributes, decimal text                     |
 | event time | e                                               | greatest event time seen, decimal text        |
 | accounts   | n                                               | how many accounts there are, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |
@@ -73,6 +74,11 @@ class ChunkRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
 encode_row = pack
 decode_container = msgspec.msgpack.Decoder(ContainerRow).decode
 decode_chunk = msgspec.msgpack.Decoder(ChunkRow).decode
+
+
+def frozen(packed: Any) -> Any:
+    """A cell as it was before it was packed: its lists as tuples."""
+    return tuple(map(frozen, packed)) if isinstance(packed, list | tuple) else packed
 
 
 def keys_of(account: bytes, touchpoint: Touchpoint) -> tuple[bytes, bytes]:
@@ -168,6 +174,16 @@ def tally_key(container: bytes, cell_key: bytes) -> bytes:
     """How often one container contributes to a cell of distinct containers."""
     version, _, cell = cell_key.partition(b"\0")
     return b"y%b\0%b\0%b" % (version, container[2:], cell)
+
+
+def tally_key_at(version: str, place: bytes, cell: bytes) -> bytes:
+    """The same, of the container at a place; the cell packed. Without a cell what all its tallies begin with."""
+    return b"y%b\0%b\0%b" % (version.encode(), place, cell)
+
+
+def account_tallies_prefix(account: bytes, version: str) -> bytes:
+    """What the keys of the tallies of all containers of an account begin with."""
+    return b"y%b\0%b\0" % (version.encode(), account)
 
 
 def cell_row_key(cell_key: bytes) -> bytes:

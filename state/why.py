@@ -6,16 +6,19 @@ fold reports a change of the number at it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from state.account_gates import AccountGates
 from state.analyses.lens import Lens, Placing
+from state.analyses.segment import AccountGateLens
 from state.containers import Container, Containers, Entries
 from state.figures.figure import Figure
 from state.layers import Layers
 from state.plan import NAME_BY_CODE, SESSION_GAP_MS, VISITS, KindPlan
 from state.rows import event_time_of, parts_of
+from state.tallies import counted
 from streams.partials import Cell
 
 ENTRIES_PER_LOOK = 512
@@ -66,6 +69,7 @@ class Folding:
         self._weight = figure.weight
         self._may_stand = figure.may_stand
         self._is_visits = plan.code == VISITS
+        self.is_under_account = self._lens.under_account
 
     def may_contribute(self, container: Container) -> bool:
         """Where a container stands may tell at once that it does not; sessions that are over stand nowhere."""
@@ -76,7 +80,8 @@ class Folding:
     def changes(self, entries: Entries, is_due: IsDue | None = None) -> Iterator[Change]:
         """Where the number changes, in the order of the series. Raises _TooLong when it `is_due` before the end."""
         lens, place = self._lens, self._place
-        state, tally = lens.empty(), {}  # type: ignore[var-annotated]
+        tally: dict[Cell, int] = {}
+        state = lens.empty()
         last_ms = started_ms = None
         for count, (order, projections) in enumerate(entries):
             event_time = event_time_of(order)
@@ -91,16 +96,12 @@ class Folding:
             if is_due is not None and count % ENTRIES_PER_LOOK == ENTRIES_PER_LOOK - 1 and is_due():
                 raise _TooLong
 
-    def _amount_of(self, cells: dict[Cell, int], tally: dict[Any, int]) -> int:
-        """What changes of cells change of the number; of distinct containers a cell counts once."""
-        if not self._lens.distinct:
-            return sum(self._weight(cell) * change for cell, change in cells.items())
-        amount = 0
-        for cell, change in cells.items():
-            before = tally.get(cell, 0)
-            tally[cell] = before + change
-            amount += self._weight(cell) * ((tally[cell] > 0) - (before > 0))
-        return amount
+    def _amount_of(self, cells: dict[Cell, int], tally: dict[Cell, int]) -> int:
+        """What changes of cells change of the number."""
+        lens = self._lens
+        if lens.distinct or lens.gate is not None:
+            cells = counted(tally, cells, lens.gate, distinct=lens.distinct)
+        return sum(self._weight(cell) * change for cell, change in cells.items())
 
 
 class Behind:
@@ -109,11 +110,13 @@ class Behind:
     def __init__(self, layers: Layers, containers: Containers, version: str, figure: Figure) -> None:
         """version: of an analysis that every layer has."""
         self._containers = containers
+        self._version = version
+        self._gates = AccountGates(containers)
         self._foldings: dict[KindPlan, Folding] = {}
         for plan in layers.plans:
             for kind in plan.kinds:
                 for place, lens in enumerate(kind.lenses):
-                    if lens.version == version:
+                    if lens.version == version and not isinstance(lens, AccountGateLens):
                         self._foldings[kind] = Folding(kind, place, figure)
         self._kinds = sorted({kind.code for kind in self._foldings})
 
@@ -125,7 +128,7 @@ class Behind:
         for place, container in self._containers.behind(behind, self._kinds):
             if reached is not None and (len(found) >= count or is_due()):
                 return Page(found, reached)
-            if container is not None and self._foldings[container.plan].may_contribute(container):
+            if container is not None and self._may_contribute(container):
                 try:
                     found += self._contributions(container, is_due)
                 except _TooLong:
@@ -140,8 +143,17 @@ class Behind:
         """Where the number changes in one container's series; of a person's derived sessions in all of them."""
         for kind in self._kinds:
             container = self._containers.one(account, kind, id_)
-            if container is not None:
+            if container is not None and self._is_under_open_gate(container):
                 yield from self._foldings[container.plan].changes(self._containers.series(container))
+
+    def _may_contribute(self, container: Container) -> bool:
+        return self._foldings[container.plan].may_contribute(container) and self._is_under_open_gate(container)
+
+    def _is_under_open_gate(self, container: Container) -> bool:
+        """Whether the container's account lets it count, where the analysis asks for that."""
+        return not self._foldings[container.plan].is_under_account or self._gates.is_open(
+            parts_of(container.place)[0], self._version
+        )
 
     def _contributions(self, container: Container, is_due: IsDue) -> Iterable[Contribution]:
         folding = self._foldings[container.plan]

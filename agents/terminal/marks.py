@@ -61,7 +61,8 @@ def cut(text: str, width: int) -> str:
 def heading(snapshot: Snapshot, what: str) -> Text:
     """The title, and what is counted over which days."""
     days = "all days" if snapshot.range is None else f"{snapshot.range[0]} to {snapshot.range[1]}"
-    return Text.assemble((cut(snapshot.title, TEXT_MAX), "bold"), "\n", (f"{what} · {days}", "dim"))
+    filtered = " · filtered" if "filter" in snapshot.mode else ""
+    return Text.assemble((cut(snapshot.title, TEXT_MAX), "bold"), "\n", (f"{what}{filtered} · {days}", "dim"))
 
 
 def footing(snapshot: Snapshot) -> Text:

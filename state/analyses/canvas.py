@@ -13,6 +13,7 @@ from state.analyses.masks import mask_of
 from state.calendar import Calendar
 from state.conditions import fields_of
 from state.definitions import Canvas
+from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
 DAY, REACH, FOLLOWED = range(3)
@@ -24,6 +25,8 @@ class CanvasLens:
     kind: str = "canvas"
     needs_first = True
     distinct = False
+    gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Canvas, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

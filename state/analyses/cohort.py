@@ -5,25 +5,19 @@ period before is settled. Thresholds that can revert take back what they said wi
 Cells: i included in a bucket, r returned k buckets later.
 """
 
-import operator
-from collections.abc import Callable, Sequence
-from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from state.analyses.lens import Cells, Projection, State
 from state.analyses.masks import mask_of
+from state.analyses.thresholds import holding, increase
 from state.calendar import Calendar
 from state.conditions import fields_of
-from state.definitions import AllThresholds, Cohort, Threshold, Thresholds
-from streams.touchpoint import MILLIONTHS, Touchpoint
+from state.definitions import Cohort
+from state.definitions.thresholds import leaves_of
+from streams.partials import Cell
+from streams.touchpoint import Touchpoint
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    ">=": operator.ge, ">": operator.gt, "=": operator.eq, "!=": operator.ne, "<=": operator.le, "<": operator.lt,
-}  # fmt: skip
-
-Sums = list[int | str]  # beyond 64 bits, which msgpack lacks, as decimal text
-_INT64 = range(-(2**63), 2**63)
 _BUCKET, _INCLUSION, _IN, _RETURN, _AFTER, _BACK, _BACK_AFTER, _PAST = range(8)
 
 
@@ -34,15 +28,17 @@ class CohortLens:
     kind: str = "cohort"
     needs_first = False
     distinct = False
+    gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Cohort, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version
         self._first_only = definition.include == "first"
         self._periods = definition.period_count
-        inclusion, returning = list(_leaves(definition.inclusion)), list(_leaves(definition.return_))
+        inclusion, returning = leaves_of(definition.inclusion), leaves_of(definition.return_)
         self._inclusion_count, self._return_count = len(inclusion), len(returning)
-        self._included = _holds(definition.inclusion, iter(range(len(inclusion))))
-        self._returned = _holds(definition.return_, iter(range(len(returning))))
+        self._included = holding(definition.inclusion, iter(range(len(inclusion))))
+        self._returned = holding(definition.return_, iter(range(len(returning))))
         self._reverts = any(leaf.metric != "count" or leaf.op not in (">=", ">") for leaf in inclusion)
         leaves = [*inclusion, *returning]
         self._sums_value = [leaf.metric == "value" for leaf in leaves]
@@ -99,12 +95,12 @@ class CohortLens:
             if mask >> index & 1:
                 amount = value if sums_value else 1
                 if index < self._inclusion_count:
-                    _increase(state[_INCLUSION], index, amount)
+                    increase(state[_INCLUSION], index, amount)
                 else:
                     place = index - self._inclusion_count
-                    _increase(state[_RETURN], place, amount)
+                    increase(state[_RETURN], place, amount)
                     if was_included:
-                        _increase(state[_AFTER], place, amount)
+                        increase(state[_AFTER], place, amount)
 
     def position(self, state: State) -> Any:
         past = self._past_buckets(state)
@@ -114,32 +110,6 @@ class CohortLens:
     def _past_buckets(self, state: State) -> list[int]:
         past: list[int] = state[_PAST]
         return past
-
-
-def _leaves(thresholds: Thresholds) -> Sequence[Threshold]:
-    if isinstance(thresholds, Threshold):
-        return [thresholds]
-    parts = thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any
-    return [leaf for part in parts for leaf in _leaves(part)]
-
-
-def _holds(thresholds: Thresholds, places: Any) -> Callable[[Sums], bool]:
-    """The function from the sums, in the order of the leaves, to whether the thresholds hold."""
-    if isinstance(thresholds, Threshold):
-        place, compare = next(places), _COMPARE[thresholds.op]
-        unit = MILLIONTHS if thresholds.metric == "value" else 1
-        limit = Decimal(str(thresholds.number)) * unit
-        bound: int | Decimal = int(limit) if limit == int(limit) else limit
-        return lambda sums: compare(int(sums[place]), bound)
-    joined = all if isinstance(thresholds, AllThresholds) else any
-    parts = thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any
-    tests = [_holds(part, places) for part in parts]
-    return lambda sums: joined(test(sums) for test in tests)
-
-
-def _increase(sums: Sums, place: int, amount: int) -> None:
-    total = int(sums[place]) + amount
-    sums[place] = total if total in _INT64 else str(total)
 
 
 def add(cells: Cells, cell: tuple[Any, ...], amount: int) -> None:

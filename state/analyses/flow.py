@@ -14,6 +14,7 @@ from state.calendar import Calendar
 from state.conditions import fields_of, predicate_of, wire_field
 from state.definitions import AnchorMatch, Flow
 from state.flow_columns import admission_of, lengths_of
+from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
 Path = tuple[int, list[str], list[str | None]]
@@ -30,6 +31,8 @@ class FlowLens:
 
     kind: str = "flow"
     needs_first = False
+    gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Flow, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

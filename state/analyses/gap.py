@@ -2,6 +2,7 @@
 
 from state.analyses.lens import Cells, Projection, State
 from state.definition_set import Definition
+from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
 
@@ -12,6 +13,8 @@ class GapLens:
     fields: frozenset[str] = frozenset()
     needs_first = False
     distinct = False
+    gate: Cell | None = None
+    under_account = False
 
     def __init__(self, definition: Definition) -> None:
         self.name, self.version = definition.analysis.name, definition.version

@@ -2,7 +2,8 @@
 
 The law, which a property test holds every analysis to: fold the sorted series from `empty()` with `advance`; the
 changes that `advance` reports add up to what the container contributes to the cells. Nothing else may be kept, so
-folding from a stored state gives what folding from the beginning gives.
+folding from a stored state gives what folding from the beginning gives. Of an analysis with a gate they add up to what
+it contributes while its gate is at 1, and at 0 it contributes nothing (`state.tallies`).
 """
 
 from collections.abc import Callable, MutableMapping
@@ -26,6 +27,8 @@ class Lens(Protocol):
     fields: frozenset[str]  # of the touchpoint, read by project
     needs_first: bool  # whether a container's first touchpoint counts although it projects to nothing
     distinct: bool  # whether cells count containers that ever contributed, and not contributions
+    gate: Cell | None  # the cell, of no reader's, that says whether the container counts at all; None: it always does
+    under_account: bool  # whether it counts only while the gate of its account is open
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         """What the analysis reads of a touchpoint, or None when it interests it only as the first."""

@@ -11,28 +11,38 @@ from pydantic import Field, field_validator, model_validator
 
 from state.definitions.analysis import LAST_PATTERN, ContainerKind, Granularity, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
-from state.definitions.cohort import AllThresholds, AnyThreshold, Cohort, Threshold, Thresholds
+from state.definitions.cohort import Cohort
 from state.definitions.flow import Anchor, AnchorMatch, Flow
+from state.definitions.segment import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, UnderAccount
+from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
 from state.matches import Model
 
 __all__ = [
     "LAST_PATTERN",
+    "AllSegments",
     "AllThresholds",
     "Analysis",
     "Anchor",
     "AnchorMatch",
+    "AnySegment",
     "AnyThreshold",
     "Arrow",
     "Canvas",
     "Cohort",
     "ContainerKind",
     "DefinitionFile",
+    "Filter",
     "Flow",
     "Granularity",
+    "Has",
+    "Last",
     "Metric",
     "Node",
+    "NotSegment",
+    "Segment",
     "Threshold",
     "Thresholds",
+    "UnderAccount",
 ]
 
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]

@@ -3,8 +3,9 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from state.definitions.segment import Filter, UnderAccount
 from state.matches import Model, Slug, Text
 
 
@@ -34,6 +35,7 @@ class AnalysisModel(Model):
         description="Only the last days (weeks, months ...) up to Kafka's clock, with which they move; of a cohort,"
         " periods of its granularity.",
     )
+    filter: Filter | None = Field(None, description="Only containers whose whole series has this property count.")
 
     @property
     def last_periods(self) -> tuple[int, Granularity] | None:
@@ -49,6 +51,12 @@ class AnalysisModel(Model):
         if found == "global_account":
             raise ValueError("global_account can not be a container in this version; take account")
         return found
+
+    @model_validator(mode="after")
+    def _outer_is_another(self) -> "AnalysisModel":
+        if isinstance(self.filter, UnderAccount) and self.container is ContainerKind.ACCOUNT:
+            raise ValueError("filter: account is the analysis' own container; write what it has without `account`")
+        return self
 
 
 def refuse_repeats(what: str, names: list[str]) -> None:

@@ -2,49 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from state.definitions.analysis import AnalysisModel, Granularity
-from state.matches import Condition, Dimension, Model, shape_of
+from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Thresholds, leaves_of
+from state.matches import Dimension
 
-THRESHOLD_COUNT_MAX = 64
 PERIOD_COUNT_MAX = 400
 PERIODS_BY_GRANULARITY = {"day": 30, "week": 26, "month": 24, "quarter": 12, "year": 10}
 ITEM_ROW_COUNT = 20
 ITEM_ROW_COUNT_MAX = 500
-
-
-class Threshold(Model):
-    """A count of matching events, or the sum of their value, compared with a number."""
-
-    match: Condition
-    metric: Literal["count", "value"] = "count"
-    op: Literal[">=", ">", "=", "!=", "<=", "<"] = ">="
-    number: int | float = Field(1, description="For value in units of the currency, at most six decimals.")
-
-    @model_validator(mode="after")
-    def _counts_are_whole(self) -> "Threshold":
-        if self.metric == "count" and self.number != int(self.number):
-            raise ValueError(f"number: {self.number} - events are counted in whole numbers")
-        return self
-
-
-class AllThresholds(Model):
-    """Every threshold or group holds."""
-
-    all: Annotated[list["Thresholds"], Field(min_length=1)]
-
-
-class AnyThreshold(Model):
-    """At least one threshold or group holds."""
-
-    any: Annotated[list["Thresholds"], Field(min_length=1)]
-
-
-Thresholds = Annotated[
-    Annotated[Threshold, Tag("match")] | Annotated[AllThresholds, Tag("all")] | Annotated[AnyThreshold, Tag("any")],
-    Discriminator(shape_of),
-]
 
 
 class Cohort(AnalysisModel):
@@ -108,7 +75,7 @@ class Cohort(AnalysisModel):
 
     @model_validator(mode="after")
     def _few_thresholds(self) -> "Cohort":
-        count = _leaf_count(self.inclusion) + _leaf_count(self.return_)
+        count = len(leaves_of(self.inclusion)) + len(leaves_of(self.return_))
         if count > THRESHOLD_COUNT_MAX:
             raise ValueError(f"{count} thresholds; inclusion and return have at most {THRESHOLD_COUNT_MAX} together")
         return self
@@ -127,11 +94,3 @@ class Cohort(AnalysisModel):
     def item_count_max(self) -> int:
         """How many items of a dimension have a row of their own."""
         return self.top or ITEM_ROW_COUNT
-
-
-def _leaf_count(thresholds: Threshold | AllThresholds | AnyThreshold) -> int:
-    if isinstance(thresholds, Threshold):
-        return 1
-    return sum(
-        _leaf_count(part) for part in (thresholds.all if isinstance(thresholds, AllThresholds) else thresholds.any)
-    )

@@ -75,6 +75,20 @@ def test_values_have_their_decimals() -> None:
     assert definition.analysis.name == "way"
 
 
+def test_a_filter_is_said() -> None:
+    """Readers see that not all containers count."""
+    filtered = {
+        "name": "way",
+        "kind": "canvas",
+        "container": "person",
+        "nodes": [{"id": "deal", "match": match("deal")}],
+    }
+    chosen = filtered | {"filter": {"has": {"match": match("deal")}}}
+    plain, few = (shown(snapshots(definition_set([each]))["way"]) for each in (filtered, chosen))
+    assert "filtered" in few
+    assert "filtered" not in plain
+
+
 def test_cohort_marks_what_is_running() -> None:
     """Shares per period; a star where the period is not over, a dot where it has not begun."""
     text = shown(snapshots()["months"])

@@ -16,6 +16,7 @@ from state.definitions import Canvas, Cohort
 from streams.touchpoint import Touchpoint, encode_touchpoint
 from tests.oracles import brute, cohort
 from tests.oracles.canvas import canvas_cells
+from tests.oracles.segments import counted_containers
 from tests.state.worlds import definition_set
 
 EPOCH = date(1970, 1, 1)
@@ -44,7 +45,7 @@ def arrivals(touchpoints: Iterable[Touchpoint]) -> Iterable[tuple[int, int, byte
 def cells_of_oracle(touchpoints: Iterable[Touchpoint], definition: Definition) -> Cells:
     """The cells of one definition by brute force."""
     analysis, day_of = definition.analysis, local_day_of(definition.zone)
-    containers = brute.containers_of(touchpoints, analysis.container.value)
+    containers = counted_containers(touchpoints, analysis)
     if isinstance(analysis, Canvas):
         return canvas_cells(analysis, containers, day_of)
     if isinstance(analysis, Cohort):

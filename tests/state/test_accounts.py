@@ -20,9 +20,10 @@ from state.definitions import Canvas, Cohort, Flow
 from state.rows import chunks_prefix, decode_chunk, decode_container, decode_entries
 from streams.partials import decode_cell, encode_cell
 from streams.touchpoint import Touchpoint
-from tests.oracles.brute import containers_of, flow_cells
+from tests.oracles.brute import flow_cells
 from tests.oracles.canvas import canvas_cells
 from tests.oracles.cohort import cohort_cells
+from tests.oracles.segments import counted_containers
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
@@ -87,7 +88,7 @@ def brute(definitions: DefinitionSet, touchpoints_: list[Touchpoint]) -> dict[tu
     found = {}
     for each in definitions.definitions:
         analysis = each.analysis
-        series_by_container = containers_of(touchpoints_, analysis.container.value)
+        series_by_container = counted_containers(touchpoints_, analysis)
         local_day_of = partial(_local_day, ZoneInfo(each.zone))
         match analysis:
             case Canvas():

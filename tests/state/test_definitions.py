@@ -68,6 +68,24 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**COHORT, "inclusion": {"any": [{"all": [{"match": TYPE_A}] * 64}]}}, "65 thresholds"),
     ({**FLOW, "dimension": "account"}, "'account' is no dimension"),
     ({**FLOW, "name": "Not A Slug"}, "pattern"),
+    ({**FLOW, "filter": {"match": TYPE_A}}, "a filter chooses containers and no touchpoints; write {has:"),
+    (
+        {**FLOW, "filter": {"all": [{"account": {"has": {"match": TYPE_A}}}]}},
+        "account: a filter asks for the analysis' own container, or",
+    ),
+    ({**COHORT, "filter": {"opportunity": {"has": {"match": TYPE_A}}}}, "opportunity: a filter asks for"),
+    ({**COHORT, "filter": {"account": {"match": TYPE_A}}}, "write {has:"),
+    ({**FLOW, "filter": {"account": {"has": {"match": TYPE_A}}}}, "account is the analysis' own container"),
+    ({**FLOW, "filter": {"have": {"match": TYPE_A}}}, "has"),
+    ({**FLOW, "filter": "has"}, "valid dictionary"),
+    ({**FLOW, "filter": {"last": {"all": [TYPE_A]}}}, "field"),
+    ({**FLOW, "filter": {"any": []}}, "at least 1"),
+    ({**FLOW, "filter": {"has": {"match": TYPE_A, "number": 0.5}}}, "whole numbers"),
+    (
+        {**FLOW, "filter": {"all": [{"not": {"any": [{"has": {"match": TYPE_A}}] * 65}}]}},
+        "65 times has or last",
+    ),
+    ({**FLOW, "segment": "customers"}, "segments by name can not be defined in this version"),
 ]
 
 

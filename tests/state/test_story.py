@@ -271,3 +271,33 @@ def test_a_cursor_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="no cursor"):
         key_of_cursor(text)
     assert cursor_of(None) is None
+
+
+def has(letter: str) -> dict[str, Any]:
+    """The filter for what has a touchpoint of this type."""
+    return {"has": {"match": {"field": "type", "op": "=", "value": letter}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "marked"),
+    [
+        ("ABX", has("X"), "AB"),
+        ("AB", has("X"), ""),
+        ("ABX", {"account": has("X")}, "AB"),
+        ("AB", {"account": has("X")}, ""),
+        ("ABX", {"account": has("X"), "then": has("Y")}, ""),
+    ],
+)
+def test_a_story_marks_what_moved_the_containers_that_count(text: str, wanted: dict[str, Any], marked: str) -> None:
+    """At the touchpoints that did, however much later the container came to count; nothing where it does not."""
+    filtered = {**NOTHING, "container": "opportunity", "filter": wanted}
+    told = World(definition_set([filtered]), letters(text)).story()
+    assert "".join(sorted(each.type for each in told if each.milestones)) == marked
+
+
+@pytest.mark.parametrize(("wanted", "marked"), [({"account": has("X")}, "AB"), (has("X"), "")])
+def test_a_derived_session_has_no_marks_of_what_it_must_have_itself(wanted: dict[str, Any], marked: str) -> None:
+    """For its state is gone when the next one begins; what its account must have is known."""
+    visits = [touchpoint(str(n), START + n, letter, person="p1", session=None) for n, letter in enumerate("ABX")]
+    told = World(definition_set([{**NOTHING, "container": "session", "filter": wanted}]), visits).story()
+    assert "".join(sorted(each.type for each in told if each.milestones)) == marked

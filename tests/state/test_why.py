@@ -150,6 +150,25 @@ def test_oracle_so_they_do_while_accounts_move(
     require_sums(DefinitionSet(complete), [partition.store], None, 2, reader.layers())
 
 
+def test_so_they_do_at_every_step_of_a_large_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it is in both layouts, and an account behind it in the old one; also behind the gate of an account."""
+    monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
+    monkeypatch.setattr(moving, "SLICE_ROWS", 3)
+    gated = CANVAS | {"filter": {"account": {"has": {"match": TYPE_B}}}}
+    old = definition_set([CANVAS, {**gated, "name": "gated"}])
+    new = definition_set([CANVAS, {**gated, "name": "gated"}, {**CANVAS, "name": "more"}])
+    large = deal("o1", *"XABABX") + deal("o2", *"ABA")
+    partition = Partition(old)
+    partition.take([*large, *(replace(each, account="brit") for each in large[:2])])
+    partition.define(new)
+    steps = 0
+    while partition.chore():
+        reader = LayerReader(partition.store, lambda: (1, new))
+        require_sums(old, [partition.store], None, 2, reader.layers())
+        steps += 1
+    assert steps > 5
+
+
 @settings(max_examples=30)
 @given(flows(), WORLDS)
 def test_oracle_the_containers_behind_a_flow_add_up_to_it(flow: dict[str, Any], arrived: list[Touchpoint]) -> None:

@@ -219,10 +219,57 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
     return flow
 
 
+def _segments() -> st.SearchStrategy[dict[str, Any]]:
+    """What the whole series of a container may have."""
+    threshold = st.fixed_dictionaries(
+        {
+            "match": _matches(),
+            "metric": st.sampled_from(["count", "count", "value"]),
+            "op": st.sampled_from([">=", ">=", ">", "=", "!=", "<=", "<"]),
+            "number": st.sampled_from([0, 1, 1, 2, 4]),
+        }
+    )
+    newest = st.sampled_from(
+        [
+            {"field": "attributes.tier", "op": "=", "value": "gold"},
+            {"field": "attributes.tier", "op": "!=", "value": 1},
+            {"field": "content_type", "op": "in", "value": ["x", "y"]},
+            {"field": "content_type", "op": "exists", "value": False},
+            {"field": "value", "op": "<", "value": 1},
+            {"field": "type", "op": "not-in", "value": ["A", "B"]},
+        ]
+    )
+    return st.recursive(
+        st.one_of(threshold.map(lambda asked: {"has": asked}), newest.map(lambda asked: {"last": asked})),
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
+            inner.map(lambda part: {"not": part}),
+        ),
+        max_leaves=3,
+    )
+
+
+@st.composite
+def analyses(draw: st.DrawFn) -> dict[str, Any]:
+    """An analysis of any kind, every third with a filter."""
+    analysis: dict[str, Any] = draw(st.one_of(canvases(), cohorts(), flows()))
+    return analysis if draw(st.integers(0, 2)) else {**analysis, "filter": draw(filters(analysis["container"]))}
+
+
+@st.composite
+def filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
+    """A filter of its own series, of its account's, or of one after the other."""
+    if container == "account" or draw(st.booleans()):
+        return draw(_segments())
+    then = {"then": draw(_segments())} if draw(st.booleans()) else {}
+    return {"account": draw(_segments()), **then}
+
+
 @st.composite
 def definition_sets(draw: st.DrawFn, count_max: int = 3) -> DefinitionSet:
     """A set of one to `count_max` valid analyses."""
-    made = draw(st.lists(st.one_of(canvases(), cohorts(), flows()), min_size=1, max_size=count_max))
+    made = draw(st.lists(analyses(), min_size=1, max_size=count_max))
     zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia"]))
     return definition_set([{"name": f"a{i}", **analysis} for i, analysis in enumerate(made)], zone)
 

@@ -1,0 +1,118 @@
+"""The filter of an analysis, as pydantic models: which containers count, by their whole series."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
+from state.matches import Match, Model, shape_of
+
+_OTHER_CONTAINERS = ("global_account", "account", "opportunity", "buying_group", "person", "session")
+
+
+class Has(Model):
+    """The threshold holds over the whole series of the container: `{has: {match: CONDITION, op: ">=", number: 2}}`."""
+
+    has: Threshold
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_the_series(cls, found: Any) -> Any:
+        if not isinstance(found, dict) or "has" in found:
+            return found
+        if other := [kind for kind in _OTHER_CONTAINERS if kind in found]:
+            raise ValueError(
+                f"{other[0]}: a filter asks for the analysis' own container, or first for its account: {{account: ...,"
+                " then: ...} at the top; what another container has can not be asked in this version"
+            )
+        if "match" in found:
+            raise ValueError(
+                "match: a filter chooses containers and no touchpoints; write {has: {match: CONDITION}} for the"
+                " containers that have such a touchpoint, or ask for it where touchpoints are matched: in nodes,"
+                " thresholds, anchors"
+            )
+        return found
+
+
+class Last(Model):
+    """The newest value of a field in the series: `{last: {field: attributes.tier, op: "=", value: gold}}`."""
+
+    last: Match
+
+
+class AllSegments(Model):
+    """Every one of them holds."""
+
+    all: Annotated[list["Segment"], Field(min_length=1)]
+
+
+class AnySegment(Model):
+    """At least one of them holds."""
+
+    any: Annotated[list["Segment"], Field(min_length=1)]
+
+
+class NotSegment(Model):
+    """It does not hold."""
+
+    not_: "Segment" = Field(alias="not")
+
+
+# Branches by their models' names, for no key is called so: places in error messages stay clear.
+_NAME_BY_SHAPE = {"match": "Has", "all": "AllSegments", "any": "AnySegment", "not": "NotSegment"}
+
+
+def _shape_of(found: Any) -> str:
+    if isinstance(found, Last) or (isinstance(found, dict) and "last" in found):
+        return Last.__name__
+    return _NAME_BY_SHAPE[shape_of(found)]
+
+
+Segment = Annotated[
+    Annotated[Has, Tag("Has")]
+    | Annotated[Last, Tag("Last")]
+    | Annotated[AllSegments, Tag("AllSegments")]
+    | Annotated[AnySegment, Tag("AnySegment")]
+    | Annotated[NotSegment, Tag("NotSegment")],
+    Discriminator(_shape_of),
+]
+
+
+class UnderAccount(Model):
+    """Outer first: what the whole series of the container's account has; then what its own has."""
+
+    account: Segment
+    then: Segment | None = Field(None, description="What the container's own series has; without it nothing is asked.")
+
+
+def _few_thresholds(segment: Segment | UnderAccount) -> Segment | UnderAccount:
+    count = len(questions_of(segment))
+    if count > THRESHOLD_COUNT_MAX:
+        raise ValueError(f"{count} times has or last; a filter has them at most {THRESHOLD_COUNT_MAX} times")
+    return segment
+
+
+def _filter_shape_of(found: Any) -> str:
+    if isinstance(found, UnderAccount) or (isinstance(found, dict) and "account" in found):
+        return UnderAccount.__name__
+    return "own"
+
+
+_Either = Annotated[UnderAccount, Tag("UnderAccount")] | Annotated[Segment, Tag("own")]
+Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(_few_thresholds)]
+
+
+def questions_of(segment: Segment | UnderAccount) -> list[Threshold | Match]:
+    """What a filter asks for, from left to right: a threshold of each `has`, a comparison of each `last`."""
+    match segment:
+        case UnderAccount():
+            return questions_of(segment.account) + ([] if segment.then is None else questions_of(segment.then))
+        case Has():
+            return [segment.has]
+        case Last():
+            return [segment.last]
+        case NotSegment():
+            return questions_of(segment.not_)
+        case _:
+            parts = segment.all if isinstance(segment, AllSegments) else segment.any
+            return [question for part in parts for question in questions_of(part)]

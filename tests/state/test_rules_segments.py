@@ -1,0 +1,297 @@
+"""The rules of filters one by one, each with a test that is named for it and fails when it is bent."""
+
+from typing import Any
+
+import pytest
+
+from state.analyses.segment import GATE, SegmentLens
+from state.plan import lens_of
+from tests.state.cells import cells
+from tests.state.test_rules import DAY0, canvas, cohort, flow, is_, series
+from tests.state.worlds import DAY, START, definition_set, touchpoint
+
+
+def has(type_: str, op: str = ">=", number: float = 1, metric: str = "count") -> dict[str, Any]:
+    """The filter that the whole series has so many touchpoints of a type, or so much value of them."""
+    return {"has": {"match": is_(type_), "metric": metric, "op": op, "number": number}}
+
+
+def behind(analysis: dict[str, Any], types: str) -> tuple[Any, list[Any]]:
+    """The lens, and its state behind these touchpoints."""
+    lens = lens_of(definition_set([{"name": "it", **analysis}]).definitions[0])
+    state = lens.empty()
+    for each in series(types):
+        projection = lens.project(each)
+        if projection is not None:
+            lens.advance(state, each.event_time, projection, {})
+    return lens, state
+
+
+ONE: dict[tuple[Any, ...], int] = {("t", DAY0): 1, ("n", 0, DAY0): 1}
+
+
+def test_rule_a_container_counts_with_all_that_it_did_before() -> None:
+    """It has the property at the last touchpoint, and what came before counts; without it nothing does."""
+    assert cells(canvas("A", filter=has("Z")), series("AAB")) == {}
+    assert cells(canvas("A", filter=has("Z")), series("AABZ")) == ONE
+
+
+def test_rule_the_filter_looks_at_the_whole_series() -> None:
+    """Two of them count together, whatever lies between and in which batch they come."""
+    touched = series("ZAAZ", step=40 * DAY)
+    assert cells(canvas("A", filter=has("Z", number=2)), touched) == ONE
+    assert cells(canvas("A", filter=has("Z", number=2)), *([each] for each in touched)) == ONE
+    assert cells(canvas("A", filter=has("Z", number=3)), touched) == {}
+
+
+def test_rule_a_container_that_loses_the_property_counts_no_more() -> None:
+    """By a touchpoint that comes, all that was counted before is taken back; of what follows nothing is added."""
+    upto_one = canvas("A", metric="events", filter=has("Z", "<=", 1))
+    counted = {**ONE, ("e", 0, DAY0): 2}
+    assert cells(upto_one, series("AZA")) == counted
+    assert cells(upto_one, series("AZA"), series("AZAZA")[3:]) == {}
+    assert cells(upto_one, series("AZAZA")) == {}
+
+
+def test_rule_a_correction_gives_and_takes_the_property() -> None:
+    """A withdrawal of the touchpoint that gave it takes it, and the container comes back with another one."""
+    first, second = series("AZ")
+    gone = touchpoint("1", second.event_time, "Z", withdrawn=True, revision=1)
+    again = touchpoint("late", START + 1, "Z")
+    only = canvas("A", filter=has("Z"))
+    assert cells(only, [first, second]) == ONE
+    assert cells(only, [first, second], [gone]) == {}
+    assert cells(only, [first, second], [gone], [again]) == ONE
+
+
+def test_rule_what_a_container_has_not_can_be_asked() -> None:
+    """From its first touchpoint on, even one that no node reads."""
+    assert cells(canvas("A", filter={"not": has("Z")}), series("B")) == {("t", DAY0): 1}
+    assert cells(canvas("A", filter=has("Z", "=", 0)), series("BA")) == ONE
+    assert cells(canvas("A", filter={"not": has("Z")}), series("BAZ")) == {}
+
+
+def test_rule_filters_are_joined() -> None:
+    """All, any and not, one in the other."""
+    either = {"any": [has("Y"), {"all": [has("Z"), {"not": has("X")}]}]}
+    found = {text: cells(canvas("A", filter=either), series(text)) for text in ("A", "AY", "AZ", "AZX", "AZXY")}
+    assert found == {"A": {}, "AY": ONE, "AZ": ONE, "AZX": {}, "AZXY": ONE}
+
+
+@pytest.mark.parametrize(("amounts", "counts"), [((2, 1), True), ((2, -1), False), ((2, -1, 2), True), ((3,), True)])
+def test_rule_value_is_summed_over_the_series(amounts: tuple[int, ...], counts: bool) -> None:
+    """Value comes and goes, and what does not match adds nothing."""
+    deals = [touchpoint(str(n), START + n, "Z", value=amount * 1_000_000) for n, amount in enumerate(amounts, 1)]
+    others = [touchpoint("0", START, "A", value=9_000_000)]
+    assert bool(cells(canvas("A", filter=has("Z", number=3, metric="value")), others + deals)) is counts
+
+
+def test_rule_sums_of_value_are_exact_beyond_64_bits() -> None:
+    """Twice the greatest value and back: the container is in, out and in again."""
+    big = 2**62
+    deals = [touchpoint(str(n), START + n, "Z", value=value) for n, value in enumerate([big, big, big, -big, -big])]
+    at_most = canvas("Z", metric="value", filter=has("Z", "<=", big / 1_000_000, metric="value"))
+    assert cells(at_most, deals[:3]) == {}
+    assert cells(at_most, deals[:3], deals[3:]) == {**ONE, ("v", 0, DAY0): big}
+
+
+def test_rule_values_behind_the_gate_are_exact_beyond_64_bits() -> None:
+    """Also of a derived session, whose tally is in its state."""
+    big = 2**62
+    deals = [
+        touchpoint(str(n), START + n, type_, value=big, person="p1", session=None) for n, type_ in enumerate("ZZZZZA")
+    ]
+    for container in ("account", "session"):
+        only = {**canvas("Z", metric="value", filter=has("A")), "container": container}
+        assert cells(only, *([each] for each in deals)) == {**ONE, ("v", 0, DAY0): 5 * big}
+
+
+def test_rule_a_filter_removes_no_touchpoint() -> None:
+    """The container's start is its first touchpoint of any kind, and a path goes through all of them."""
+    late = series("BA", step=DAY)
+    assert cells(canvas("A", filter=has("A")), late) == ONE
+    path = flow(starts_with="A", columns=3, filter=has("Z"))
+    assert cells(path, series("ABZ")) == {("o", DAY0, (), ("A", "B", "Z")): 1}
+
+
+def test_rule_distinct_containers_count_once_behind_the_filter() -> None:
+    """However often a container does something; all of them go when their property goes."""
+    counting = flow(count="containers", columns=2, starts_with="A", filter=has("Z", "<", 2))
+    one = [touchpoint(f"a{n}", START + n, t) for n, t in enumerate("ABABZ")]
+    two = [touchpoint(f"b{n}", START + n, t, account="brit") for n, t in enumerate("AB")]
+    again = [touchpoint("z", START + 9, "Z")]
+    both = cells(counting, one + two)
+    assert (both["n", 0, "A"], both["n", 1, "B"]) == (2, 2)
+    assert cells(counting, one + two, again)["n", 1, "B"] == 1
+
+
+def test_rule_a_session_is_asked_for_its_own_series() -> None:
+    """Of two sessions that one person's touchpoints make, only the one with the property counts."""
+    visits = [
+        touchpoint(str(n), START + n * 60_000 * (1 if n < 2 else 60), t, person="p1", session=None)
+        for n, t in enumerate("AZAA")
+    ]
+    one = {**canvas("A", metric="events", filter=has("Z")), "container": "session"}
+    assert cells(one, visits) == {**ONE, ("e", 0, DAY0): 1}
+    assert cells(one, *([each] for each in reversed(visits))) == {**ONE, ("e", 0, DAY0): 1}
+    distinct = {**flow(count="containers", columns=2, filter=has("Z")), "container": "session"}
+    assert cells(distinct, visits) == {
+        ("n", 0, "A"): 1, ("n", 1, "Z"): 1, ("l", 0, "A", 1, "Z"): 1,
+    }  # fmt: skip
+
+
+def test_rule_a_cohort_counts_periods_before_the_property_came() -> None:
+    """Inclusion and return of January count when the deal is won in March."""
+    found = cells(cohort(filter=has("Z")), series("ABZ", step=DAY))
+    assert found == {("i", DAY0): 1, ("r", DAY0, 1): 1}
+
+
+# ----------------------------------------------------------------------------------------------- what it is by now
+
+
+def tiers(*values: Any) -> list[Any]:
+    """An A for each value of the attribute, None for one without."""
+    return [
+        touchpoint(str(n), START + n, "A", attributes=None if value is None else {"tier": value})
+        for n, value in enumerate(values)
+    ]
+
+
+def last(op: str, value: Any) -> dict[str, Any]:
+    """The filter for what the attribute is now."""
+    return {"last": {"field": "attributes.tier", "op": op, "value": value}}
+
+
+def test_rule_the_newest_value_is_what_a_container_is() -> None:
+    """Touchpoints without one change nothing; an older value that comes late neither."""
+    gold = canvas("A", filter=last("=", "gold"))
+    older = touchpoint("x", START - 1, "B", attributes={"tier": "iron"})
+    assert cells(gold, tiers("iron", "gold", None)) == ONE
+    assert cells(gold, tiers("gold", "iron", None)) == {}
+    assert cells(gold, tiers("iron", "gold"), [older]) == ONE
+    assert cells(gold, tiers("iron", "gold"), tiers("iron", "gold", "iron")[2:]) == {}
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "counts"),
+    [("=", "gold", False), ("!=", "gold", True), ("exists", False, True), ("exists", True, False)],
+)
+def test_rule_what_no_touchpoint_says_a_container_lacks(op: str, value: Any, counts: bool) -> None:
+    """It equals nothing and differs from everything, as a field that a touchpoint lacks."""
+    assert bool(cells(canvas("A", filter=last(op, value)), tiers(None, None))) is counts
+    lacks = {"account": last(op, value)}
+    assert bool(cells(of_deals(**lacks), deals(o1="A"))) is counts
+
+
+# ------------------------------------------------------------------------------------------------------ outer first
+
+
+def deals(**types_by_id: str) -> list[Any]:
+    """Opportunities of acme, one after the other, a touchpoint per letter; `none` is under no opportunity."""
+    walks = [(id_, letter) for id_, types in types_by_id.items() for letter in types]
+    return [
+        touchpoint(f"{id_}{n}", START + n, letter, opportunity=None if id_ == "none" else id_)
+        for n, (id_, letter) in enumerate(walks)
+    ]
+
+
+def of_deals(**filters: Any) -> dict[str, Any]:
+    """A canvas of opportunities that count only in this way."""
+    return {**canvas("A", filter=filters), "container": "opportunity"}
+
+
+TWO: dict[tuple[Any, ...], int] = {("t", DAY0): 2, ("n", 0, DAY0): 2}
+
+
+def test_rule_what_the_account_has_counts_all_containers_under_it() -> None:
+    """With what they did before, wherever in the account it lies; those of another account do not count."""
+    other = [touchpoint("o", START, "A", opportunity="o1", account="brit")]
+    under = of_deals(account=has("Z"))
+    assert cells(under, deals(o1="A", o2="AA") + other) == {}
+    assert cells(under, deals(o1="A", o2="AA") + other, deals(o1="A", o2="AA", none="Z")[3:]) == TWO
+    assert cells(under, deals(none="Z"), other, deals(o1="A", o2="A")) == TWO
+
+
+def test_rule_the_account_is_asked_for_all_of_its_touchpoints() -> None:
+    """Two opportunities and what is under none make three together."""
+    assert cells(of_deals(account=has("Z", number=3)), deals(o1="AZ", o2="AZ", none="Z")) == TWO
+    assert cells(of_deals(account=has("Z", number=3)), deals(o1="AZ", o2="AZ")) == {}
+
+
+def test_rule_containers_go_when_their_account_loses_the_property() -> None:
+    """By one touchpoint more of another container, or of none; and what comes later does not count either."""
+    first = deals(o1="A", o2="A")
+    more = [touchpoint("z", START + 9, "Z"), touchpoint("o3", START + 10, "A", opportunity="o3")]
+    under = of_deals(account={"not": has("Z")})
+    assert cells(under, first) == TWO
+    assert cells(under, first, more[:1]) == {}
+    assert cells(under, first, more[:1], more[1:]) == cells(under, first, more) == {}
+
+
+def test_rule_first_the_account_and_then_its_own() -> None:
+    """Both must hold, whichever comes first."""
+    both = of_deals(account=has("Z"), then=has("Y"))
+    one = deals(o1="AY", o2="A", none="Z")
+    assert cells(both, one) == cells(both, *([each] for each in one)) == cells(both, one[::-1]) == ONE
+    assert cells(both, one[:3]) == {}
+    assert cells(both, one[:1] + one[2:]) == {}
+
+
+def test_rule_distinct_sessions_count_behind_the_gate_of_their_account() -> None:
+    """Also derived ones: each once, all at once when the account comes to have the property."""
+    visits = [
+        touchpoint(str(n), START + n * 3_600_000, "A", person="p1", session=None, content_type="x") for n in range(3)
+    ]
+    named = [touchpoint("n", START, "A", session="s1", content_type="x")]
+    bought = [touchpoint("z", START + DAY, "Z", stream="crm")]
+    counting = {
+        **flow(count="containers", columns=2, filter={"account": has("Z")}), "container": "session",
+        "dimension": "content_type",
+    }  # fmt: skip
+    assert cells(counting, visits, named) == {}
+    assert cells(counting, visits, named, bought) == {("n", 0, "x"): 4, ("x", 0, "x", 1): 4}
+    own = {**counting, "filter": {"account": has("Z"), "then": has("A", "=", 1)}}
+    again = [touchpoint("2nd", START + 60_000, "A", person="p1", session=None)]
+    assert cells(own, visits, again, bought, named) == {("n", 0, "x"): 3, ("x", 0, "x", 1): 3}
+
+
+def test_rule_under_an_account_containers_stand_nowhere() -> None:
+    """What the account has moves no row of theirs, so none says where it stands."""
+    lens, _ = behind({**of_deals(account=has("Z")), "container": "opportunity"}, "A")
+    assert not hasattr(lens, "position")
+
+
+# ----------------------------------------------------------------------------------------------------- what is kept
+
+
+def test_rule_a_container_stands_somewhere_while_it_counts() -> None:
+    """Where the analysis says; nowhere without the property. A flow has no positions, with a filter or without."""
+    lens, state = behind(canvas("A", filter=has("Z")), "AZ")
+    assert lens.position(state) == ["n0"]
+    lens, state = behind(canvas("A", filter=has("Z")), "A")
+    assert lens.position(state) is None
+    assert not hasattr(behind(flow(filter=has("Z")), "A")[0], "position")
+
+
+def test_rule_what_is_kept_of_a_filter_does_not_grow() -> None:
+    """Counts stop one above what they are compared with, so that a late touchpoint changes no state behind."""
+    _, few = behind(canvas("A", filter=has("Z", number=2)), "AZZZ")
+    _, many = behind(canvas("A", filter=has("Z", number=2)), "A" + "Z" * 50)
+    assert few == many == [[3], True, [DAY0, 1, 0]]
+
+
+def test_rule_without_a_filter_states_are_as_they_were() -> None:
+    """No gate, no tally, nothing around the state."""
+    plain, filtered = (
+        lens_of(definition_set([{"name": "it", **canvas("A", **options)}]).definitions[0])
+        for options in ({}, {"filter": has("Z")})
+    )
+    assert not isinstance(plain, SegmentLens)
+    assert (plain.empty(), plain.gate) == ([None, 0, 0], None)
+    assert (filtered.empty(), filtered.gate) == ([[0], None, [None, 0, 0]], GATE)
+
+
+def test_rule_a_filter_reads_no_more_than_it_must() -> None:
+    """The value only where it is summed."""
+    lenses = [behind(canvas("A", filter=has("Z", metric=metric)), "")[0] for metric in ("count", "value")]
+    assert ["value" in lens.fields for lens in lenses] == [False, True]
