@@ -56,8 +56,8 @@ MIB = 2**20
 STEP = 250
 EVENT = {"version": 1, "event_id": "1", "event_time": 1_700_000_000_000, "source": "s", "type": "A", "account": "acme"}
 PREFIX = "degraded"
-GROWTH_BYTES_MAX = 48 * MIB
-"""Of a worker while it waits: what Kafka hands out at once, of each partition, and four batches."""
+GROWTH_BYTES_MAX = 64 * MIB
+"""Of a worker while it waits: what Kafka hands out at once, of each partition, and four batches; some for the heap."""
 Launch = Callable[..., Worker]
 
 
