@@ -142,7 +142,7 @@ def commit_counts(bootstrap: str, names: Names) -> Counter[int]:
 def test_an_output_that_refuses_holds_its_source_back(
     degraded: str, launch: Launch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Too few replicas in sync: no commit follows the one that can not be published, 64 MiB wait in the source and not
+    """Too few replicas in sync: no commit follows the one that can not be published, 96 MiB wait in the source and not
     in memory, and the worker ends in time and says why."""
     names, group = names_of(PREFIX), f"{PREFIX}-toy-0"
     fill(degraded, names.source, 500, 10)
@@ -152,7 +152,7 @@ def test_an_output_that_refuses_holds_its_source_back(
     commits = commit_counts(degraded, names)
     alter(degraded, names.copies, "min.insync.replicas", 3)
     memory, began = Memory(worker.process), time.monotonic()
-    fill(degraded, names.source, 16_000, 1024)
+    fill(degraded, names.source, 24_000, 1024)
     assert worker.process.wait(60) == 1
     assert REQUEST_TIMEOUT_S < time.monotonic() - began < 3 * REQUEST_TIMEOUT_S
     assert f"{names.copies}/" in (said := capfd.readouterr().err)
@@ -162,7 +162,7 @@ def test_an_output_that_refuses_holds_its_source_back(
     assert max((commit_counts(degraded, names) - commits).values()) == 1
     alter(degraded, names.copies, "min.insync.replicas", 2)
     successor = launch(degraded, PREFIX)
-    wait_for(lambda: successor.applied_count() == 16_500 * PARTITIONS, 90)
+    wait_for(lambda: successor.applied_count() == 24_500 * PARTITIONS, 90)
     assert successor.end(signal.SIGTERM) == 0
     assert_exact(degraded, PREFIX)
 
@@ -191,7 +191,7 @@ def test_a_topic_that_takes_too_little_ends_the_worker(
 def test_a_broker_that_pauses_is_waited_for(kafka: EmbeddedBroker, prefix: str, names: Names, launch: Launch) -> None:
     """It stops in the middle of the work for longer than a group's session: the worker neither ends nor grows, and the
     counts are exact."""
-    fill(kafka.bootstrap_servers, names.source, 16_000, 1024)
+    fill(kafka.bootstrap_servers, names.source, 24_000, 1024)
     worker = launch()
     wait_for(lambda: worker.applied_count() > 0)
     memory = Memory(worker.process)
@@ -201,7 +201,7 @@ def test_a_broker_that_pauses_is_waited_for(kafka: EmbeddedBroker, prefix: str, 
             time.sleep(seconds)
         finally:
             os.kill(kafka.pid, signal.SIGCONT)
-    wait_for(lambda: worker.applied_count() == 16_000 * PARTITIONS, 90)
+    wait_for(lambda: worker.applied_count() == 24_000 * PARTITIONS, 90)
     assert memory.growth_bytes() < GROWTH_BYTES_MAX
     assert worker.end(signal.SIGTERM) == 0
     assert_exact(kafka.bootstrap_servers, prefix)
