@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-streams test-rest lint types bench bench-restore chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
+.PHONY: demo test test-streams test-rest oracle lint types bench bench-restore chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -21,13 +21,20 @@ demo: $(READY)
 
 test: $(READY)
 	@# Two at once, for tests of the transport mostly wait for a broker.
-	@$(MAKE) --no-print-directory -j2 --output-sync=line test-streams test-rest
+	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j2 --output-sync=line test-streams test-rest
 
 test-streams: $(READY)
 	$(BIN)/python -m pytest tests/streams
 
 test-rest: $(READY)
 	$(BIN)/python -m pytest --ignore tests/streams --cov --cov-fail-under=100
+
+# Random definitions and worlds against brute force and SQL, other ones each time; a minute and a half a run.
+ORACLE_RUNS ?= 5
+oracle: $(READY)
+	@for run in $$(seq $(ORACLE_RUNS)); do \
+		$(BIN)/python -m pytest -q -k oracle -p no:cacheprovider --hypothesis-seed=$$RANDOM tests/state tests/check || exit 1; \
+	done
 
 lint: $(READY)
 	$(BIN)/ruff check .
