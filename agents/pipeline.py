@@ -19,6 +19,7 @@ from streams.errors import MilepostError
 PROCESSES = (("accounts",), ("ingest", "snapshots"))
 _STOP_S_MAX = 40.0
 _LINES_SHOWN = 12
+_SAID = "milepost: "  # what an error of ours begins with, in the last lines of a log
 
 
 class WorkerError(MilepostError):
@@ -58,12 +59,12 @@ class Workers:
         for process, log in self._running:
             code = process.poll()
             if code is not None:
-                lines = log.read_text(errors="replace").strip().splitlines()[-_LINES_SHOWN:]
-                said = next((line for line in reversed(lines) if line.startswith("milepost: ")), None)
+                lines = log.read_text(errors="replace").strip().splitlines()
+                said = [number for number, line in enumerate(lines) if line.startswith(_SAID)]
                 raise WorkerError(
-                    said.removeprefix("milepost: ")
+                    "\n".join(lines[said[-1] :]).removeprefix(_SAID)
                     if said
-                    else f"a worker ended with code {code}; the end of {log}:\n" + "\n".join(lines)
+                    else f"a worker ended with code {code}; the end of {log}:\n" + "\n".join(lines[-_LINES_SHOWN:])
                 )
 
     def stop(self) -> None:
