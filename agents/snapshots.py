@@ -46,9 +46,7 @@ class Schedule:
         claim_offset: int,
         interval_s: float,
         lateness_ms: int,
-        published: Iterable[str] = (),
     ) -> None:
-        """published: names whose snapshots are on the topic already."""
         self.sums = PartialSums()
         self._current = current
         self._definitions = DefinitionSet(())
@@ -61,8 +59,12 @@ class Schedule:
         self._changed: set[str] = set()
         self._behind: set[str] = set()
         self._published_at: dict[str, float] = {}
-        self._published = set(published)
+        self._published: set[str] = set()
         self._follow_definitions()
+
+    def note_published(self, names: Iterable[str]) -> None:
+        """Names whose snapshots are on the topic already."""
+        self._published.update(names)
 
     def apply(self, partition: int, records: list[tuple[bytes, bytes | None]], now_s: float) -> None:
         """Takes the next records of a partition of `partials`."""

@@ -16,6 +16,7 @@ import structlog
 from agents.app import make_app
 from agents.defining import publish_definitions
 from agents.definitions_follower import DefinitionsFollower
+from agents.reading import read_topic
 from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
 from state.definition_set import retirement
@@ -25,7 +26,7 @@ from streams.batch_event import batch_topic
 from streams.errors import LostError
 from streams.fence import FencedProducer
 from streams.ownership import Heartbeat, Partition
-from streams.protocol_rows import CLAIM_KEY, FENCE_KEY
+from streams.protocol_rows import CLAIM_KEY, FENCE_KEY, PROTOCOL_PREFIX
 from streams.store import Row
 from streams.topics import topic_name
 
@@ -61,6 +62,7 @@ class SnapshotsOwner:
         """Fences the former owner, claims the topic, and begins to follow `partials`."""
         async with self._turn:
             await self._claim()
+        self._schedule.note_published(await asyncio.to_thread(self._published_names))
         following = follow_partials(
             self._bootstrap,
             self._name("partials"),
@@ -70,6 +72,14 @@ class SnapshotsOwner:
             self._retire,
         )
         self._following = asyncio.create_task(following)
+
+    def _published_names(self) -> set[str]:
+        """The analyses that have a snapshot on the topic, whoever published it."""
+        names: set[str] = set()
+        for record in read_topic(self._bootstrap, self._snapshots):
+            if not record.key.startswith(PROTOCOL_PREFIX):
+                (names.discard if record.value is None else names.add)(record.key.decode())
+        return names
 
     async def _claim(self) -> None:
         self._check()

@@ -64,7 +64,7 @@ class Filling:
     def slice(self, record: Record, clock_ms: int) -> Slice | None:
         return None
 
-    def chore(self, clock_ms: int) -> Work | None:
+    def chore(self, clock_ms: int, parts: int) -> Work | None:
         return None
 
     def _publish(self, _: object) -> list[object]:

@@ -38,6 +38,11 @@ class Accounts:
         self._layers = layers
         self._store = store
 
+    @property
+    def definitions_hash(self) -> str:
+        """Of the set in force here."""
+        return self._layers.row.hash
+
     def compute(self, records: Sequence[TouchpointRecord]) -> Outcome:
         """What `records` (in the order of their offsets) change. Nothing is written.
 

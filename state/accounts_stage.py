@@ -57,19 +57,19 @@ class AccountsStage:
         accounts = self._accounts()
         return self._work(accounts, accounts.unchanged(self._reader.first_rows()))
 
-    def chore(self, clock_ms: int) -> Work | None:
+    def chore(self, clock_ms: int, parts: int) -> Work | None:
         """The next step towards the definitions in force, or of what these leave to be done."""
-        step = next_step(self._reader.layers(), self._store, self._current)
+        step = next_step(self._reader.layers(), self._store, self._current, parts)
         if step is None:
             return None
         behind = self._reader.behind(step.row, step.outcome.rows)
-        self.definitions_hash = step.row.hash
         return self._work(Accounts(behind, self._store), step.outcome)
 
     def _accounts(self) -> Accounts:
         return Accounts(self._reader.layers(), self._store)
 
     def _work(self, accounts: Accounts, outcome: Outcome) -> Work:
+        self.definitions_hash = accounts.definitions_hash
         return Work(outcome.rows, _pack(outcome.pending), partial(self._publications, accounts, outcome))
 
     def _publications(self, accounts: Accounts, outcome: Outcome, applied: Applied) -> list[Publication]:

@@ -17,18 +17,23 @@ class Step(NamedTuple):
     row: LayersRow
 
 
-def next_step(layers: Layers, store: Store, current: Current) -> Step | None:
-    """What is to be done next, None when all is done."""
+LAYERS_MAX = 8
+"""Other definitions wait while there are so many, for each has to be moved from."""
+
+
+def next_step(layers: Layers, store: Store, current: Current, parts: int = 1) -> Step | None:
+    """What is to be done next, None when all is done. parts: of which a usual step is to be one."""
     accounts = Accounts(layers, store)
     if accounts.has_job():
         return None
     offset, definitions = current()
-    if layers.row.moving is None and offset > layers.row.offset and definitions.hash != layers.row.hash:
+    is_other = offset > layers.row.offset and definitions.hash != layers.row.hash
+    if is_other and layers.row.moving is None and len(layers.plans) < LAYERS_MAX:
         row, rows = with_definitions(layers, offset, definitions)
         return Step(accounts.unchanged(rows), row)
-    if len(layers.plans) > 1:
-        return Step(*Mover(layers, store).slice())
     if layers.row.debris:
-        rows, cells, row = swept(layers.row, store)
+        rows, cells, row = swept(layers.row, store, parts)
         return Step(accounts.deleted(rows, cells), row)
+    if len(layers.plans) > 1:
+        return Step(*Mover(layers, store, parts).slice())
     return None

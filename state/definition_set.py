@@ -117,7 +117,10 @@ def publications(
             continue
         made = Definition(_fresh_version(), file.zone, file.week_start, tzdata, analysis)
         seen = next((each for each in in_force.every if each.version == shown.get(analysis.name)), None)
-        records[analysis.name] = encode_definition(made, published_at_ms, seen)
+        # Another tzdata has other midnights, and is not gone on with.
+        records[analysis.name] = encode_definition(
+            made, published_at_ms, seen if seen is not None and seen.tzdata == tzdata else None
+        )
     kept = {analysis.name for analysis in file.analyses}
     records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
     return records, unchanged

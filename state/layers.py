@@ -128,8 +128,11 @@ class Layers:
         return shares
 
     def has_lost(self, version: str) -> bool:
-        """Whether it has a place in a layout that has been empty for a while."""
-        return version not in self.in_force and any(version in plan.versions for plan in self.plans)
+        """Whether it was in force before: its place in a layout is empty, or its rows are being swept."""
+        if version in self.in_force:
+            return False
+        stems = version_stems(version)
+        return any(version in plan.versions for plan in self.plans) or any(each in stems for each in self.row.debris)
 
     def incomplete(self) -> frozenset[str]:
         """The versions in force that some accounts are not counted with yet."""
@@ -148,6 +151,7 @@ class LayerReader:
         self._store = store
         self._current = current
         self._read: tuple[bytes | None, Layers] | None = None
+        self._first_set = DefinitionSet(())
         self._plans: Plans = {} if plans is None else plans
 
     def layers(self) -> Layers:
@@ -161,10 +165,11 @@ class LayerReader:
         """The rows that keep the first layer; none when there are rows already."""
         row = self.layers().row
         assert self._read is not None
-        return layer_rows(row, {FIRST_LAYOUT: self._current()[1]}) if self._read[0] is None else []
+        return layer_rows(row, {FIRST_LAYOUT: self._first_set}) if self._read[0] is None else []
 
     def _first(self) -> Layers:
         offset, definitions = self._current()
+        self._first_set = definitions  # another may be in force when the rows are written
         in_force = [each.version for each in definitions.every]
         return Layers.only(Plan(definitions.definitions, definitions.replaced, in_force), definitions.hash, offset)
 
@@ -180,12 +185,13 @@ class LayerReader:
         """Compiled once for as long as accounts move."""
         assert value is not None, "a layer's layout is kept as long as the layer"
         wanted = layout, value, in_force
-        if wanted not in self._plans:
+        plan = self._plans.get(wanted)
+        if plan is None:
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
             definitions, replaced = (list(map(decode_definition, each)) for each in _decode_layout(value))
-            self._plans[wanted] = Plan(definitions, replaced, in_force, layout)
-        return self._plans[wanted]
+            plan = self._plans[wanted] = Plan(definitions, replaced, in_force, layout)
+        return plan
 
 
 def layer_rows(
@@ -202,7 +208,9 @@ def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) ->
     """The layers with another set in force, and their rows; no account may be moving in pieces."""
     former = layers.row
     assert former.moving is None, "an account is in two layers at most"
-    versions = [each.version for each in definitions.every if not layers.has_lost(each.version)]
+    versions = [each.version for each in definitions.definitions if not layers.has_lost(each.version)]
+    # What readers saw is live already, or it comes too late.
+    versions += [each.version for each in definitions.replaced if each.version in former.in_force]
     gone = sorted(set(former.in_force) - set(versions))
     debris = [*former.debris, *(stem for version in gone for stem in version_stems(version))]
     row = replace(former, offset=offset, hash=definitions.hash, in_force=versions, debris=debris)

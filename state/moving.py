@@ -21,6 +21,8 @@ from state.rows import (
     account_of,
     account_stems,
     behind_account,
+    container_key,
+    decode_container,
     keys_of,
     touchpoint_key,
     touchpoints_prefix,
@@ -39,7 +41,9 @@ Placed = list[tuple[bytes, Touchpoint]]
 class Mover:
     """The next slice of a partition whose layers are more than one."""
 
-    def __init__(self, layers: Layers, store: Store) -> None:
+    def __init__(self, layers: Layers, store: Store, parts: int = 1) -> None:
+        """parts: into how many the usual slice is cut."""
+        self._touchpoints_max, self._rows_max = _part(SLICE_TOUCHPOINTS, parts), _part(SLICE_ROWS, parts)
         self._layers = layers
         self._row = layers.row
         self._store = store
@@ -61,7 +65,7 @@ class Mover:
 
     def _move_next(self) -> LayersRow:
         """The next accounts, until the slice is full; or the first step of one that is too large for it."""
-        reached, room = self._row.reached[0].account, SLICE_TOUCHPOINTS
+        reached, room = self._row.reached[0].account, self._touchpoints_max
         count = self._row.moved_count
         while True:
             account = self._account_behind(reached)
@@ -74,7 +78,7 @@ class Mover:
             self._move(account, touchpoints)
             reached, room, count = account, room - len(rows), count + bool(touchpoints)
         row = _reached(self._row, reached, count)
-        return row if room < SLICE_TOUCHPOINTS else replace(row, moving=Moving(account, b"", b""))
+        return row if room < self._touchpoints_max else replace(row, moving=Moving(account, b"", b""))
 
     def _account_behind(self, account: bytes | None) -> bytes | None:
         found = self._store.after(TOUCHPOINTS_PREFIX, behind_account(account) if account else TOUCHPOINTS_PREFIX)
@@ -100,16 +104,16 @@ class Mover:
     def _list(self, moving: Moving, listed: bytes) -> LayersRow:
         """Notes the places in time of the next touchpoints; what comes meanwhile is noted as it comes."""
         prefix = touchpoints_prefix(moving.account)
-        rows = list(islice(self._store.scan(prefix, listed), SLICE_ROWS))
+        rows = list(islice(self._store.scan(prefix, listed), self._rows_max))
         for order, _ in self._placed(moving.account, rows):
             self._changes.rows.put((WAITING_PREFIX + order, b""))
-        return replace(self._row, moving=replace(moving, listed=rows[-1][0] if len(rows) == SLICE_ROWS else None))
+        return replace(self._row, moving=replace(moving, listed=rows[-1][0] if len(rows) == self._rows_max else None))
 
     def _move_piece(self, moving: Moving) -> LayersRow:
         """The next touchpoints in time join; behind the last one the account is moved."""
         account, old = moving.account, self._layers.plan_of(moving.account)
-        found = [key for key, _ in islice(self._store.scan(WAITING_PREFIX), SLICE_TOUCHPOINTS + 1)]
-        is_last, waiting = len(found) <= SLICE_TOUCHPOINTS, found[:SLICE_TOUCHPOINTS]
+        found = [key for key, _ in islice(self._store.scan(WAITING_PREFIX), self._touchpoints_max + 1)]
+        is_last, waiting = len(found) <= self._touchpoints_max, found[: self._touchpoints_max]
         orders = [key.removeprefix(WAITING_PREFIX) for key in waiting]
         values = self._store.get([touchpoint_key(account, order) for order in orders])
         for key in waiting:
@@ -119,17 +123,30 @@ class Mover:
         self._join(Share(self._layers.newest, [], old.versions, until), account, touchpoints)
         if not is_last:
             return replace(self._row, moving=replace(moving, order=orders[-1]))
+        self._tell(account)
         row = _reached(self._row, account, self._row.moved_count + 1)
         return replace(row, moving=None, debris=[*row.debris, *account_stems(old.code, account)])
 
+    def _tell(self, account: bytes) -> None:
+        """Readers hear of an account that is in another layer now, also when the last piece brought nothing."""
+        if all(told != account for told, _ in self._changes.journeys):
+            plan = self._layers.newest
+            (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
+            self._changes.journeys.append((account, None if value is None else decode_container(value)))
 
-def swept(row: LayersRow, store: Store) -> tuple[list[Row], list[bytes], LayersRow]:
+
+def swept(row: LayersRow, store: Store, parts: int = 1) -> tuple[list[Row], list[bytes], LayersRow]:
     """The next rows that nobody needs any more are deleted: the rows, the keys of the cells among them, and the layers
     behind that."""
     stem, *others = row.debris
-    keys = [key for key, _ in islice(store.scan(stem), SLICE_ROWS)]
-    row = row if len(keys) == SLICE_ROWS else replace(row, debris=others)
+    most = _part(SLICE_ROWS, parts)
+    keys = [key for key, _ in islice(store.scan(stem), most)]
+    row = row if len(keys) == most else replace(row, debris=others)
     return [*((key, None) for key in keys), *layer_rows(row)], [key[1:] for key in keys if key[:1] == b"c"], row
+
+
+def _part(usual: int, parts: int) -> int:
+    return max(1, usual // parts)
 
 
 def _reached(row: LayersRow, account: bytes | None, moved_count: int) -> LayersRow:

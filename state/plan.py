@@ -51,6 +51,7 @@ class KindPlan:
         self.counts_all = self.needs_first or code == CODE_BY_KIND[ContainerKind.ACCOUNT]
         # Whether what one container contributes is kept apart from the others.
         self.keeps_tallies = any(lens.distinct or lens.gate is not None or lens.under_account for lens in lenses)
+        self._gaps = [index for index, lens in enumerate(lenses) if isinstance(lens, GapLens)]
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
         self._positions = [
@@ -83,6 +84,11 @@ class KindPlan:
             projection = projections[index]
             if projection is not None or needs_first:
                 advance(states[index], event_time, projection, sinks[index])
+
+    def forget_gaps(self, states: list[Any]) -> None:
+        """Empties the places of what is not computed any more, so that states differ only in what is."""
+        for index in self._gaps:
+            states[index] = []
 
     def positions(self, states: list[Any]) -> dict[str, dict[str, Any]]:
         """Where the container stands, by kind and name of the analysis; empty when nowhere."""
@@ -123,6 +129,11 @@ class VisitsPlan(KindPlan):
         """Before the first session."""
         return [None, super().empty(), [{} for _ in self.lenses]]
 
+    def forget_gaps(self, states: list[Any]) -> None:
+        super().forget_gaps(states[1])
+        for index in self._gaps:
+            states[2][index] = {}
+
     def advance(
         self, states: list[Any], event_time: int, projections: list[Projection | None], sinks: Sequence[Cells]
     ) -> None:
@@ -162,7 +173,7 @@ class Plan:
         lenses_by_kind: dict[ContainerKind, list[Lens]] = {}
         for definition in (*replaced, *definitions):
             is_computed = definition.version in self.current or definition.version in in_force
-            lens = lens_of(definition) if is_computed else GapLens(definition)
+            lens = lens_of(definition) if is_computed else GapLens(lens_of(definition))
             lenses_by_kind.setdefault(definition.analysis.container, []).append(lens)
             if isinstance(outer := definition.analysis.filter, UnderAccount):
                 gate = AccountGateLens(lens, outer.account) if is_computed else lens

@@ -171,6 +171,8 @@ class Series:
         self._fold(before, old, minus)
         new = sorted(kept + change.added, key=_order_of)
         pieces, states = self._pieces(chunk.base if carried is None else carried, new, plus)
+        self._plan.forget_gaps(before)
+        self._plan.forget_gaps(states)
         if key == _OPEN:
             self._reopen(pieces, states)
         else:

@@ -7,18 +7,23 @@ Rules kept here: publish_after_commit, publish_again, and split_input_not_rows, 
 commit_is_one_batch and tag_is_commit_offset are kept in `streams.commit`, check_base_offset in `streams.tenure`.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 
+from streams.batch import BatchTooLargeError
 from streams.commit import Committed, Prepared, outputs_of
 from streams.computation import Standing, chore_commit_of, commit_of, idle_commit_of, slice_commit_of
 from streams.crash import crash_point
+from streams.errors import MilepostError
 from streams.fence import Appended
 from streams.partials import Tag
 from streams.protocol_rows import CommitRow, Input, Poison
 from streams.stage import Record, Stage
 from streams.store import Position, Store
 from streams.tenure import Tenure
+
+log = logging.getLogger(__name__)
 
 
 class Commits:
@@ -45,6 +50,7 @@ class Commits:
         self._store = store
         self._position = position
         self._on_commit = on_commit
+        self._is_held = False
 
     def next_offset(self, topic: str) -> int:
         """Of an input, behind what is applied."""
@@ -86,8 +92,24 @@ class Commits:
         await self._commit(idle_commit_of(self.stage, self._standing(), inputs, poison))
 
     async def commit_chore(self) -> bool:
-        """The stage's next chore; False when there was none."""
-        commit = chore_commit_of(self.stage, self._standing())
+        """The stage's next chore; False when there was none, or none that can be done.
+
+        One that can not be computed is told once, and no other is begun by this owner: input goes on without them.
+        """
+        if self._is_held:
+            return False
+        try:
+            commit = chore_commit_of(self.stage, self._standing())
+        except Exception as error:
+            if isinstance(error, MilepostError) and not isinstance(error, BatchTooLargeError):
+                raise
+            self._is_held = True
+            log.exception(
+                "partition %d: what is to be done without input can not be computed, so definitions that changed take"
+                " no effect here, and events go on. Mend what fails, or apply other definitions; then start again.",
+                self._tenure.changelog.partition,
+            )
+            return False
         if commit is not None:
             await self._commit(commit)
             crash_point("chore")

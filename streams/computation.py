@@ -30,6 +30,7 @@ class Standing(msgspec.Struct, frozen=True):
     acknowledged_ms: int
 
 
+CHORE_PARTS = (1, 8, 64, 512, 4096)
 _timestamp = attrgetter("timestamp")
 
 
@@ -87,9 +88,19 @@ def idle_commit_of(
 
 
 def chore_commit_of(stage: Stage, standing: Standing) -> Prepared | None:
-    """The commit of the stage's next chore; None when there is none."""
+    """The commit of the stage's next chore, cut until it fits; None when there is none. Raises BatchTooLargeError when
+    nothing of it fits."""
+    for parts in CHORE_PARTS[:-1]:
+        try:
+            return _chore_commit_of(stage, standing, parts)
+        except BatchTooLargeError:
+            continue
+    return _chore_commit_of(stage, standing, CHORE_PARTS[-1])
+
+
+def _chore_commit_of(stage: Stage, standing: Standing, parts: int) -> Prepared | None:
     clock_ms = _clock_without_input(standing)
-    work = stage.chore(clock_ms)
+    work = stage.chore(clock_ms, parts)
     return None if work is None else _prepared(stage, standing, work, standing.row.input_by_topic, clock_ms)
 
 

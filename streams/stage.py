@@ -116,8 +116,9 @@ class Stage(Protocol):
     def idle(self, clock_ms: int) -> Work:
         """The work of a commit without input: its publications still say what is covered."""
 
-    def chore(self, clock_ms: int) -> Work | None:
-        """The next piece of work that needs no input and can wait for a quiet moment; None when there is none."""
+    def chore(self, clock_ms: int, parts: int) -> Work | None:
+        """The next piece of work that needs no input and can wait for a quiet moment; None when there is none. parts:
+        into how many of them the usual piece is to be cut, for it was too large; 1 at first."""
 
 
 StageFactory = Callable[[int, Store], Stage]

@@ -1,23 +1,21 @@
 """The place of an analysis that is not computed any more, in rows whose layout still has it."""
 
-from state.analyses.lens import Cells, Projection, State
-from state.definition_set import Definition
+from state.analyses.lens import Cells, Lens, Projection, State
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
 
 class GapLens:
-    """Keeps whatever state it finds and reads nothing."""
+    """Reads nothing and counts nothing. What a container keeps beside the states goes on as before."""
 
     kind = "gap"
     fields: frozenset[str] = frozenset()
-    needs_first = False
     distinct = False
     gate: Cell | None = None
     under_account = False
 
-    def __init__(self, definition: Definition) -> None:
-        self.name, self.version = definition.analysis.name, definition.version
+    def __init__(self, former: Lens) -> None:
+        self.name, self.version, self.needs_first = former.name, former.version, former.needs_first
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         return None
@@ -26,4 +24,4 @@ class GapLens:
         return []
 
     def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        raise AssertionError("it projects nothing, so nothing moves it")
+        """Entries from before have projections for it, which nobody reads any more."""

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import pytest
@@ -37,7 +37,6 @@ Records = list[tuple[bytes, bytes]]
 def schedule(
     claim_offset: int = 5,
     current: Current = lambda: (0, DEFINITIONS),
-    published: Iterable[str] = (),
     interval_s: float = 1.0,
 ) -> Schedule:
     """A schedule."""
@@ -47,7 +46,6 @@ def schedule(
         claim_offset=claim_offset,
         interval_s=interval_s,
         lateness_ms=3_600_000,
-        published=published,
     )
 
 
@@ -168,7 +166,8 @@ def test_the_former_version_is_shown_until_the_new_one_is_complete_everywhere() 
 def test_what_is_defined_no_more_is_taken_from_the_topic_once() -> None:
     """Also what a former owner published."""
     definitions = Changing()
-    plan = schedule(current=definitions, published=["ancient"])
+    plan = schedule(current=definitions)
+    plan.note_published(["ancient"])
     assert (plan.gone(), plan.gone()) == (["ancient"], [])
     plan.apply(0, list(commit(1, {})), 0.0)
     assert len(names(plan.due(0.0))) == 3

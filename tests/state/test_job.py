@@ -112,7 +112,7 @@ def test_a_slice_publishes_covers_and_the_last_one_everything() -> None:
     assert seen[:-1] == [{"partials": [COVERS_KEY]}] * 2
     assert seen[-1]["journeys"] == [b"acme"]
     assert len(seen[-1]["partials"]) > 1
-    assert stage.chore(99) is None
+    assert stage.chore(99, 1) is None
 
 
 # ------------------------------------------------------------------------------------------- as large as it really is

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import job, layers, moving, series
+from state import chores, job, layers, moving, series
 from state.accounts_stage import AccountsStage
-from state.analyses.gap import GapLens
 from state.definition_set import Definition, DefinitionSet
 from state.journeys import Journey, decode_journey
 from state.layers import LayerReader, LayersRow, Plans
@@ -63,10 +62,10 @@ class Partition:
         """Another set is published."""
         self.definitions, self.offset = definitions, self.offset + 1
 
-    def chore(self) -> bool:
+    def chore(self, parts: int = 1) -> bool:
         """The next chore; False when there is none."""
         stage = self._stage()
-        work = stage.chore(0)
+        work = stage.chore(0, parts)
         if work is None:
             return False
         self._commit(work)
@@ -101,8 +100,11 @@ class Partition:
 
     def in_force(self) -> set[str]:
         """The versions that are complete."""
-        row = msgspec.msgpack.decode(self.store.rows[LAYERS_KEY], type=LayersRow)
-        return set(row.in_force) - set(self.covers.building)
+        return set(self.row().in_force) - set(self.covers.building)
+
+    def row(self) -> LayersRow:
+        """What it keeps about its definitions."""
+        return msgspec.msgpack.decode(self.store.rows[LAYERS_KEY], type=LayersRow)
 
     def published(self) -> dict[tuple[str, str], int]:
         """The cells that a reader has, but for zeros."""
@@ -159,16 +161,16 @@ def test_oracle_changing_definitions_equal_brute_force(
 
 def assert_what_is_complete_is_exact(partition: Partition, taken: list[Touchpoint]) -> None:
     """What readers are told to be complete counts everything that was taken, at any time."""
-    in_force = {each.version: each for each in partition.definitions.every}
-    complete = [each for version, each in in_force.items() if version in partition.in_force()]
+    complete = [each for each in partition.definitions.every if each.version in partition.in_force()]
     expected = brute(DefinitionSet(tuple(complete)), taken)
     versions = {each.version for each in complete}
     assert {cell: count for cell, count in partition.published().items() if cell[0] in versions} == expected
 
 
 def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> None:
-    """Everything is as in a partition that had the last set first."""
-    last = partition.definitions
+    """Everything is as in a partition that had the last set first, without what it replaces and was never live."""
+    given, live = partition.definitions, partition.row().in_force
+    last = DefinitionSet(given.definitions, tuple(each for each in given.replaced if each.version in live))
     expected = brute(DefinitionSet(last.every), arrived)
     assert cells_of(partition.store) == expected
     assert partition.published() == expected
@@ -302,12 +304,91 @@ def test_a_version_that_was_lost_does_not_come_back() -> None:
     assert_what_is_complete_is_exact(partition, SMALL)
 
 
-def test_a_gap_reads_nothing() -> None:
-    """An analysis that is not computed any more keeps its place, and nothing else."""
-    gap = GapLens(FORMER.definitions[0])
-    assert (gap.project(SMALL[0]), gap.empty()) == (None, [])
-    with pytest.raises(AssertionError):
-        gap.advance([], 0, None, {})
+RENAMED = DefinitionSet(NEW.definitions, FORMER.definitions)
+
+
+def test_a_late_event_meets_what_a_retired_version_left() -> None:
+    """Its projections stand in old entries, and its states before old chunks: nobody reads them, and a change of the
+    past ends where it would have ended without them."""
+    partition = Partition(FORMER)
+    partition.take([*LARGE, *SMALL])
+    partition.define(RENAMED)
+    partition.rest()
+    partition.define(NEW)
+    partition.rest()
+    late = [event(0.5, "late"), changed(5, withdrawn=True), touchpoint("late", START + 1, "B", person="p")]
+    for each in late:
+        partition.take([each])
+    assert_what_is_complete_is_exact(partition, [*LARGE, *SMALL, *late])
+    stage = AccountsStage(lambda: (9, NEW), "journeys", "partials", partition.store)
+    rows = stage.compute([Record(event(1.5, "A-again"))], 0).rows  # type: ignore[misc]
+    assert sum(key[:1] == b"s" for key, _ in rows) <= 2
+
+
+def test_readers_hear_of_an_account_whose_last_piece_brings_nothing() -> None:
+    """What waited was withdrawn meanwhile; where it stands is said in the definitions in force."""
+    partition = Partition(FORMER)
+    partition.take(LARGE)
+    partition.define(NEW)
+    gone = [changed(number, withdrawn=True) for number in range(4, 14)]
+    while partition.row().moving is None or not partition.row().moving.order:
+        assert partition.chore()
+    partition.take(gone)
+    partition.rest()
+    assert_equal_to_scratch(partition, [*LARGE, *gone])
+
+
+def test_the_first_layout_is_of_the_definitions_that_it_was_made_for() -> None:
+    """Others may be published before it is written."""
+    store, sets = MemoryStore(), [FORMER]
+    stage = AccountsStage(lambda: (len(sets), sets[-1]), "journeys", "partials", store)
+    sets.append(BOTH)
+    store.apply(stage.idle(0).rows)
+    read = LayerReader(store, lambda: (2, BOTH)).layers()
+    assert read.newest.versions == {each.version for each in FORMER.definitions}
+    store.apply((stage.chore(0, 1) or pytest.fail("other definitions wait")).rows)
+    assert LayerReader(store, lambda: (2, BOTH)).layers().incomplete() == {each.version for each in NEW.definitions}
+
+
+@pytest.mark.parametrize("parts", [2, 4, 64])
+def test_a_piece_that_is_too_large_is_cut(parts: int) -> None:
+    """Into smaller ones, down to a touchpoint and a row, with the same in the end."""
+    partition = Partition(FORMER)
+    partition.take([*LARGE, *SMALL])
+    partition.define(BOTH)
+    while partition.chore(parts):
+        pass
+    partition.define(NEW)
+    while partition.chore(parts):
+        pass
+    assert_equal_to_scratch(partition, [*LARGE, *SMALL])
+
+
+def test_definitions_wait_while_there_are_many_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has to be moved from."""
+    monkeypatch.setattr(chores, "LAYERS_MAX", 2)
+    partition = Partition(FORMER)
+    partition.take([*SMALL, touchpoint("3", START, account="zoe"), touchpoint("4", START, account="acme")] * 2)
+    partition.define(BOTH)
+    partition.chore()
+    partition.define(NEW)
+    partition.chore()
+    assert len(partition.row().reached) <= 2
+    partition.rest()
+    assert partition.in_force() == {each.version for each in NEW.definitions}
+
+
+def test_what_is_being_swept_does_not_come_back() -> None:
+    """Its rows would be counted on, and go then."""
+    partition = Partition(FORMER)
+    partition.take(SMALL)
+    partition.define(NEW)
+    partition.chore()
+    assert partition.row().debris
+    partition.define(DefinitionSet((*NEW.definitions, FORMER.definitions[0]), FORMER.definitions[1:]))
+    partition.rest()
+    assert partition.in_force() == {"people", "seen"}
+    assert_what_is_complete_is_exact(partition, SMALL)
 
 
 def test_plans_are_compiled_once_and_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

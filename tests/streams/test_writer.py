@@ -10,9 +10,10 @@ import pytest
 
 from state.store import RocksStore
 from streams.admin import topic_ids
-from streams.batch import one_batch
+from streams.batch import BatchTooLargeError, one_batch
 from streams.broker import EmbeddedBroker
 from streams.commit import Committed
+from streams.computation import CHORE_PARTS
 from streams.crash import CRASH_POINTS
 from streams.errors import LostError, MismatchError
 from streams.fence import FencedProducer
@@ -27,6 +28,7 @@ from tests.streams.toy import (
     PIECE_COUNT,
     Names,
     Stored,
+    ToyStage,
     assert_exact,
     decode_covers,
     folded,
@@ -327,6 +329,40 @@ def test_chores_are_done_when_it_is_tended(kafka: EmbeddedBroker, prefix: str) -
 
     run(steps())
     assert list(store.scan(b"n")) == []
+    assert_exact(kafka.bootstrap_servers, prefix)
+
+
+@pytest.mark.parametrize("error", [ValueError("it can not be computed"), BatchTooLargeError("however it is cut")])
+def test_a_chore_that_can_not_be_computed_is_held_and_told(
+    kafka: EmbeddedBroker,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+) -> None:
+    """Once, and input goes on; what is too large is tried in smaller parts before."""
+    names = make_topics(kafka.bootstrap_servers, prefix)
+    produce(kafka.bootstrap_servers, names.source, [b"1", b"2"])
+    asked: list[int] = []
+
+    def chore(_: ToyStage, __: int, parts: int) -> None:
+        asked.append(parts)
+        raise error
+
+    monkeypatch.setattr(ToyStage, "chore", chore)
+
+    async def steps() -> None:
+        writer = writer_of(plan_of(kafka.bootstrap_servers, prefix), prefix, MemoryStore)
+        await writer.open()
+        await writer.tend()
+        await writer.tend()
+        await writer.process(await source_of(kafka, names))
+        assert writer.applied == {names.source: 1}
+        await writer.close(1)
+
+    run(steps())
+    assert asked == ([1] if isinstance(error, ValueError) else list(CHORE_PARTS))
+    assert sum("can not be computed, so definitions" in record.message for record in caplog.records) == 1
     assert_exact(kafka.bootstrap_servers, prefix)
 
 

@@ -93,7 +93,7 @@ class ToyStage:
     def is_halfway(self) -> bool:
         return self._store.get([JOB_KEY]) != [None]
 
-    def chore(self, clock_ms: int) -> Work | None:
+    def chore(self, clock_ms: int, parts: int) -> Work | None:
         (key,) = self._store.get([SWEEP_KEY])
         if key is None:
             return None
