@@ -325,6 +325,21 @@ def test_a_late_event_meets_what_a_retired_version_left() -> None:
     assert sum(key[:1] == b"s" for key, _ in rows) <= 2
 
 
+def test_a_late_event_meets_what_a_retired_version_of_sessions_left() -> None:
+    """Sessions that are derived keep states and tallies of their own."""
+    former = definition_set([{"name": "visits", **flow(starts_with="A", count="containers", container="session")}])
+    renamed = definition_set([{"name": "seen", **canvas("A", "B", container="session")}])
+    partition = Partition(former)
+    partition.take(LARGE)
+    partition.define(DefinitionSet(renamed.definitions, former.definitions))
+    partition.rest()
+    partition.define(renamed)
+    partition.rest()
+    late = [event(0.5, "late"), event(2, "tie")]
+    partition.take(late)
+    assert_what_is_complete_is_exact(partition, [*LARGE, *late])
+
+
 def test_readers_hear_of_an_account_whose_last_piece_brings_nothing() -> None:
     """What waited was withdrawn meanwhile; where it stands is said in the definitions in force."""
     partition = Partition(FORMER)

@@ -295,3 +295,13 @@ def test_rule_a_filter_reads_no_more_than_it_must() -> None:
     """The value only where it is summed."""
     lenses = [behind(canvas("A", filter=has("Z", metric=metric)), "")[0] for metric in ("count", "value")]
     assert ["value" in lens.fields for lens in lenses] == [False, True]
+
+
+def test_a_session_goes_on_while_nothing_of_it_changes() -> None:
+    """What interests no analysis changes nothing that a filter lets through."""
+    filtered = canvas("A", container="session") | {
+        "filter": {"has": {"match": {"field": "type", "op": "=", "value": "B"}}}
+    }
+    walk = [touchpoint(str(n), START + n, type_, person="p", stream="web") for n, type_ in enumerate("AXXBX")]
+    for cut in range(len(walk)):
+        assert cells(filtered, walk[:cut], walk[cut:]) == {("t", DAY0): 1, ("n", 0, DAY0): 1}
