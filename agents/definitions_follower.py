@@ -37,15 +37,19 @@ class DefinitionsFollower:
                 self._records.apply(record)
             if not records:
                 break
+        return self._in_force()
+
+    def _in_force(self) -> tuple[int, DefinitionSet]:
         definitions = self._records.in_force()
         require_tzdata(definitions)
         return self._records.end, definitions
 
     def _follow(self, following: Iterator[list[ReadRecord]]) -> None:
         try:
-            while True:
-                end, found = self._settled(following)
-                if end > self._current[0]:
-                    self._current = end, found
+            for records in following:
+                for record in records:
+                    self._records.apply(record)
+                if not records and self._records.end > self._current[0]:
+                    self._current = self._in_force()
         except BaseException as error:  # noqa: BLE001  (whatever it is, the next one who asks ends by it)
             self._failure = error

@@ -114,7 +114,8 @@ class SnapshotsOwner:
     async def _retire(self, versions: Sequence[str]) -> None:
         """Says on the definitions topic that nobody sees these versions any more; who computes them stops.
 
-        Not fenced, for it stays true whoever says it, and however often.
+        Not fenced, and said as often as anybody sees it. An apply that takes such a version along at the same moment
+        leaves the analysis without numbers until its new version is complete.
         """
         if new := [version for version in versions if version not in self._retired]:
             await asyncio.to_thread(publish_definitions, self._bootstrap, self._settings, dict(map(retirement, new)))

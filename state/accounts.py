@@ -101,15 +101,9 @@ class Accounts:
         journeys = list(zip(pending.accounts, rows, strict=True))
         return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), int(found[-1] or 0))
 
-    def unchanged(self, rows: list[Row]) -> Outcome:
-        """The outcome of rows that change nothing that is published."""
-        outcome = self.again(Pending([], []))
-        outcome.rows.extend(rows)
-        return outcome
-
-    def deleted(self, rows: list[Row], cells: list[bytes]) -> Outcome:
-        """The outcome of rows that delete these cells, of which readers hear."""
-        outcome = self.again(Pending([], cells))
+    def outcome_of(self, rows: list[Row], deleted: Sequence[bytes] = ()) -> Outcome:
+        """The outcome of rows that change nothing that is published but that these cells are deleted."""
+        outcome = self.again(Pending([], [*deleted]))
         outcome.rows.extend(rows)
         return outcome
 

@@ -41,7 +41,7 @@ class AccountsStage:
             return None
         if isinstance(piece, Outcome):
             return Slice(self._work(accounts, piece), is_last=True)
-        return Slice(self._work(accounts, accounts.unchanged(piece)), is_last=False)
+        return Slice(self._work(accounts, accounts.outcome_of(piece)), is_last=False)
 
     def is_halfway(self) -> bool:
         """Whether a record's job is under way."""
@@ -55,7 +55,7 @@ class AccountsStage:
     def idle(self, clock_ms: int) -> Work:
         """Nothing changes; what is covered is said again. The first commit of all keeps the layers."""
         accounts = self._accounts()
-        return self._work(accounts, accounts.unchanged(self._reader.first_rows()))
+        return self._work(accounts, accounts.outcome_of(self._reader.first_rows()))
 
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         """The next step towards the definitions in force, or of what these leave to be done."""

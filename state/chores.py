@@ -30,10 +30,10 @@ def next_step(layers: Layers, store: Store, current: Current, parts: int = 1) ->
     is_other = offset > layers.row.offset and definitions.hash != layers.row.hash
     if is_other and layers.row.moving is None and len(layers.plans) < LAYERS_MAX:
         row, rows = with_definitions(layers, offset, definitions)
-        return Step(accounts.unchanged(rows), row)
+        return Step(accounts.outcome_of(rows), row)
     if layers.row.debris:
         rows, cells, row = swept(layers.row, store, parts)
-        return Step(accounts.deleted(rows, cells), row)
+        return Step(accounts.outcome_of(rows, cells), row)
     if len(layers.plans) > 1:
         return Step(*Mover(layers, store, parts).slice())
     return None

@@ -112,7 +112,7 @@ def publications(
     unchanged = []
     for analysis in file.analyses:
         old = in_force.named(analysis.name)
-        if old is not None and _same(old, Definition(old.version, file.zone, file.week_start, tzdata, analysis)):
+        if old is not None and old == Definition(old.version, file.zone, file.week_start, tzdata, analysis):
             unchanged.append(analysis.name)
             continue
         made = Definition(_fresh_version(), file.zone, file.week_start, tzdata, analysis)
@@ -198,10 +198,6 @@ def _unreadable(name: str, error: ValueError) -> MismatchError:
         f"that published it, "
         f"or publish it again with `milepost definitions apply`"
     )
-
-
-def _same(a: Definition, b: Definition) -> bool:
-    return a == b
 
 
 def _fresh_version() -> str:
