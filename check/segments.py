@@ -8,7 +8,7 @@ import duckdb
 from check.conditions import ConditionWriter, millionths_of
 from check.literals import Literals
 from check.numbers import whole_sql
-from state.definitions import AllSegments, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
+from state.definitions import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
 from state.matches import Match, Operator
 
 
@@ -49,6 +49,7 @@ def _sql(segment: Segment, writer: ConditionWriter, literals: Literals) -> str:
         case AllSegments():
             return "(" + " AND ".join(_sql(each, writer, literals) for each in segment.all) + ")"
         case _:
+            assert isinstance(segment, AnySegment), "names are resolved when a file is read"
             return "(" + " OR ".join(_sql(each, writer, literals) for each in segment.any) + ")"
 
 

@@ -1,7 +1,6 @@
 """Match conditions of definitions, as pydantic models: `{field, op, value}` joined by all, any, not.
 
-`state.conditions` compiles them to functions. What a later version will offer is named here and refused in clear
-words, so that no key is ever silently ignored.
+`state.conditions` compiles them to functions.
 """
 
 import re
@@ -22,28 +21,11 @@ TEXT_FIELDS = (
 NUMBER_FIELDS = ("event_time", "source_sequence", "revision", "value")
 DIMENSIONS = ("type", "source", "stream", "channel", "content", "content_type", "campaign", "marketing_event")
 
-# Asked for by other parts of the design and not built yet: named here, so that the refusal can say so.
-_LATER = {
-    "segment": "segments by name",
-}
-
-
-def _not_yet(cls: type[BaseModel], found: Any) -> Any:
-    if isinstance(found, dict):
-        for key in sorted(_LATER.keys() & found.keys() - cls.model_fields.keys()):
-            raise ValueError(f"{key}: {_LATER[key]} can not be defined in this version; remove the key")
-    return found
-
 
 class Model(BaseModel):
-    """Strict, frozen, and clear about what is not offered yet."""
+    """Strict and frozen; no key is ever silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_what_comes_later(cls, found: Any) -> Any:
-        return _not_yet(cls, found)
 
 
 def _known_field(name: str) -> str:

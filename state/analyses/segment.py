@@ -11,7 +11,7 @@ from state.analyses.lens import Cells, Lens, Placing, Projection, State
 from state.analyses.masks import mask_of
 from state.analyses.thresholds import Sums, Test, comparing, increase
 from state.conditions import fields_of, given_absence
-from state.definitions import AllSegments, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
+from state.definitions import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
 from state.definitions.segment import questions_of
 from state.matches import Condition, Match, Operator
 from streams.partials import Cell
@@ -205,8 +205,10 @@ def _holding(segment: Segment, places: Iterator[int]) -> Test:
         case NotSegment():
             inner = _holding(segment.not_, places)
             return lambda sums: not inner(sums)
+        case AllSegments():
+            every = [_holding(part, places) for part in segment.all]
+            return lambda sums: all(test(sums) for test in every)
         case _:
-            joined = all if isinstance(segment, AllSegments) else any
-            parts = segment.all if isinstance(segment, AllSegments) else segment.any
-            tests = [_holding(part, places) for part in parts]
-            return lambda sums: joined(test(sums) for test in tests)
+            assert isinstance(segment, AnySegment), "names are resolved when a file is read"
+            some = [_holding(part, places) for part in segment.any]
+            return lambda sums: any(test(sums) for test in some)

@@ -7,15 +7,16 @@ counted and never how; `state.plan` compiles it.
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from state.definitions.analysis import LAST_PATTERN, ContainerKind, Granularity, refuse_repeats
+from state.definitions.analysis import LAST_PATTERN, ContainerKind, Granularity, refuse_misplaced, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort
 from state.definitions.flow import Anchor, AnchorMatch, Flow
+from state.definitions.names import named_segments, without_names
 from state.definitions.segment import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, UnderAccount
 from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
-from state.matches import Model
+from state.matches import Model, Slug
 
 __all__ = [
     "LAST_PATTERN",
@@ -48,13 +49,31 @@ __all__ = [
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]
 
 
+def _without_names(analysis: Analysis, info: ValidationInfo) -> Analysis:
+    """With segments in the place of their names."""
+    segments = info.data.get("segments")
+    if analysis.filter is None or segments is None:  # None: these are wrong, and that is said
+        return analysis
+    wanted = without_names(analysis.filter, segments)
+    refuse_misplaced(wanted, analysis.container)
+    return analysis.model_copy(update={"filter": wanted})
+
+
 class DefinitionFile(Model):
-    """One YAML file: the zone of calendar periods, the first day of the week, and the analyses."""
+    """One YAML file: the zone of calendar periods, the first day of the week, segments by name, and the analyses.
+
+    Names are resolved: `segments` and `analyses` have none in them any more.
+    """
 
     version: Literal[1]
     zone: str = Field("UTC", description="An IANA time zone; calendar periods begin at its midnights.")
     week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = "monday"
-    analyses: Annotated[list[Analysis], Field(min_length=1, max_length=500)]
+    segments: dict[Slug, Filter] = Field(
+        {},
+        max_length=500,
+        description="Segments for filters to name: {segment: NAME} wherever one stands. They are this file's.",
+    )
+    analyses: Annotated[list[Annotated[Analysis, AfterValidator(_without_names)]], Field(min_length=1, max_length=500)]
 
     @field_validator("zone")
     @classmethod
@@ -64,6 +83,11 @@ class DefinitionFile(Model):
         except (KeyError, OSError, ValueError) as error:
             raise ValueError(f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC") from error
         return name
+
+    @field_validator("segments")
+    @classmethod
+    def _names_are_known(cls, segments: dict[str, Filter]) -> dict[str, Filter]:
+        return named_segments(segments)
 
     @model_validator(mode="after")
     def _names_differ(self) -> "DefinitionFile":

@@ -54,8 +54,8 @@ class AnalysisModel(Model):
 
     @model_validator(mode="after")
     def _outer_is_another(self) -> "AnalysisModel":
-        if isinstance(self.filter, UnderAccount) and self.container is ContainerKind.ACCOUNT:
-            raise ValueError("filter: account is the analysis' own container; write what it has without `account`")
+        if self.filter is not None:
+            refuse_misplaced(self.filter, self.container)
         return self
 
 
@@ -63,3 +63,9 @@ def refuse_repeats(what: str, names: list[str]) -> None:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"{what} {', '.join(repeated)}: stands there more than once")
+
+
+def refuse_misplaced(wanted: Filter, container: ContainerKind) -> None:
+    """Raises ValueError where a filter asks first for what is the analysis' own container."""
+    if isinstance(wanted, UnderAccount) and container is ContainerKind.ACCOUNT:
+        raise ValueError("filter: account is the analysis' own container; write what it has without `account`")

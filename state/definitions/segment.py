@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
-from state.matches import Match, Model, shape_of
+from state.matches import Match, Model, Slug, shape_of
 
 _OTHER_CONTAINERS = ("global_account", "account", "opportunity", "buying_group", "person", "session")
 
@@ -58,13 +58,20 @@ class NotSegment(Model):
     not_: "Segment" = Field(alias="not")
 
 
+class NamedSegment(Model):
+    """One of the file's `segments`, by its name: `{segment: customers}`."""
+
+    segment: Slug
+
+
 # Branches by their models' names, for no key is called so: places in error messages stay clear.
 _NAME_BY_SHAPE = {"match": "Has", "all": "AllSegments", "any": "AnySegment", "not": "NotSegment"}
 
 
 def _shape_of(found: Any) -> str:
-    if isinstance(found, Last) or (isinstance(found, dict) and "last" in found):
-        return Last.__name__
+    for model, key in ((Last, "last"), (NamedSegment, "segment")):
+        if isinstance(found, model) or (isinstance(found, dict) and key in found):
+            return model.__name__
     return _NAME_BY_SHAPE[shape_of(found)]
 
 
@@ -73,7 +80,8 @@ Segment = Annotated[
     | Annotated[Last, Tag("Last")]
     | Annotated[AllSegments, Tag("AllSegments")]
     | Annotated[AnySegment, Tag("AnySegment")]
-    | Annotated[NotSegment, Tag("NotSegment")],
+    | Annotated[NotSegment, Tag("NotSegment")]
+    | Annotated[NamedSegment, Tag("NamedSegment")],
     Discriminator(_shape_of),
 ]
 
@@ -85,7 +93,8 @@ class UnderAccount(Model):
     then: Segment | None = Field(None, description="What the container's own series has; without it nothing is asked.")
 
 
-def _few_thresholds(segment: Segment | UnderAccount) -> Segment | UnderAccount:
+def few_questions(segment: Segment | UnderAccount) -> Segment | UnderAccount:
+    """The same; raises ValueError when it asks more than a filter may."""
     count = len(questions_of(segment))
     if count > THRESHOLD_COUNT_MAX:
         raise ValueError(f"{count} times has or last; a filter has them at most {THRESHOLD_COUNT_MAX} times")
@@ -99,20 +108,30 @@ def _filter_shape_of(found: Any) -> str:
 
 
 _Either = Annotated[UnderAccount, Tag("UnderAccount")] | Annotated[Segment, Tag("own")]
-Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(_few_thresholds)]
+Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(few_questions)]
+
+
+def parts_of(segment: Segment | UnderAccount) -> list[Segment]:
+    """The segments that one is put together from, from left to right."""
+    match segment:
+        case UnderAccount():
+            return [segment.account] + ([] if segment.then is None else [segment.then])
+        case NotSegment():
+            return [segment.not_]
+        case AllSegments():
+            return segment.all
+        case AnySegment():
+            return segment.any
+        case _:
+            return []
 
 
 def questions_of(segment: Segment | UnderAccount) -> list[Threshold | Match]:
     """What a filter asks for, from left to right: a threshold of each `has`, a comparison of each `last`."""
     match segment:
-        case UnderAccount():
-            return questions_of(segment.account) + ([] if segment.then is None else questions_of(segment.then))
         case Has():
             return [segment.has]
         case Last():
             return [segment.last]
-        case NotSegment():
-            return questions_of(segment.not_)
         case _:
-            parts = segment.all if isinstance(segment, AllSegments) else segment.any
-            return [question for part in parts for question in questions_of(part)]
+            return [question for part in parts_of(segment) for question in questions_of(part)]

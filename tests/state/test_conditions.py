@@ -120,7 +120,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"field": "type", "op": "matches", "value": "("}, "is no regular expression"),
     ({"field": "type", "op": "matches", "value": "a{1001}"}, "is no regular expression"),
     ({"field": "type", "op": "matches", "value": "[a-z]{1000}" * 180}, "too large"),
-    ({"field": "type", "value": "a", "segment": "x"}, "can not be defined in this version"),
+    ({"field": "type", "value": "a", "segment": "x"}, "Extra inputs are not permitted"),
     ({"all": []}, "at least 1"),
 ]
 

@@ -85,7 +85,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {**FLOW, "filter": {"all": [{"not": {"any": [{"has": {"match": TYPE_A}}] * 65}}]}},
         "65 times has or last",
     ),
-    ({**FLOW, "segment": "customers"}, "segments by name can not be defined in this version"),
+    ({**FLOW, "segment": "customers"}, "Extra inputs are not permitted"),
 ]
 
 

@@ -266,17 +266,42 @@ def filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
     return {"account": draw(_segments()), **then}
 
 
+def _named(draw: st.DrawFn, wanted: Any, segments: dict[str, Any]) -> Any:
+    """The same filter, with names for some parts of it, which come into `segments`."""
+    if not isinstance(wanted, dict):
+        return [_named(draw, part, segments) for part in wanted]
+    parts = {key: _named(draw, part, segments) if key in _OF_SEGMENTS else part for key, part in wanted.items()}
+    if draw(st.integers(0, 2)):
+        return parts
+    segments[f"s{len(segments)}"] = parts
+    return {"segment": f"s{len(segments) - 1}"}
+
+
+_OF_SEGMENTS = ("all", "any", "not", "account", "then")
+
+
 @st.composite
 def definition_sets(draw: st.DrawFn, count_max: int = 3) -> DefinitionSet:
     """A set of one to `count_max` valid analyses."""
     made = draw(st.lists(analyses(), min_size=1, max_size=count_max))
     zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia"]))
-    return definition_set([{"name": f"a{i}", **analysis} for i, analysis in enumerate(made)], zone)
+    segments: dict[str, Any] = {}
+    written = [
+        {**each, "filter": _named(draw, each["filter"], segments)} if "filter" in each else each for each in made
+    ]
+    return definition_set([{"name": f"a{i}", **each} for i, each in enumerate(written)], zone, segments=segments)
 
 
-def definition_set(analyses: list[dict[str, Any]], zone: str = "UTC", week_start: str = "monday") -> DefinitionSet:
+def definition_set(
+    analyses: list[dict[str, Any]],
+    zone: str = "UTC",
+    week_start: str = "monday",
+    segments: dict[str, Any] = {},  # noqa: B006  (nobody changes it)
+) -> DefinitionSet:
     """The set of these analyses, each with its name as version."""
-    file = DefinitionFile.model_validate({"version": 1, "zone": zone, "week_start": week_start, "analyses": analyses})
+    file = DefinitionFile.model_validate(
+        {"version": 1, "zone": zone, "week_start": week_start, "segments": segments, "analyses": analyses}
+    )
     return DefinitionSet(tuple(Definition(a.name, file.zone, file.week_start, "", a) for a in file.analyses))
 
 

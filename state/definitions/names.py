@@ -1,0 +1,93 @@
+"""Segments by name: what the names in a definition file stand for.
+
+Names are for who writes the file. They are put in before anything is published, so what a version is of is the segment
+and not how it is called.
+"""
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from state.definitions.segment import (
+    AllSegments,
+    AnySegment,
+    Filter,
+    NamedSegment,
+    NotSegment,
+    Segment,
+    UnderAccount,
+    few_questions,
+    parts_of,
+)
+
+NESTED_MAX = 32
+
+
+def named_segments(written: Mapping[str, Filter]) -> dict[str, Filter]:
+    """The segments of a file without names in them. Raises ValueError for a name that is not there, and for names that
+    stand for each other."""
+    names = {name: sorted(_names_in(written[name])) for name in sorted(written)}
+    for name in {each for some in names.values() for each in some}:
+        _require(name, written)
+    try:
+        order = list(TopologicalSorter(names).static_order())
+    except CycleError as error:
+        raise ValueError(f"segments stand for each other: {' -> '.join(reversed(error.args[1]))}") from error
+    known: dict[str, Filter] = {}
+    for name in order:
+        known[name] = without_names(written[name], known)
+    return {name: known[name] for name in written}
+
+
+def without_names(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
+    """A filter with what is known in the place of names. Raises ValueError for a name that is not there, and for what
+    is too much with all that it stands for."""
+    found = few_questions(_put_in(wanted, known))
+    if _depth(found) > NESTED_MAX:
+        raise ValueError(f"segments nested more than {NESTED_MAX} deep, names written out")
+    return found
+
+
+def _put_in(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
+    match wanted:
+        case NamedSegment():
+            return _require(wanted.segment, known)
+        case UnderAccount():
+            then = None if wanted.then is None else _part(wanted.then, known)
+            return UnderAccount(account=_part(wanted.account, known), then=then)
+        case NotSegment():
+            return NotSegment(not_=_part(wanted.not_, known))
+        case AllSegments():
+            return AllSegments(all=[_part(part, known) for part in wanted.all])
+        case AnySegment():
+            return AnySegment(any=[_part(part, known) for part in wanted.any])
+        case _:
+            return wanted
+
+
+def _part(segment: Segment, known: Mapping[str, Filter]) -> Segment:
+    found = _put_in(segment, known)
+    if isinstance(found, UnderAccount):
+        assert isinstance(segment, NamedSegment), "nothing else that stands within a segment is one"
+        raise ValueError(
+            f"segment {segment.segment} asks first for the account, so it can only be the whole filter, and no part of"
+            " another one"
+        )
+    return found
+
+
+def _require(name: str, known: Mapping[str, Filter]) -> Filter:
+    if name not in known:
+        names = ", ".join(sorted(known)) or "none; `segments: {NAME: SEGMENT}` at the top of the file makes some"
+        raise ValueError(f"there is no segment {name!r}; there are: {names}")
+    return known[name]
+
+
+def _names_in(wanted: Filter) -> Iterator[str]:
+    if isinstance(wanted, NamedSegment):
+        yield wanted.segment
+    for part in parts_of(wanted):
+        yield from _names_in(part)
+
+
+def _depth(wanted: Filter) -> int:
+    return 1 + max(map(_depth, parts_of(wanted)), default=0)
