@@ -23,7 +23,7 @@ from state.definitions import (
     Threshold,
     Thresholds,
 )
-from state.definitions.segment import questions_of
+from state.definitions.segment import questions_of, touchpoints_of
 from state.matches import MATCHED_CHARACTERS_MAX, NUMBER_FIELDS, TEXT_FIELDS, All, Any_, Condition, Match, Not, Operator
 from streams.touchpoint import MILLIONTHS
 
@@ -137,6 +137,8 @@ def fields_of(analysis: Analysis) -> Iterator[str]:
     """The fields that an analysis reads in conditions and as its dimension; some more than once."""
     for asked in [] if analysis.filter is None else questions_of(analysis.filter):
         yield from _fields_of_condition(asked.match if isinstance(asked, Threshold) else asked)
+    if analysis.filter is not None and (seen := touchpoints_of(analysis.filter)) is not None:
+        yield from _fields_of_condition(seen)
     match analysis:
         case Canvas():
             if analysis.steps is not None:

@@ -1,4 +1,5 @@
-"""The filter of an analysis in SQL: only containers whose touchpoints, all together, have the property stay."""
+"""The filter of an analysis in SQL: only containers whose touchpoints, all together, have the property stay, and of
+their touchpoints those that match."""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -8,17 +9,32 @@ import duckdb
 from check.conditions import ConditionWriter, millionths_of
 from check.literals import Literals
 from check.numbers import whole_sql
-from state.definitions import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
-from state.matches import Match, Operator
+from state.definitions import (
+    AllSegments,
+    AnySegment,
+    Filter,
+    Has,
+    Last,
+    NotSegment,
+    Segment,
+    Threshold,
+    Touchpoints,
+    UnderAccount,
+)
+from state.matches import Condition, Match, Operator
 
 
 def keep_filtered(connection: duckdb.DuckDBPyConnection, wanted: Filter, columns: Mapping[str, str]) -> None:
-    """Takes the containers that do not count out of the tables `member` and `container`."""
+    """Takes the containers and touchpoints that do not count out of the tables `member` and `container`."""
     match wanted:
         case UnderAccount():
             _keep(connection, wanted.account, columns, _ACCOUNTS)
             if wanted.then is not None:
-                _keep(connection, wanted.then, columns, _CONTAINERS)
+                keep_filtered(connection, wanted.then, columns)
+        case Touchpoints():
+            if wanted.of is not None:
+                _keep(connection, wanted.of, columns, _CONTAINERS)
+            _keep_matching(connection, wanted.touchpoints, columns)
         case _:
             _keep(connection, wanted, columns, _CONTAINERS)
 
@@ -36,6 +52,21 @@ def _keep(connection: duckdb.DuckDBPyConnection, segment: Segment, columns: Mapp
     connection.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {containers.format(having=having)}", literals.values)
     for table in ("member", "container"):
         connection.execute(f"DELETE FROM {table} WHERE container NOT IN (SELECT container FROM chosen)")
+
+
+def _keep_matching(connection: duckdb.DuckDBPyConnection, condition: Condition, columns: Mapping[str, str]) -> None:
+    """A container then begins with the first of its places that is left."""
+    literals = Literals()
+    matching = f"SELECT place FROM touchpoint WHERE {ConditionWriter(columns, literals).sql(condition)}"
+    connection.execute(f"DELETE FROM member WHERE place NOT IN ({matching})", literals.values)
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE container AS
+        SELECT first.container, part, event_time
+        FROM (SELECT container, min(place) AS place FROM member GROUP BY container) AS first
+        JOIN touchpoint USING (place)
+        """
+    )
 
 
 def _sql(segment: Segment, writer: ConditionWriter, literals: Literals) -> str:

@@ -10,8 +10,20 @@ from collections.abc import Callable, Iterator
 from state.analyses.lens import Cells, Lens, Placing, Projection, State
 from state.analyses.masks import mask_of
 from state.analyses.thresholds import Sums, Test, comparing, increase
+from state.analyses.touchpoints import seeing_only
 from state.conditions import fields_of, given_absence
-from state.definitions import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, Threshold, UnderAccount
+from state.definitions import (
+    AllSegments,
+    AnySegment,
+    Filter,
+    Has,
+    Last,
+    NotSegment,
+    Segment,
+    Threshold,
+    Touchpoints,
+    UnderAccount,
+)
 from state.definitions.segment import questions_of
 from state.matches import Condition, Match, Operator
 from streams.partials import Cell
@@ -23,9 +35,14 @@ _SUMS, _IS_IN, _INNER = range(3)
 
 def filtered_lens(inner: Lens, wanted: Filter) -> Lens:
     """The lens of an analysis with a filter."""
-    if isinstance(wanted, UnderAccount):
-        return UnderAccountLens(inner if wanted.then is None else filtered_lens(inner, wanted.then))
-    return (PlacingSegmentLens if isinstance(inner, Placing) else SegmentLens)(inner, wanted)
+    match wanted:
+        case UnderAccount():
+            return UnderAccountLens(inner if wanted.then is None else filtered_lens(inner, wanted.then))
+        case Touchpoints():
+            seen = seeing_only(inner, wanted.touchpoints)
+            return seen if wanted.of is None else filtered_lens(seen, wanted.of)
+        case _:
+            return (PlacingSegmentLens if isinstance(inner, Placing) else SegmentLens)(inner, wanted)
 
 
 def is_in(lens: Lens, state: State) -> bool:

@@ -14,7 +14,17 @@ from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort
 from state.definitions.flow import Anchor, AnchorMatch, Flow
 from state.definitions.names import named_segments, without_names
-from state.definitions.segment import AllSegments, AnySegment, Filter, Has, Last, NotSegment, Segment, UnderAccount
+from state.definitions.segment import (
+    AllSegments,
+    AnySegment,
+    Filter,
+    Has,
+    Last,
+    NotSegment,
+    Segment,
+    Touchpoints,
+    UnderAccount,
+)
 from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
 from state.matches import Model, Slug
 
@@ -43,6 +53,7 @@ __all__ = [
     "Segment",
     "Threshold",
     "Thresholds",
+    "Touchpoints",
     "UnderAccount",
 ]
 

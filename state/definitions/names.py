@@ -14,6 +14,7 @@ from state.definitions.segment import (
     NamedSegment,
     NotSegment,
     Segment,
+    Touchpoints,
     UnderAccount,
     few_questions,
     parts_of,
@@ -52,8 +53,10 @@ def _put_in(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
         case NamedSegment():
             return _require(wanted.segment, known)
         case UnderAccount():
-            then = None if wanted.then is None else _part(wanted.then, known)
-            return UnderAccount(account=_part(wanted.account, known), then=then)
+            return UnderAccount(account=_part(wanted.account, known), then=_then(wanted.then, known))
+        case Touchpoints():
+            of = None if wanted.of is None else _part(wanted.of, known)
+            return Touchpoints(touchpoints=wanted.touchpoints, of=of)
         case NotSegment():
             return NotSegment(not_=_part(wanted.not_, known))
         case AllSegments():
@@ -64,14 +67,19 @@ def _put_in(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
             return wanted
 
 
-def _part(segment: Segment, known: Mapping[str, Filter]) -> Segment:
+def _then(inner: Segment | Touchpoints | None, known: Mapping[str, Filter]) -> Segment | Touchpoints | None:
+    if inner is None:
+        return None
+    found = _put_in(inner, known)
+    return found if isinstance(found, Touchpoints) else _part(inner, known)
+
+
+def _part(segment: Segment | Touchpoints, known: Mapping[str, Filter]) -> Segment:
     found = _put_in(segment, known)
-    if isinstance(found, UnderAccount):
+    if isinstance(found, UnderAccount | Touchpoints):
         assert isinstance(segment, NamedSegment), "nothing else that stands within a segment is one"
-        raise ValueError(
-            f"segment {segment.segment} asks first for the account, so it can only be the whole filter, and no part of"
-            " another one"
-        )
+        what = "asks first for the account" if isinstance(found, UnderAccount) else "chooses touchpoints"
+        raise ValueError(f"segment {segment.segment} {what}, so it can not be a part of another one")
     return found
 
 

@@ -1,11 +1,12 @@
-"""The filter of an analysis, as pydantic models: which containers count, by their whole series."""
+"""The filter of an analysis, as pydantic models: which containers count, by their whole series, and which of their
+touchpoints."""
 
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
-from state.matches import Match, Model, Slug, shape_of
+from state.matches import Condition, Match, Model, Slug, shape_of
 
 _OTHER_CONTAINERS = ("global_account", "account", "opportunity", "buying_group", "person", "session")
 
@@ -27,9 +28,13 @@ class Has(Model):
             )
         if "match" in found:
             raise ValueError(
-                "match: a filter chooses containers and no touchpoints; write {has: {match: CONDITION}} for the"
-                " containers that have such a touchpoint, or ask for it where touchpoints are matched: in nodes,"
-                " thresholds, anchors"
+                "match: write {has: {match: CONDITION}} for the containers that have such a touchpoint, or"
+                " {touchpoints: CONDITION} for an analysis that sees no others"
+            )
+        if "touchpoints" in found:
+            raise ValueError(
+                "touchpoints: is the innermost level, so it stands at the top or right under `then`; write"
+                " {touchpoints: CONDITION, of: SEGMENT} where the containers shall have something too"
             )
         return found
 
@@ -86,14 +91,38 @@ Segment = Annotated[
 ]
 
 
+class Touchpoints(Model):
+    """The innermost level: the analysis sees only the touchpoints that match, of the containers whose whole series has
+    something."""
+
+    touchpoints: Condition
+    of: Segment | None = Field(
+        None, description="What the container's whole series has, all touchpoints; without it nothing is asked."
+    )
+
+
+def _inner_shape_of(found: Any) -> str:
+    if isinstance(found, Touchpoints) or (isinstance(found, dict) and "touchpoints" in found):
+        return Touchpoints.__name__
+    return "own"
+
+
+Inner = Annotated[
+    Annotated[Touchpoints, Tag("Touchpoints")] | Annotated[Segment, Tag("own")], Discriminator(_inner_shape_of)
+]
+
+
 class UnderAccount(Model):
     """Outer first: what the whole series of the container's account has; then what its own has."""
 
     account: Segment
-    then: Segment | None = Field(None, description="What the container's own series has; without it nothing is asked.")
+    then: Inner | None = Field(
+        None,
+        description="What the container's own series has, or the touchpoints that count; without it nothing is asked.",
+    )
 
 
-def few_questions(segment: Segment | UnderAccount) -> Segment | UnderAccount:
+def few_questions(segment: Segment | Touchpoints | UnderAccount) -> Segment | Touchpoints | UnderAccount:
     """The same; raises ValueError when it asks more than a filter may."""
     count = len(questions_of(segment))
     if count > THRESHOLD_COUNT_MAX:
@@ -104,29 +133,35 @@ def few_questions(segment: Segment | UnderAccount) -> Segment | UnderAccount:
 def _filter_shape_of(found: Any) -> str:
     if isinstance(found, UnderAccount) or (isinstance(found, dict) and "account" in found):
         return UnderAccount.__name__
-    return "own"
+    return _inner_shape_of(found)
 
 
-_Either = Annotated[UnderAccount, Tag("UnderAccount")] | Annotated[Segment, Tag("own")]
+_Either = (
+    Annotated[UnderAccount, Tag("UnderAccount")]
+    | Annotated[Touchpoints, Tag("Touchpoints")]
+    | Annotated[Segment, Tag("own")]
+)
 Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(few_questions)]
 
 
-def parts_of(segment: Segment | UnderAccount) -> list[Segment]:
+def parts_of(segment: Segment | Touchpoints | UnderAccount) -> list[Segment | Touchpoints]:
     """The segments that one is put together from, from left to right."""
     match segment:
         case UnderAccount():
             return [segment.account] + ([] if segment.then is None else [segment.then])
+        case Touchpoints():
+            return [] if segment.of is None else [segment.of]
         case NotSegment():
             return [segment.not_]
         case AllSegments():
-            return segment.all
+            return list(segment.all)
         case AnySegment():
-            return segment.any
+            return list(segment.any)
         case _:
             return []
 
 
-def questions_of(segment: Segment | UnderAccount) -> list[Threshold | Match]:
+def questions_of(segment: Segment | Touchpoints | UnderAccount) -> list[Threshold | Match]:
     """What a filter asks for, from left to right: a threshold of each `has`, a comparison of each `last`."""
     match segment:
         case Has():
@@ -135,3 +170,14 @@ def questions_of(segment: Segment | UnderAccount) -> list[Threshold | Match]:
             return [segment.last]
         case _:
             return [question for part in parts_of(segment) for question in questions_of(part)]
+
+
+def touchpoints_of(wanted: Segment | Touchpoints | UnderAccount) -> Condition | None:
+    """What the touchpoints that the analysis sees match; None where it sees all."""
+    match wanted:
+        case UnderAccount():
+            return None if wanted.then is None else touchpoints_of(wanted.then)
+        case Touchpoints():
+            return wanted.touchpoints
+        case _:
+            return None

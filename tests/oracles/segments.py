@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from state.definitions import AllSegments, Analysis, AnySegment, Has, Last, UnderAccount
+from state.definitions import AllSegments, Analysis, AnySegment, Has, Last, Touchpoints, UnderAccount
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import Series, containers_of, field_of, holds
 from tests.oracles.cohort import thresholds_hold
@@ -19,7 +19,13 @@ def counted_containers(touchpoints: Iterable[Touchpoint], analysis: Analysis) ->
         accounts = {account for account, series in whole.items() if has_property(own.account, series)}
         found = {container: series for container, series in found.items() if series[0].account in accounts}
         own = own.then
-    return {container: series for container, series in found.items() if own is None or has_property(own, series)}
+    seen = own.touchpoints if isinstance(own, Touchpoints) else None
+    own = own.of if isinstance(own, Touchpoints) else own
+    counted = {container: series for container, series in found.items() if own is None or has_property(own, series)}
+    if seen is None:
+        return counted
+    matching = {container: [each for each in series if holds(seen, each)] for container, series in counted.items()}
+    return {container: series for container, series in matching.items() if series}
 
 
 def has_property(segment: Any, series: Sequence[Touchpoint]) -> bool:

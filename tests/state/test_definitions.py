@@ -68,7 +68,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**COHORT, "inclusion": {"any": [{"all": [{"match": TYPE_A}] * 64}]}}, "65 thresholds"),
     ({**FLOW, "dimension": "account"}, "'account' is no dimension"),
     ({**FLOW, "name": "Not A Slug"}, "pattern"),
-    ({**FLOW, "filter": {"match": TYPE_A}}, "a filter chooses containers and no touchpoints; write {has:"),
+    ({**FLOW, "filter": {"match": TYPE_A}}, "write {has: {match: CONDITION}} for the containers"),
     (
         {**FLOW, "filter": {"all": [{"account": {"has": {"match": TYPE_A}}}]}},
         "account: a filter asks for the analysis' own container, or",
@@ -80,6 +80,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**FLOW, "filter": "has"}, "valid dictionary"),
     ({**FLOW, "filter": {"last": {"all": [TYPE_A]}}}, "field"),
     ({**FLOW, "filter": {"any": []}}, "at least 1"),
+    ({**FLOW, "filter": {"not": {"touchpoints": TYPE_A}}}, "touchpoints: is the innermost level"),
+    ({**FLOW, "filter": {"touchpoints": {"has": {"match": TYPE_A}}}}, "Field required"),
     ({**FLOW, "filter": {"has": {"match": TYPE_A, "number": 0.5}}}, "whole numbers"),
     (
         {**FLOW, "filter": {"all": [{"not": {"any": [{"has": {"match": TYPE_A}}] * 65}}]}},

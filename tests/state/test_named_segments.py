@@ -32,6 +32,12 @@ def file_with(segments: dict[str, Any], *filters: Any, container: str = "opportu
         ({"b": NOT_A_NAMED, "a": HAS_A}, {"any": [{"segment": "b"}, HAS_B]}, {"any": [{"not": HAS_A}, HAS_B]}),
         ({"a": HAS_A}, {"account": {"segment": "a"}, "then": {"segment": "a"}}, {"account": HAS_A, "then": HAS_A}),
         ({"a": HAS_A}, {"account": {"segment": "a"}}, {"account": HAS_A}),
+        (
+            {"a": HAS_A, "t": {"touchpoints": TYPE_A, "of": {"segment": "a"}}},
+            {"account": {"segment": "a"}, "then": {"segment": "t"}},
+            {"account": HAS_A, "then": {"touchpoints": TYPE_A, "of": HAS_A}},
+        ),
+        ({"t": {"touchpoints": TYPE_A}}, {"segment": "t"}, {"touchpoints": TYPE_A}),
         ({"c": {"account": HAS_A, "then": HAS_B}}, {"segment": "c"}, {"account": HAS_A, "then": HAS_B}),
     ],
 )  # fmt: skip
@@ -53,6 +59,12 @@ def test_a_name_stands_for_its_segment(segments: dict[str, Any], wanted: Any, wr
             "segments stand for each other: a -> b -> c -> a",
         ),
         ({"c": {"account": HAS_A}}, {"not": {"segment": "c"}}, "segment c asks first for the account"),
+        (
+            {"c": {"account": HAS_A}},
+            {"account": HAS_A, "then": {"segment": "c"}},
+            "segment c asks first for the account",
+        ),
+        ({"t": {"touchpoints": TYPE_A}}, {"any": [{"segment": "t"}]}, "segment t chooses touchpoints, so it can not"),
         ({"a": {"all": [HAS_A] * 40}}, {"any": [{"segment": "a"}, {"segment": "a"}]}, "80 times has or last"),
         ({"a": HAS_A, "A b": HAS_A}, None, "pattern"),
         ({"a": {"match": TYPE_A}}, {"segment": "a"}, "write {has:"),

@@ -183,6 +183,55 @@ def test_rule_what_no_touchpoint_says_a_container_lacks(op: str, value: Any, cou
     assert bool(cells(of_deals(**lacks), deals(o1="A"))) is counts
 
 
+# ------------------------------------------------------------------------------------------- touchpoints that match
+
+
+def test_rule_others_do_not_enter_the_series() -> None:
+    """They lie in no path, reach no node and count as no event."""
+    only = {"touchpoints": {"field": "type", "op": "in", "value": ["A", "C"]}}
+    assert cells(flow(columns=3, filter=only), series("ABCB")) == {("o", DAY0, (), ("A", "C")): 1}
+    assert cells(canvas("B", filter=only), series("ABCB")) == {("t", DAY0): 1}
+    assert cells(cohort(filter=only), series("AB", step=DAY)) == {("i", DAY0): 1}
+
+
+def test_rule_a_container_begins_with_the_first_that_matches() -> None:
+    """One without any is not there at all; however they come."""
+    late = series("BBA", step=DAY)
+    seen = canvas("Z", filter={"touchpoints": is_("A")})
+    assert cells(seen, late) == cells(seen, *([each] for each in reversed(late))) == {("t", DAY0 + 2): 1}
+    assert cells(seen, late[:2]) == {}
+    assert cells(seen, late, [touchpoint("x", START + DAY, "A")]) == {("t", DAY0 + 1): 1}
+
+
+def test_rule_has_and_last_see_all_touchpoints() -> None:
+    """What a container's whole series has does not depend on what is seen of it; nor what its account's has."""
+    seen = {"touchpoints": is_("A")}
+    assert cells(canvas("A", filter={**seen, "of": has("Z")}), series("AZ")) == ONE
+    assert cells(canvas("A", filter={**seen, "of": has("Z")}), series("A")) == {}
+    tier = {"last": {"field": "attributes.tier", "op": "=", "value": "gold"}}
+    gold = [touchpoint("g", START + 9, "B", attributes={"tier": "gold"})]
+    assert cells(canvas("A", filter={**seen, "of": tier}), series("A") + gold) == ONE
+    under = of_deals(account=has("Z"), then={**seen, "of": has("Y")})
+    assert cells(under, deals(o1="AY", o2="AX", none="Z")) == ONE
+
+
+def test_rule_what_does_not_match_keeps_a_session_alive() -> None:
+    """Sessions are made of all touchpoints, and then seen in part."""
+    walk = [touchpoint(str(n), START + n * 1_500_000, t, person="p1", session=None) for n, t in enumerate("ABA")]
+    seen = {**flow(columns=3, filter={"touchpoints": is_("A")}), "container": "session", "include_repeats": True}
+    assert cells(seen, walk) == {("o", DAY0, (), ("A", "A")): 1}
+    assert cells(seen, walk[::2]) == {("o", DAY0, (), ("A",)): 2}
+
+
+def test_rule_a_container_stands_where_the_touchpoints_that_are_seen_have_brought_it() -> None:
+    """An analysis without positions has none with a filter either."""
+    lens, state = behind(canvas("A", filter={"touchpoints": {"not": is_("A")}}), "AB")
+    assert lens.position(state) is None
+    lens, state = behind(canvas("A", filter={"touchpoints": is_("A"), "of": has("B")}), "AB")
+    assert lens.position(state) == ["n0"]
+    assert not hasattr(behind(flow(filter={"touchpoints": is_("A")}), "A")[0], "position")
+
+
 # ------------------------------------------------------------------------------------------------------ outer first
 
 

@@ -259,11 +259,19 @@ def analyses(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
-    """A filter of its own series, of its account's, or of one after the other."""
+    """A filter of its own series, of its account's, of one after the other, or of touchpoints."""
     if container == "account" or draw(st.booleans()):
-        return draw(_segments())
-    then = {"then": draw(_segments())} if draw(st.booleans()) else {}
+        return draw(_inner_filters())
+    then = {"then": draw(_inner_filters())} if draw(st.booleans()) else {}
     return {"account": draw(_segments()), **then}
+
+
+@st.composite
+def _inner_filters(draw: st.DrawFn) -> dict[str, Any]:
+    """What a container's own series has, or which of its touchpoints are seen."""
+    if draw(st.booleans()):
+        return draw(_segments())
+    return {"touchpoints": draw(_matches()), **({"of": draw(_segments())} if draw(st.booleans()) else {})}
 
 
 def _named(draw: st.DrawFn, wanted: Any, segments: dict[str, Any]) -> Any:
@@ -277,7 +285,7 @@ def _named(draw: st.DrawFn, wanted: Any, segments: dict[str, Any]) -> Any:
     return {"segment": f"s{len(segments) - 1}"}
 
 
-_OF_SEGMENTS = ("all", "any", "not", "account", "then")
+_OF_SEGMENTS = ("all", "any", "not", "account", "then", "of")
 
 
 @st.composite
