@@ -67,6 +67,12 @@ class DefinitionSet(msgspec.Struct, frozen=True):
         found = [each for each in (*self.definitions, *self.replaced) if each.analysis.name == name]
         return next((each for each in found if is_complete(each.version)), None)
 
+    def seen(self, name: str, is_complete: Callable[[str], bool]) -> Definition | None:
+        """What readers see under a name, for who does not know of every partition what is complete: the former version
+        for as long as nobody said that it is retired, where it is complete; otherwise the newest."""
+        former = next((each for each in self.replaced if each.analysis.name == name), None)
+        return former if former is not None and is_complete(former.version) else self.named(name)
+
     def named(self, name: str) -> Definition | None:
         """The definition of that name."""
         return next((d for d in self.definitions if d.analysis.name == name), None)
