@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from agents.live_snapshots import published_snapshots
 from agents.reading import read_definition_records, read_definitions
 from agents.settings import Settings
-from state.definition_set import DefinitionSet, publications, stale_retirements
+from state.definition_set import DefinitionSet, publications, require_tzdata_to_apply, stale_retirements
 from state.definitions import DefinitionFile
 from streams.errors import UsageError
 from streams.topics import MESSAGE_BYTES_MAX, topic_name
@@ -37,11 +37,19 @@ def load_definitions(path: Path) -> DefinitionFile:
         raise UsageError(explain(path, positions, error, DefinitionFile)) from error
 
 
-def apply_definitions(file: DefinitionFile, bootstrap: str, settings: Settings, published_at_ms: int) -> Applied:
+def apply_definitions(
+    file: DefinitionFile, bootstrap: str, settings: Settings, published_at_ms: int, *, new_tzdata: bool = False
+) -> Applied:
     """Makes `file` the set in force. An unchanged analysis keeps its version; workers that run go over to the others
-    within about a second, and count the past into them while events go on."""
+    within about a second, and count the past into them while events go on.
+
+    new_tzdata: whether the workers are to have this machine's midnights from now on. Raises MismatchError, and
+    publishes nothing, where they have others and this was not said.
+    """
     known = read_definition_records(bootstrap, settings)
     in_force = known.in_force()
+    if not new_tzdata:
+        require_tzdata_to_apply(in_force)
     records, unchanged = publications(file, in_force, published_at_ms, _shown_versions(bootstrap, settings, in_force))
     published = sorted(name for name, value in records.items() if value is not None)
     removed = sorted(name for name, value in records.items() if value is None)

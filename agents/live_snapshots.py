@@ -55,6 +55,16 @@ def published_range(bootstrap: str, settings: Settings, name: str) -> str:
     return "..".join(snapshot.range)
 
 
+def shown_definition(bootstrap: str, settings: Settings, definitions: DefinitionSet, name: str) -> Definition | None:
+    """What readers see under a name: while there is a former version, the one whose snapshot is published."""
+    newest = definitions.named(name)
+    if all(each.analysis.name != name for each in definitions.replaced):
+        return newest
+    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
+    version = None if snapshot is None else snapshot.version
+    return next((each for each in definitions.every if each.version == version), newest)
+
+
 def part_snapshots(
     bootstrap: str,
     settings: Settings,

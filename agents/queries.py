@@ -172,7 +172,7 @@ class Queries:
 
     def _why(self, parameters: Parameters) -> WhyAnswer:
         plan = self._plan
-        asked = number_asked(parameters, plan.definitions)
+        asked = number_asked(parameters, plan.definitions, self._is_complete)
         account = parameters.required("account", "whose container it is")
         kind = asked.definition.analysis.container
         id_ = "" if kind is ContainerKind.ACCOUNT else parameters.required("container", f"the id of the {kind.value}")
@@ -201,6 +201,14 @@ class Queries:
             **contained,
         )
 
+    def _is_complete(self, version: str) -> bool:
+        """Whether every partition here counts all of its accounts in it."""
+        for store in self._owned().values():
+            with store.reading() as rows:
+                if not self._plan.is_complete(rows, version):
+                    return False
+        return True
+
     @contextmanager
     def _rows_of(self, account: str) -> Iterator[tuple[Rows, dict[str, Any]]]:
         """The rows of an account's partition, and what they contain. Raises ProblemError where another has it."""
@@ -226,7 +234,7 @@ class Queries:
 
     def _cells(self, parameters: Parameters) -> CellsAnswer:
         plan = self._plan
-        asked = number_asked(parameters, plan.definitions)
+        asked = number_asked(parameters, plan.definitions, self._is_complete)
         cursor = parameters.text("cursor")
         count = parameters.count("limit", CELLS_COUNT, CELLS_COUNT_MAX)
         parameters.require_all_taken()

@@ -1,6 +1,6 @@
 """A question over HTTP as values: what may be asked, within which bounds, and what is wrong with one that may not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qs
 
 import msgspec
@@ -93,16 +93,14 @@ class Asked(msgspec.Struct, frozen=True):
     dates: tuple[str, str] | None
 
 
-def number_asked(parameters: Parameters, definitions: DefinitionSet) -> Asked:
-    """The number that `analysis`, `v`, `cell` and `range` name. Raises ProblemError and UsageError."""
+def number_asked(parameters: Parameters, definitions: DefinitionSet, is_complete: Callable[[str], bool]) -> Asked:
+    """The number that `analysis`, `v`, `cell` and `range` name; without `v` of the version that readers see. Raises
+    ProblemError and UsageError.
+
+    is_complete: whether a version counts all accounts, as far as is known here.
+    """
     name = parameters.required("analysis", "the name of the analysis")
-    version = parameters.text("v")
-    definition = definitions.named(name)
-    if definition is None:
-        known = [each.analysis.name for each in definitions.definitions]
-        raise ProblemError(404, f"there is no analysis {shown(name, 100)!r}; there are {_listed(known)}")
-    if version is not None and version != definition.version:
-        raise ProblemError(404, f"{name} is in force as version {definition.version}, not {shown(version, 50)!r}")
+    definition = _definition_asked(definitions, name, parameters.text("v"), is_complete)
     cell = parameters.required("cell", "the address of the number, see docs/formats.md")
     text = parameters.text("range")
     if text is None and definition.analysis.last is not None:
@@ -111,6 +109,21 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet) -> Asked:
         )  # fmt: skip
     days = None if text is None else days_of(dates_of(text))
     return Asked(definition, cell, days, None if days is None else dates_text(days))
+
+
+def _definition_asked(
+    definitions: DefinitionSet, name: str, version: str | None, is_complete: Callable[[str], bool]
+) -> Definition:
+    found = definitions.seen(name, is_complete) if version is None else definitions.named(name)
+    if found is None:
+        known = [each.analysis.name for each in definitions.definitions]
+        raise ProblemError(404, f"there is no analysis {shown(name, 100)!r}; there are {_listed(known)}")
+    if version is None:
+        return found
+    by_version = {each.version: each for each in definitions.every if each.analysis.name == name}
+    if version not in by_version:
+        raise ProblemError(404, f"{name} is in force as version {' and '.join(by_version)}, not {shown(version, 50)!r}")
+    return by_version[version]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -22,6 +22,11 @@ class ReadingPlan:
         """The layers of a partition, as a reading has it."""
         return LayerReader(rows, self._current, self._plans).layers()
 
+    def is_complete(self, rows: Rows, version: str) -> bool:
+        """Whether an analysis counts every account of the partition."""
+        layers = self.layers(rows)
+        return version in layers.in_force - layers.incomplete()
+
     def complete_layers(self, rows: Rows, definition: Definition) -> Layers:
         """The same. Raises UnavailableError when the analysis does not count every account of the partition."""
         layers = self.layers(rows)

@@ -67,6 +67,12 @@ class DefinitionSet(msgspec.Struct, frozen=True):
         found = [each for each in (*self.definitions, *self.replaced) if each.analysis.name == name]
         return next((each for each in found if is_complete(each.version)), None)
 
+    def seen(self, name: str, is_complete: Callable[[str], bool]) -> Definition | None:
+        """What readers see under a name, for who does not know of every partition what is complete: the former version
+        for as long as nobody said that it is retired, where it is complete; otherwise the newest."""
+        former = next((each for each in self.replaced if each.analysis.name == name), None)
+        return former if former is not None and is_complete(former.version) else self.named(name)
+
     def named(self, name: str) -> Definition | None:
         """The definition of that name."""
         return next((d for d in self.definitions if d.analysis.name == name), None)
@@ -88,15 +94,35 @@ def installed_tzdata() -> str:
 
 
 def require_tzdata(definitions: DefinitionSet) -> None:
-    """Raises MismatchError when a definition was published with other midnights than this process has."""
+    """Raises MismatchError when a definition, or one that readers still see, was published with other midnights than
+    this process has."""
     installed = installed_tzdata()
-    for each in definitions.definitions:
-        if each.tzdata != installed:
-            raise MismatchError(
-                f"the definition {each.analysis.name!r} was published with tzdata {each.tzdata}, this milepost has "
-                f"{installed}; its periods might begin elsewhere. Run it with that tzdata, or apply the definitions to "
-                f"another --generation, which computes everything anew"
-            )
+    other = _of_other_tzdata(definitions, installed)
+    if other is not None:
+        raise MismatchError(
+            f"the definition {other.analysis.name!r} was published with tzdata {other.tzdata}, this milepost has "
+            f"{installed}; its periods might begin elsewhere. Run it with that tzdata. Or have every worker run with "
+            f"{installed}, and on a machine that has it too run `milepost definitions apply FILE --new-tzdata`, which "
+            f"counts everything anew"
+        )
+
+
+def require_tzdata_to_apply(in_force: DefinitionSet) -> None:
+    """Raises MismatchError when what is in force, and so its workers, have other midnights than this process."""
+    installed = installed_tzdata()
+    other = _of_other_tzdata(in_force, installed)
+    if other is not None:
+        raise MismatchError(
+            f"this machine has tzdata {installed}, and the definition {other.analysis.name!r}, which is in force, was "
+            f"published with {other.tzdata}, which its workers run with: they would end by what is published here, for "
+            f"they promise the same midnights for all. Nothing was published. Apply on a machine with tzdata "
+            f"{other.tzdata}; or have every worker run with {installed} and repeat this with --new-tzdata: everything "
+            f"is counted anew then, and has no result until it is"
+        )
+
+
+def _of_other_tzdata(definitions: DefinitionSet, installed: str) -> Definition | None:
+    return next((each for each in definitions.every if each.tzdata != installed), None)
 
 
 def publications(

@@ -33,8 +33,9 @@ def command() -> None:
 @command.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say whether the file is right.")
+@click.option("--new-tzdata", is_flag=True, help="Count all anew with this machine's tzdata, which all workers have.")
 @with_settings
-def apply(file: Path, dry_run: bool, settings: Settings) -> None:
+def apply(file: Path, dry_run: bool, new_tzdata: bool, settings: Settings) -> None:
     """Makes the analyses of FILE (YAML) the ones in force, also while workers run.
 
     Warns of types, values and attributes that no touchpoint of late has.
@@ -45,7 +46,7 @@ def apply(file: Path, dry_run: bool, settings: Settings) -> None:
         return
     with connect(settings) as bootstrap:
         create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
-        done = apply_definitions(definitions, bootstrap, settings, int(time.time() * 1000))
+        done = apply_definitions(definitions, bootstrap, settings, int(time.time() * 1000), new_tzdata=new_tzdata)
         warnings = implausible(definitions.analyses, bootstrap, settings)
     for what, names in (("published", done.published), ("removed", done.removed), ("unchanged", done.unchanged)):
         if names:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from agents.commands.story import account_of, print_answer
 from agents.connection import connect, with_settings
-from agents.live_snapshots import published_range
+from agents.live_snapshots import published_range, shown_definition
 from agents.query_client import QueryClient
 from agents.reading import read_definitions
 from agents.settings import Settings
@@ -48,10 +48,14 @@ def command(
     """
     with connect(settings, start=False) as bootstrap:
         client = QueryClient(bootstrap, settings)
-        definition = read_definitions(bootstrap, settings).named(analysis)
+        definitions = read_definitions(bootstrap, settings)
+        definition = shown_definition(bootstrap, settings, definitions, analysis)
         if range_text is None and definition is not None and definition.analysis.last is not None:
             range_text = published_range(bootstrap, settings, analysis)
-        number = {"analysis": analysis, "cell": cell, "range": range_text}
+        # Workers learn one after the other that a former version is retired; one answer is of one version.
+        is_changing = any(each.analysis.name == analysis for each in definitions.replaced)
+        version = definition.version if definition is not None and is_changing else None
+        number = {"analysis": analysis, "v": version, "cell": cell, "range": range_text}
         if id_ is None and account is None:
             cells = client.cells(limit, cursor=cursor, **number)
             print_answer(cells, CellsView(cells), form)

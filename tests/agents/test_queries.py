@@ -81,7 +81,11 @@ ARRIVED = [
 
 def asker(stores: Mapping[int, Any], owner_of: Any = lambda _: None) -> Any:
     """Asks a worker that owns these; gives (status, body)."""
-    application = Queries(ReadingPlan(lambda: (0, DEFINITIONS)), lambda: stores, PARTITIONS, owner_of)
+    return asked_of(Queries(ReadingPlan(lambda: (0, DEFINITIONS)), lambda: stores, PARTITIONS, owner_of))
+
+
+def asked_of(application: Queries) -> Any:
+    """Asks an application; gives (status, body)."""
 
     def ask(path: str, method: str = "GET", **query: Any) -> tuple[int, Any]:
         told: list[Any] = []
@@ -101,8 +105,8 @@ def test_a_moving_number_is_asked_for_with_its_days() -> None:
     plain = {"kind": "flow", "container": "account", "dimension": "type", "last": "30 days"}
     moving = definition_set([{"name": "m", **plain}])
     with pytest.raises(ProblemError, match="covers the last 30 days; the snapshot says which"):
-        number_asked(Parameters("analysis=m&cell=*"), moving)
-    asked = number_asked(Parameters("analysis=m&cell=*&range=2026-01-01..2026-01-30"), moving)
+        number_asked(Parameters("analysis=m&cell=*"), moving, bool)
+    asked = number_asked(Parameters("analysis=m&cell=*&range=2026-01-01..2026-01-30"), moving, bool)
     assert (asked.days, asked.dates) == ((20454, 20483), ("2026-01-01", "2026-01-30"))
 
 

@@ -230,10 +230,13 @@ def test_what_replaces_a_version_that_is_shown_takes_it_along_until_it_is_retire
         assert changed.shown("c", lambda version: version == versions[0]) == first.definitions[0]
         assert changed.shown("c", lambda _: True) == changed.definitions[0]
         assert changed.shown("c", lambda _: False) is None
+        assert changed.seen("c", lambda _: True) == first.definitions[0]
+        assert changed.seen("c", lambda _: False) == changed.definitions[0]
     key, value = retirement(versions[0])
     topic[key] = value
     retired = definition_set_of(topic)
     assert (retired.replaced, retired.definitions) == ((), changed.definitions)
+    assert retired.seen("c", lambda _: True) == changed.definitions[0]
     versions[0] = retired.definitions[0].version
     assert [each.version for each in publish(metric="events").replaced] == versions
     assert list(topic) == ["c"]

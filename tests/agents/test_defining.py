@@ -1,0 +1,141 @@
+"""Definitions on their way from a file to the workers, without a broker: topics are lists here."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from agents import defining, definitions_follower
+from agents.defining import apply_definitions
+from agents.definitions_follower import DefinitionsFollower
+from agents.reading import Definitions, ReadRecord
+from agents.settings import Settings
+from state import definition_set
+from state.definition_set import definition_set_of, encode_definition, publications
+from state.definitions import DefinitionFile
+from streams.errors import MismatchError
+
+HERE = definition_set.installed_tzdata()
+SETTINGS = Settings(bootstrap_servers="nowhere:1")
+
+
+def file_of(*names: str) -> DefinitionFile:
+    """A definition file with flows of these names."""
+    flows = [{"name": name, "kind": "flow", "container": "account", "dimension": "type"} for name in names]
+    return DefinitionFile.model_validate({"version": 1, "analyses": flows})
+
+
+class Topic:
+    """The definitions topic."""
+
+    def __init__(self) -> None:
+        self.records: list[ReadRecord] = []
+
+    def publish(self, _: str, __: Settings, records: dict[str, bytes | None]) -> None:
+        """Appends records."""
+        for key, value in records.items():
+            self.records.append(ReadRecord(0, len(self.records), 0, key.encode(), value))
+
+    def read(self, *_: Any) -> Definitions:
+        """What stands there."""
+        found = Definitions()
+        for record in self.records:
+            found.apply(record)
+        return found
+
+
+@pytest.fixture
+def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
+    """An empty topic in the place of the broker's; no snapshot is published."""
+    made = Topic()
+    monkeypatch.setattr(defining, "publish_definitions", made.publish)
+    monkeypatch.setattr(defining, "read_definition_records", made.read)
+    monkeypatch.setattr(defining, "read_definitions", lambda *_: made.read().in_force())
+    monkeypatch.setattr(defining, "published_snapshots", lambda *_: iter([{}]))
+    return made
+
+
+def install(monkeypatch: pytest.MonkeyPatch, tzdata: str) -> None:
+    """Has this machine another tzdata."""
+    monkeypatch.setattr(definition_set, "installed_tzdata", lambda: tzdata)
+
+
+def apply(*names: str, **options: bool) -> list[str]:
+    """Applies flows of these names; gives those that were published."""
+    return apply_definitions(file_of(*names), "nowhere:1", SETTINGS, 5, **options).published
+
+
+def test_a_machine_with_other_midnights_publishes_nothing(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not what would be new or go; the words say what is here, what is in force, and what to do."""
+    apply("a", "b")
+    before = list(topic.records)
+    install(monkeypatch, "1999.1")
+    for names in (["a", "b"], ["a", "b", "c"], ["a"], ["other"]):
+        with pytest.raises(MismatchError) as refused:
+            apply(*names)
+        for said in ("this machine has tzdata 1999.1", f"published with {HERE}", "Nothing was published",
+                     f"Apply on a machine with tzdata {HERE}", "--new-tzdata"):  # fmt: skip
+            assert said in str(refused.value)
+    assert topic.records == before
+
+
+def test_midnights_change_for_all_when_that_is_said(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every analysis is another one then, that goes on with nothing; and behind it the option is not needed."""
+    apply("a", "b")
+    install(monkeypatch, "1999.1")
+    assert apply("a", "b", new_tzdata=True) == ["a", "b"]
+    in_force = topic.read().in_force()
+    assert ({each.tzdata for each in in_force.definitions}, in_force.replaced) == ({"1999.1"}, ())
+    assert apply("a", "b", "c") == ["c"]
+
+
+def test_what_readers_still_see_has_the_same_midnights(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replaced definition is computed as well, so one with another tzdata is refused like one in force."""
+    records, _ = publications(file_of("a"), definition_set_of({}), 5)
+    (made,) = definition_set_of({"a": records["a"] or b""}).definitions
+    former = definition_set.Definition("former", made.zone, made.week_start, "1999.1", made.analysis)
+    topic.publish("", SETTINGS, {"a": encode_definition(made, 5, former)})
+    assert [each.tzdata for each in topic.read().in_force().every] == ["1999.1", HERE]
+    with pytest.raises(MismatchError, match=r"'a' was published with tzdata 1999\.1, this milepost has"):
+        definition_set.require_tzdata(topic.read().in_force())
+    with pytest.raises(MismatchError, match=r"was published with 1999\.1"):
+        apply("a")
+
+
+Follow = Callable[..., Iterator[list[ReadRecord]]]
+
+
+def follower_of(monkeypatch: pytest.MonkeyPatch, follow: Follow) -> DefinitionsFollower:
+    """A follower that reads what `follow` gives."""
+    monkeypatch.setattr(definitions_follower, "follow_topic", follow)
+    return DefinitionsFollower("nowhere:1", SETTINGS)
+
+
+def test_a_worker_ends_by_other_midnights_and_says_why(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks it next is told, each time: a worker that went on would take over partitions of workers that have
+    the other ones. It also does not start."""
+    apply("a")
+    install(monkeypatch, "1999.1")
+    count = len(topic.records)
+    apply("a", new_tzdata=True)
+    install(monkeypatch, HERE)
+    is_wrong = threading.Event()
+
+    def follow(*_: Any) -> Iterator[list[ReadRecord]]:
+        yield topic.records[:count]
+        yield []
+        is_wrong.wait()
+        yield topic.records[count:]
+        yield []
+
+    follower = follower_of(monkeypatch, follow)
+    assert follower.current()[1].named("a") is not None
+    (thread,) = [each for each in threading.enumerate() if each.name == "definitions"]
+    is_wrong.set()
+    thread.join(10)
+    for _ in range(2):
+        with pytest.raises(MismatchError, match=rf"with tzdata 1999\.1, this milepost has {HERE}.*--new-tzdata"):
+            follower.current()
+    with pytest.raises(MismatchError, match="--new-tzdata"):
+        follower_of(monkeypatch, lambda *_: iter([topic.records, []]))
