@@ -55,6 +55,14 @@ def published_range(bootstrap: str, settings: Settings, name: str) -> str:
     return "..".join(snapshot.range)
 
 
+def published_clock_ms(bootstrap: str, settings: Settings, name: str) -> int:
+    """The clock of the published snapshot of an analysis. Raises UnavailableError where there is none yet."""
+    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
+    if snapshot is None:
+        raise UnavailableError(f"there is no snapshot of {name} yet, which says its clock; give one with --clock-ms")
+    return snapshot.clock_ms
+
+
 def part_snapshots(
     bootstrap: str,
     settings: Settings,
