@@ -19,6 +19,7 @@ from state.figures.figure import ClockNeededError
 from state.figures.flow import address_through
 from state.render import body_of, render
 from state.render import flow as flow_rendering
+from state.render.canvas import HOUR_MS
 from state.render.days import totals_of
 from state.render.ranges import days_at, own_range
 from state.why import Behind
@@ -251,6 +252,35 @@ def test_a_pooled_cell_counts_whose_period_is_over_by_the_clock() -> None:
         return [each.account for each in all_of([behind], 9)]
 
     assert [accounts(month) for month in (0, 1, 2, 3)] == [[], [], ["acme"], ["acme", "brit"]]
+
+
+def test_a_rolling_share_is_of_the_column_before() -> None:
+    """Both began in November; acme came again in December and January, brit only in January."""
+    definitions = definition_set([BY_ITEM | {"mode": "rolling"}])
+    layers, (definition,) = layers_of(definitions), definitions.definitions
+    arrived = [
+        touchpoint(f"{n}", START + 30 * month * DAY, account=account)
+        for n, (account, month) in enumerate([("acme", 0), ("acme", 1), ("acme", 2), ("brit", 0), ("brit", 2)])
+    ]
+    (store,) = stores_of(layers, arrived, 1)
+    found = {k: all_of([behind_of(layers, store, definition, f'["of","A",{k}]')], 9) for k in range(3)}
+    assert {k: [each.account for each in accounts] for k, accounts in found.items()} == {
+        0: ["acme", "brit"], 1: ["acme", "brit"], 2: ["acme"],
+    }  # fmt: skip
+
+
+def test_time_is_over_from_the_next_full_hour_on() -> None:
+    """By the clock that was given."""
+    definitions = definition_set([CANVAS])
+    layers, (definition,) = layers_of(definitions), definitions.definitions
+    (store,) = stores_of(layers, [touchpoint("1", START)], 1)
+    hour_ms = ((START + DAY) // HOUR_MS + 1) * HOUR_MS
+
+    def count(clock_ms: int) -> int:
+        figure = figure_of(definition, "a/final-fallout", None, clock_ms)
+        return len(all_of([Behind(layers, Containers(layers, store), definition.version, figure)], 9))
+
+    assert (count(hour_ms - 1), count(hour_ms)) == (0, 1)
 
 
 def test_within_is_to_the_end_of_a_duration_bucket() -> None:
