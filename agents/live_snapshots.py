@@ -65,6 +65,14 @@ def shown_definition(bootstrap: str, settings: Settings, definitions: Definition
     return next((each for each in definitions.every if each.version == version), newest)
 
 
+def published_clock_ms(bootstrap: str, settings: Settings, name: str) -> int:
+    """The clock of the published snapshot of an analysis. Raises UnavailableError where there is none yet."""
+    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
+    if snapshot is None:
+        raise UnavailableError(f"there is no snapshot of {name} yet, which says its clock; give one with --clock-ms")
+    return snapshot.clock_ms
+
+
 def part_snapshots(
     bootstrap: str,
     settings: Settings,

@@ -20,7 +20,6 @@ from agents.reading_plan import ReadingPlan
 from state.containers import Containers
 from state.cut import cut_of
 from state.definitions import ContainerKind
-from state.figures import figure_of
 from state.milestones import Milestones
 from state.search import accounts_named, accounts_of
 from state.story import Wanted, cursor_of, key_of_cursor, story_page
@@ -178,7 +177,7 @@ class Queries:
         id_ = "" if kind is ContainerKind.ACCOUNT else parameters.required("container", f"the id of the {kind.value}")
         count = parameters.count("limit", STORY_COUNT, WHY_COUNT_MAX)
         parameters.require_all_taken()
-        figure = figure_of(asked.definition, asked.cell, asked.days)
+        figure = asked.figure()
         with self._rows_of(account) as (rows, contained):
             layers = plan.complete_layers(rows, asked.definition)
             behind = Behind(layers, Containers(layers, rows), asked.definition.version, figure)
@@ -239,7 +238,7 @@ class Queries:
         count = parameters.count("limit", CELLS_COUNT, CELLS_COUNT_MAX)
         parameters.require_all_taken()
         place = b"" if cursor is None else key_of_cursor(cursor)
-        figure = figure_of(asked.definition, asked.cell, asked.days)
+        figure = asked.figure()
         pages = []
         contained = ContainedParts()
         owned = self._owned()

@@ -1,12 +1,15 @@
 """A question over HTTP as values: what may be asked, within which bounds, and what is wrong with one that may not."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
 
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import ContainerKind
+from state.figures import figure_of
+from state.figures.figure import Figure
 from state.render.ranges import dates_of, dates_text, days_of
 from state.story import FILTERS
 from streams.answers import Problem
@@ -15,6 +18,7 @@ from streams.shown import shown
 
 PARAMETERS_MAX = 200
 QUERY_BYTES_MAX = 64 * 1024
+CLOCK_MS_MAX = 7_258_118_400_000  # the end of 2199
 _TITLES = {
     400: "The question can not be answered", 404: "There is no such thing", 421: "Another worker has the account",
     503: "Not now",
@@ -24,6 +28,9 @@ FILTER_BY_PARAMETER = {
     "groups": "buying_group", "sessions": "session",
 }  # fmt: skip
 assert set(FILTER_BY_PARAMETER.values()) == set(FILTERS)
+
+
+Default = TypeVar("Default", int, None)
 
 
 class ProblemError(MilepostError):
@@ -63,12 +70,12 @@ class Parameters:
             raise ProblemError(400, f"{name} is missing: {what}")
         return found
 
-    def count(self, name: str, default: int, most: int) -> int:
-        """A whole number from 1 to `most`."""
+    def count(self, name: str, default: Default, most: int) -> int | Default:
+        """A whole number from 1 to `most`, the default where there is none."""
         text = self.text(name)
         if text is None:
             return default
-        if not (text.isascii() and text.isdecimal() and len(text) < 10 and 1 <= int(text) <= most):
+        if not (text.isascii() and text.isdecimal() and len(text) < 16 and 1 <= int(text) <= most):
             raise ProblemError(400, f"{name} is {shown(text, 50)!r}; it is a number from 1 to {most}")
         return int(text)
 
@@ -85,17 +92,22 @@ class Parameters:
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Which number is asked about."""
+    """Which number is asked about; clock_ms: of the snapshot that shows it, where the number depends on it."""
 
     definition: Definition
     cell: str
     days: tuple[int, int] | None
     dates: tuple[str, str] | None
+    clock_ms: int | None = None
+
+    def figure(self) -> Figure:
+        """The number as a sum over cells. Raises UsageError where there is none."""
+        return figure_of(self.definition, self.cell, self.days, self.clock_ms)
 
 
 def number_asked(parameters: Parameters, definitions: DefinitionSet, is_complete: Callable[[str], bool]) -> Asked:
-    """The number that `analysis`, `v`, `cell` and `range` name; without `v` of the version that readers see. Raises
-    ProblemError and UsageError.
+    """The number that `analysis`, `v`, `cell`, `range` and `clock_ms` name; without `v` of the version that readers
+    see. Raises ProblemError and UsageError.
 
     is_complete: whether a version counts all accounts, as far as is known here.
     """
@@ -108,7 +120,8 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet, is_complete
             400, f"range is missing: {name} covers the last {definition.analysis.last}; the snapshot says which days"
         )  # fmt: skip
     days = None if text is None else days_of(dates_of(text))
-    return Asked(definition, cell, days, None if days is None else dates_text(days))
+    clock_ms = parameters.count("clock_ms", None, CLOCK_MS_MAX)
+    return Asked(definition, cell, days, None if days is None else dates_text(days), clock_ms)
 
 
 def _definition_asked(

@@ -7,12 +7,16 @@ from rich.text import Text
 
 from agents.commands.story import account_of, print_answer
 from agents.connection import connect, with_settings
-from agents.live_snapshots import published_range, shown_definition
+from agents.live_snapshots import published_clock_ms, published_range, shown_definition
 from agents.query_client import QueryClient
+from agents.query_request import CLOCK_MS_MAX
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import PLURALS, TEXT_MAX, cut
 from agents.terminal.story_view import WhyView, moment, signed
+from state.figures import needs_clock
+from state.figures.flow import address_through
+from state.render.through import place_of
 from streams.answers import CellsAnswer
 from streams.errors import UsageError
 
@@ -23,6 +27,14 @@ from streams.errors import UsageError
 @click.option("--container", "id_", metavar="ID", help="The touchpoints that made this one count.")
 @click.option("--account", help="Whose container it is; without it all workers are asked.")
 @click.option("--range", "range_text", metavar="FROM..TO", help="The number of these days, both included, in the zone.")
+@click.option(
+    "--through", "through_texts", metavar="STEP=ITEM", multiple=True,
+    help="The number where only a flow's paths through ITEM in that column are shown; as `milepost snapshot` has it.",
+)  # fmt: skip
+@click.option(
+    "--clock-ms", type=click.IntRange(1, CLOCK_MS_MAX),
+    help="For a number of what is over by the clock: that of the snapshot which shows it; by default the newest one's.",
+)  # fmt: skip
 @click.option("--cursor", help="Go on behind the page that named this.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="Containers of a page.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -33,6 +45,8 @@ def command(
     id_: str | None,
     account: str | None,
     range_text: str | None,
+    through_texts: tuple[str, ...],
+    clock_ms: int | None,
     cursor: str | None,
     limit: int,
     form: str,
@@ -42,20 +56,27 @@ def command(
 
     \b
     canvas   *  all    NODE    NODE>NODE  arrow    NODE/fallout
+             NODE/second    NODE/by:ITEM    NODE/next:ITEM  and more
     cohort   2026-01  included    2026-01+3  its cell three periods later
+             with a dimension ITEM and ITEM+3
     flow     *  all    STEP:ITEM    STEP:ITEM>STEP:ITEM  link
-             STEP:ITEM>exit    STEP:ITEM<entry    more as JSON: docs/formats.md
+             STEP:ITEM>exit    STEP:ITEM<entry
+    All of them, and as JSON what is shown as `more`: docs/formats.md
     """
+    if through_texts:
+        cell = address_through([place_of(text) for text in through_texts], cell)
     with connect(settings, start=False) as bootstrap:
         client = QueryClient(bootstrap, settings)
         definitions = read_definitions(bootstrap, settings)
         definition = shown_definition(bootstrap, settings, definitions, analysis)
         if range_text is None and definition is not None and definition.analysis.last is not None:
             range_text = published_range(bootstrap, settings, analysis)
+        if clock_ms is None and definition is not None and needs_clock(definition, cell):
+            clock_ms = published_clock_ms(bootstrap, settings, analysis)
         # Workers learn one after the other that a former version is retired; one answer is of one version.
         is_changing = any(each.analysis.name == analysis for each in definitions.replaced)
         version = definition.version if definition is not None and is_changing else None
-        number = {"analysis": analysis, "v": version, "cell": cell, "range": range_text}
+        number = {"analysis": analysis, "v": version, "cell": cell, "range": range_text, "clock_ms": clock_ms}
         if id_ is None and account is None:
             cells = client.cells(limit, cursor=cursor, **number)
             print_answer(cells, CellsView(cells), form)

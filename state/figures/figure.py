@@ -11,6 +11,7 @@ from streams.partials import Cell
 from streams.shown import shown
 
 _SHOWN_MAX = 200
+Weight = Callable[[Cell], int]
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -19,17 +20,32 @@ class Figure(msgspec.Struct, frozen=True):
     tell. is_value: whether it is an amount in millionths and no count."""
 
     cell: str
-    weight: Callable[[Cell], int]
+    weight: Weight
     may_stand: Callable[[Any], bool] | None = None
     is_value: bool = False
 
 
-def weigher(fold: Fold, weights: Mapping[Cell, int]) -> Callable[[Cell], int]:
+class ClockNeededError(UsageError):
+    """The number depends on what is over by the clock, and none was given."""
+
+    def __init__(self, name: str, cell: str) -> None:
+        super().__init__(
+            f"{name}: the number {shown(cell, _SHOWN_MAX)!r} is of what is over by the clock, so it is one of a"
+            " snapshot: give clock_ms, as the snapshot has it"
+        )
+
+
+def weigher(fold: Fold, weights: Mapping[Cell, int]) -> Weight:
     """The function from a cell to the weight of what `fold` makes of it; what is not listed counts nothing."""
+    return folded(fold, lambda place: weights.get(place, 0))
+
+
+def folded(fold: Fold, weigh: Weight) -> Weight:
+    """The function from a cell to what `weigh` says of what `fold` makes of it."""
 
     def weight(cell: Cell) -> int:
         place = fold(cell)
-        return 0 if place is None else weights.get(place, 0)
+        return 0 if place is None else weigh(place)
 
     return weight
 

@@ -8,7 +8,7 @@ from state.render.items import Amounts, top_items
 from streams.partials import Cell
 from streams.snapshot import CanvasSteps, NodeSteps, TopItems
 
-_BREAKDOWN_CELL: dict[Metric, str] = {"containers": "b", "events": "be", "value": "bv"}
+BREAKDOWN_CELL: dict[Metric, str] = {"containers": "b", "events": "be", "value": "bv"}
 
 
 def breakdowns_of(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, TopItems] | None:
@@ -16,11 +16,11 @@ def breakdowns_of(canvas: Canvas, totals: Mapping[Cell, int]) -> dict[str, TopIt
     asked = [(place, node.id, node.breakdown) for place, node in enumerate(canvas.nodes) if node.breakdown]
     if not asked:
         return None
-    amounts = _by_place(totals, set(_BREAKDOWN_CELL.values()))
+    amounts = _by_place(totals, set(BREAKDOWN_CELL.values()))
     secondary = canvas.secondary
 
     def of(metric: Metric, place: int) -> Amounts:
-        return amounts.get((_BREAKDOWN_CELL[metric], place), {})
+        return amounts.get((BREAKDOWN_CELL[metric], place), {})
 
     return {
         node: top_items(

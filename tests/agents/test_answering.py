@@ -137,6 +137,7 @@ def require_story(client: QueryClient, settings: Settings) -> None:
     assert '"touchpoints"' in cli(settings, "account", row.account, "--limit", "2", "--format", "json")
     assert "milestone" in cli(settings, "account", row.account, "--after-milestone", "lead-to-won:opportunity")
     assert cli(settings, "why", "content-to-mql", "-1:blog")
+    assert "1 here" in cli(settings, "why", "content-to-mql", "*", "--through", "-1=blog", "--limit", "1")
     with pytest.raises(UsageError, match="has no number"):
         client.cells(5, analysis="lead-to-won", cell="lost")
 

@@ -38,7 +38,7 @@ DEFINITIONS = definition_set(
     [
         {"name": "c", "kind": "canvas", "container": "opportunity", "metric": "value",
          "nodes": [{"id": t, "match": {"field": "type", "op": "=", "value": t.upper()}} for t in "ab"],
-         "arrows": [{"from": "a", "to": "b"}]},
+         "arrows": [{"from": "a", "to": "b", "within": "2d"}]},
         {"name": "f", "kind": "flow", "container": "account", "dimension": "type", "count": "containers"},
     ]
 )  # fmt: skip
@@ -110,7 +110,20 @@ def test_a_moving_number_is_asked_for_with_its_days() -> None:
     assert (asked.days, asked.dates) == ((20454, 20483), ("2026-01-01", "2026-01-30"))
 
 
-NAMES = ["q", "kind", "analysis", "cell", "range", "account", "container", "cursor", "before", "limit", "side"]
+NAMES = [
+    "q",
+    "kind",
+    "analysis",
+    "cell",
+    "range",
+    "clock_ms",
+    "account",
+    "container",
+    "cursor",
+    "before",
+    "limit",
+    "side",
+]
 STORES = stores_of(ARRIVED)
 ask_all = asker(STORES)
 
@@ -160,6 +173,17 @@ def test_a_range_selects_containers_by_their_days() -> None:
     query = {"analysis": "c", "cell": "a", "v": "c"}
     assert len(ask_all("/v1/cells", **query, range="2023-11-14..2023-11-14")[1]["containers"]) == 9
     assert ask_all("/v1/cells", **query, range="2023-11-15..2023-11-16")[1]["containers"] == []
+
+
+def test_a_number_of_what_is_over_is_asked_for_with_its_clock() -> None:
+    """That of the snapshot which shows it: 2 days behind the last arrival, at the next full hour, time is over."""
+    query = {"analysis": "c", "cell": "a/final-fallout"}
+    status, problem = ask_all("/v1/cells", **query)
+    assert (status, "give clock_ms, as the snapshot has it" in problem["detail"]) == (400, True)
+    for days, count in ((1, 0), (3, 3)):
+        assert len(ask_all("/v1/cells", **query, clock_ms=START + days * DAY)[1]["containers"]) == count
+    why = ask_all("/v1/why", **query, clock_ms=START + 3 * DAY, account=ACCOUNTS[1], container="o1")[1]
+    assert [each["amount"] for each in why["touchpoints"]] == [1, -1]
 
 
 def test_why_one_container_counts() -> None:
@@ -220,6 +244,7 @@ STORY = f"/v1/account/{ACCOUNTS[1]}/story"
         ("/v1/cells", {"analysis": "x", "cell": "a"}, 404, "there are c, f"),
         ("/v1/cells", {"analysis": "c", "cell": "a", "v": "old"}, 404, "version c"),
         ("/v1/cells", {"analysis": "c", "cell": "x"}, 400, "has no number"),
+        ("/v1/cells", {"analysis": "c", "cell": "a", "clock_ms": "now"}, 400, "from 1 to 7258118400000"),
         ("/v1/cells", {"analysis": "c", "cell": "a", "range": "2026"}, 400, "range"),
         ("/v1/cells", {"analysis": "f", "cell": "*", "range": "2026-01-01..2026-01-02"}, 400, "distinct"),
         ("/v1/cells", {"analysis": "f", "cell": "*", "range": "last 3 days"}, 400, "write it as 2026-01-01"),

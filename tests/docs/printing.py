@@ -15,6 +15,8 @@ from agents.terminal.comparison_view import ComparisonView
 from agents.terminal.csv_rows import csv_rows
 from agents.terminal.story_view import StoryView, WhyView
 from agents.terminal.view import view_of
+from state.figures import needs_clock
+from state.figures.flow import address_through
 from state.render.comparison import comparison_of
 from state.render.ranges import range_of
 from state.render.through import place_of
@@ -64,7 +66,11 @@ def _snapshot(live: Live, options: dict[str, Any]) -> str:
 
 
 def _why(live: Live, options: dict[str, Any]) -> RenderableType:
-    number = {"analysis": options["analysis"], "cell": options["cell"], "range": options["range_text"]}
+    name, cell = options["analysis"], options["cell"]
+    if options["through_texts"]:
+        cell = address_through([place_of(text) for text in options["through_texts"]], cell)
+    clock_ms = live.snapshot(name).clock_ms if needs_clock(live.definition(name), cell) else None
+    number = {"analysis": name, "cell": cell, "range": options["range_text"], "clock_ms": clock_ms}
     if options["id_"] is None:
         return CellsView(msgspec.json.decode(live.answer("/v1/cells", **number), type=CellsAnswer))
     whose = {"account": options["account"], "container": options["id_"]}

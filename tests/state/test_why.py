@@ -25,7 +25,7 @@ from streams.partials import decode_cell
 from streams.touchpoint import Touchpoint
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
-from tests.state.numbers import numbers_of
+from tests.state.numbers import addresses_of, numbers_of
 from tests.state.test_moving import Partition, renewals
 from tests.state.worlds import (
     DAY,
@@ -79,7 +79,8 @@ def sums_of(stores: Sequence[MemoryStore], version: str) -> dict[tuple[Any, ...]
 
 def behind_of(layers: Layers, store: MemoryStore, definition: Definition, cell: str, days: Any = None) -> Behind:
     """What is behind a number in one partition."""
-    return Behind(layers, Containers(layers, store), definition.version, figure_of(definition, cell, days))
+    figure = figure_of(definition, cell, days, CLOCK_MS)
+    return Behind(layers, Containers(layers, store), definition.version, figure)
 
 
 def all_of(behinds: Sequence[Behind], count: int) -> list[Contribution]:
@@ -104,7 +105,9 @@ def require_sums(
         except UsageError:
             continue  # an analysis without ranges, or other periods
         shown = days or days_at(definition, own_range(definition), CLOCK_MS)
-        for cell, number in numbers_of(body):
+        for n, (place, number) in enumerate(numbers_of(body)):
+            addresses = addresses_of(place)
+            cell = addresses[n % len(addresses)]
             behinds = [behind_of(layers, store, definition, cell, shown) for store in stores]
             found = all_of(behinds, count)
             assert sum(each.amount or 0 for each in found) == number, cell
