@@ -22,7 +22,9 @@ from streams.broker import EmbeddedBroker
 from streams.crash import CRASH_POINTS
 from tests.streams.toy import BIG, assert_exact, make_topics, produce, run_plain
 
-KEYS = [b"%d" % (number % 7) for number in range(40)]
+SMALL = [b"%d" % (number % 7) for number in range(40)]
+KEYS = [*SMALL[:20], BIG + b"1", *SMALL[20:], BIG + b"2"]
+"""Two large ones, for the chores that one leaves come before the slices of the next."""
 STEP = 7
 POINTS = [point for point in CRASH_POINTS if point not in ("ack", "routed")]
 # An owner passes these for its first commit, which has no input; further on there is more to lose.
@@ -39,7 +41,7 @@ def main() -> int:
         for number, (first, second) in enumerate(product(POINTS, POINTS)):
             prefix, disk = f"pair{number}", Path(folder) / f"disk{number}"
             names = make_topics(broker.bootstrap_servers, prefix)
-            produce(broker.bootstrap_servers, names.source, [*KEYS[:20], BIG + b"1", *KEYS[20:]])
+            produce(broker.bootstrap_servers, names.source, KEYS)
             disks = [disk, disk, disk if number % 2 else disk.with_suffix(".other"), disk]
             codes = [
                 _owner(broker.bootstrap_servers, prefix, at, point)
@@ -66,7 +68,7 @@ def _owner(bootstrap: str, prefix: str, disk: Path, point: str) -> int:
         crash._name, crash._passes_left = point, LATER.get(point, 1)
         code = 1
         try:
-            asyncio.run(run_plain(bootstrap, prefix, str(disk), str(len(KEYS) + 1), str(STEP)))
+            asyncio.run(run_plain(bootstrap, prefix, str(disk), str(len(KEYS)), str(STEP)))
             code = 0
         except BaseException:  # noqa: BLE001  (the parent goes on, and tells from the code)
             traceback.print_exc()
