@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-streams test-rest oracle lint types bench bench-restore chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
+.PHONY: demo test test-streams test-rest oracle lint types bench bench-big-account bench-restore chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -46,6 +46,9 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+bench-big-account: $(READY)
+	$(BIN)/python -m bench.big_account
 
 bench-restore: $(READY)
 	$(BIN)/python -m bench.restore
