@@ -40,8 +40,8 @@ class TouchpointsLens:
         return None if inner is None and not self._inner.needs_first else (inner,)
 
     def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
-        if projection is not None:
-            self._inner.advance(state, event_time, projection[0], cells)
+        assert projection is not None, "the first touchpoint is not asked for"
+        self._inner.advance(state, event_time, projection[0], cells)
 
 
 class PlacingTouchpointsLens(TouchpointsLens):

@@ -291,3 +291,15 @@ def test_within_is_to_the_end_of_a_duration_bucket() -> None:
     assert bucket_of_duration(100_000) == bucket_of_duration(101_000)
     found = [all_of([behind_of(layers, store, definition, f"2023-11/within:{s}")], 9) for s in (99, 100, 101)]
     assert [len(each) for each in found] == [0, 0, 1]
+
+
+def test_paths_that_a_column_s_filter_leaves_out_have_an_address() -> None:
+    """And count in none of the others: A > B is shown, A > C is not."""
+    definitions = definition_set([FLOW | {"limit": "first", "steps": [{"step": 1, "only": ["B"]}]}])
+    layers, (definition,) = layers_of(definitions), definitions.definitions
+    shown = [touchpoint("1", START, "A"), touchpoint("2", START + 1, "B")]
+    left_out = [touchpoint("3", START, "A", account="brit"), touchpoint("4", START + 1, "C", account="brit")]
+    stores = stores_of(layers, [*shown, *left_out])
+    for cell, accounts in (("left-out", ["brit"]), ("*", ["acme"]), ("0:A", ["acme"]), ("1:B", ["acme"])):
+        behinds = [behind_of(layers, store, definition, cell) for store in stores]
+        assert [each.account for each in all_of(behinds, 9)] == accounts, cell
