@@ -295,7 +295,7 @@ def test_within_is_to_the_end_of_a_duration_bucket() -> None:
 
 def test_paths_that_a_column_s_filter_leaves_out_have_an_address() -> None:
     """And count in none of the others: A > B is shown, A > C is not."""
-    definitions = definition_set([FLOW | {"limit": "first", "steps": [{"step": 1, "only": ["B"]}]}])
+    definitions = definition_set([FLOW | {"steps": [{"step": 1, "only": ["B"]}]}])
     layers, (definition,) = layers_of(definitions), definitions.definitions
     shown = [touchpoint("1", START, "A"), touchpoint("2", START + 1, "B")]
     left_out = [touchpoint("3", START, "A", account="brit"), touchpoint("4", START + 1, "C", account="brit")]
