@@ -44,8 +44,10 @@ def _flow(rng: random.Random) -> dict[str, Any]:
 
 
 def redefined(rng: random.Random, before: DefinitionFile) -> DefinitionFile:
-    """Another file: of the analyses before some stay, some change, some go, and some are new."""
-    kept = [each for each in before.analyses if rng.random() < 0.7]
+    """Another file: of the analyses before some stay, some change, some go, and some are new. The first stays, so that
+    something counts: under a random one it may be nothing."""
+    first = before.analyses[0]
+    kept = [each for each in before.analyses if rng.random() < 0.7 or each is first]
     analyses: dict[str, Any] = {each.name: each.model_dump(by_alias=True, mode="json") for each in kept}
     for name in rng.sample([f"a{number}" for number in range(6)], rng.randint(1, 3)):
         made = rng.choice((_canvas, _cohort, _flow))(rng)
