@@ -5,6 +5,7 @@ was at the start is reached.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from agents.reading import follow_topic
 from agents.settings import Settings
@@ -44,33 +45,39 @@ def _take(newest: dict[str, Snapshot], name: str, value: bytes | None) -> None:
         newest[name] = snapshot
 
 
-def published_range(bootstrap: str, settings: Settings, name: str) -> str:
-    """The days that the published snapshot of an analysis covers, for they may move: `FROM..TO`.
+class Published:
+    """What the newest published snapshot of an analysis says; read once, when something of it is first asked for."""
 
-    Raises UnavailableError where none says so yet.
-    """
-    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
-    if snapshot is None or snapshot.range is None:
-        raise UnavailableError(f"no snapshot of {name} says which days it covers yet; name them with --range FROM..TO")
-    return "..".join(snapshot.range)
+    def __init__(self, bootstrap: str, settings: Settings, name: str) -> None:
+        self._bootstrap, self._settings, self._name = bootstrap, settings, name
 
+    @cached_property
+    def _snapshot(self) -> Snapshot | None:
+        return next(published_snapshots(self._bootstrap, self._settings)).get(self._name)
 
-def shown_definition(bootstrap: str, settings: Settings, definitions: DefinitionSet, name: str) -> Definition | None:
-    """What readers see under a name: while there is a former version, the one whose snapshot is published."""
-    newest = definitions.named(name)
-    if all(each.analysis.name != name for each in definitions.replaced):
-        return newest
-    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
-    version = None if snapshot is None else snapshot.version
-    return next((each for each in definitions.every if each.version == version), newest)
+    def definition(self, definitions: DefinitionSet) -> Definition | None:
+        """What readers see under the name: while there is a former version, the one whose snapshot is published."""
+        newest = definitions.named(self._name)
+        if definitions.former(self._name) is None:
+            return newest
+        version = None if self._snapshot is None else self._snapshot.version
+        return next((each for each in definitions.every if each.version == version), newest)
 
+    def range(self) -> str:
+        """The days that it covers, for they may move: `FROM..TO`. Raises UnavailableError where none says so yet."""
+        if self._snapshot is None or self._snapshot.range is None:
+            raise UnavailableError(
+                f"no snapshot of {self._name} says which days it covers yet; name them with --range FROM..TO"
+            )
+        return "..".join(self._snapshot.range)
 
-def published_clock_ms(bootstrap: str, settings: Settings, name: str) -> int:
-    """The clock of the published snapshot of an analysis. Raises UnavailableError where there is none yet."""
-    snapshot = next(published_snapshots(bootstrap, settings)).get(name)
-    if snapshot is None:
-        raise UnavailableError(f"there is no snapshot of {name} yet, which says its clock; give one with --clock-ms")
-    return snapshot.clock_ms
+    def clock_ms(self) -> int:
+        """Its clock. Raises UnavailableError where there is none yet."""
+        if self._snapshot is None:
+            raise UnavailableError(
+                f"there is no snapshot of {self._name} yet, which says its clock; give one with --clock-ms"
+            )
+        return self._snapshot.clock_ms
 
 
 def part_snapshots(

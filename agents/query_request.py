@@ -15,10 +15,10 @@ from state.story import FILTERS
 from streams.answers import Problem
 from streams.errors import MilepostError
 from streams.shown import shown
+from streams.touchpoint import EVENT_TIME_MAX_MS
 
 PARAMETERS_MAX = 200
 QUERY_BYTES_MAX = 64 * 1024
-CLOCK_MS_MAX = 7_258_118_400_000  # the end of 2199
 _TITLES = {
     400: "The question can not be answered", 404: "There is no such thing", 421: "Another worker has the account",
     503: "Not now",
@@ -120,7 +120,7 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet, is_complete
             400, f"range is missing: {name} covers the last {definition.analysis.last}; the snapshot says which days"
         )  # fmt: skip
     days = None if text is None else days_of(dates_of(text))
-    clock_ms = parameters.count("clock_ms", None, CLOCK_MS_MAX)
+    clock_ms = parameters.count("clock_ms", None, EVENT_TIME_MAX_MS)
     return Asked(definition, cell, days, None if days is None else dates_text(days), clock_ms)
 
 

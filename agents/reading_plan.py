@@ -24,12 +24,15 @@ class ReadingPlan:
 
     def is_complete(self, rows: Rows, version: str) -> bool:
         """Whether an analysis counts every account of the partition."""
-        layers = self.layers(rows)
-        return version in layers.in_force - layers.incomplete()
+        return _counts_all(self.layers(rows), version)
 
     def complete_layers(self, rows: Rows, definition: Definition) -> Layers:
         """The same. Raises UnavailableError when the analysis does not count every account of the partition."""
         layers = self.layers(rows)
-        if definition.version not in layers.in_force - layers.incomplete():
+        if not _counts_all(layers, definition.version):
             raise UnavailableError(f"{definition.analysis.name} does not count all accounts yet; ask again in a moment")
         return layers
+
+
+def _counts_all(layers: Layers, version: str) -> bool:
+    return version in layers.in_force - layers.incomplete()

@@ -70,8 +70,12 @@ class DefinitionSet(msgspec.Struct, frozen=True):
     def seen(self, name: str, is_complete: Callable[[str], bool]) -> Definition | None:
         """What readers see under a name, for who does not know of every partition what is complete: the former version
         for as long as nobody said that it is retired, where it is complete; otherwise the newest."""
-        former = next((each for each in self.replaced if each.analysis.name == name), None)
+        former = self.former(name)
         return former if former is not None and is_complete(former.version) else self.named(name)
+
+    def former(self, name: str) -> Definition | None:
+        """The version of that name that was replaced, for as long as nobody said that it is retired."""
+        return next((each for each in self.replaced if each.analysis.name == name), None)
 
     def named(self, name: str) -> Definition | None:
         """The definition of that name."""
@@ -96,33 +100,31 @@ def installed_tzdata() -> str:
 def require_tzdata(definitions: DefinitionSet) -> None:
     """Raises MismatchError when a definition, or one that readers still see, was published with other midnights than
     this process has."""
-    installed = installed_tzdata()
-    other = _of_other_tzdata(definitions, installed)
-    if other is not None:
-        raise MismatchError(
-            f"the definition {other.analysis.name!r} was published with tzdata {other.tzdata}, this milepost has "
-            f"{installed}; its periods might begin elsewhere. Run it with that tzdata. Or have every worker run with "
-            f"{installed}, and on a machine that has it too run `milepost definitions apply FILE --new-tzdata`, which "
-            f"counts everything anew"
-        )
+    _require_tzdata(
+        definitions,
+        "the definition {name!r} was published with tzdata {published}, this milepost has {installed}; its periods "
+        "might begin elsewhere. Run it with that tzdata. Or have every worker run with {installed}, and on a machine "
+        "that has it too run `milepost definitions apply FILE --new-tzdata`, which counts everything anew",
+    )
 
 
 def require_tzdata_to_apply(in_force: DefinitionSet) -> None:
     """Raises MismatchError when what is in force, and so its workers, have other midnights than this process."""
+    _require_tzdata(
+        in_force,
+        "this machine has tzdata {installed}, and the definition {name!r}, which is in force, was published with "
+        "{published}, which its workers run with: they would end by what is published here, for they promise the same "
+        "midnights for all. Nothing was published. Apply on a machine with tzdata {published}; or have every worker "
+        "run with {installed} and repeat this with --new-tzdata: everything is counted anew then, and has no result "
+        "until it is",
+    )
+
+
+def _require_tzdata(definitions: DefinitionSet, words: str) -> None:
     installed = installed_tzdata()
-    other = _of_other_tzdata(in_force, installed)
-    if other is not None:
-        raise MismatchError(
-            f"this machine has tzdata {installed}, and the definition {other.analysis.name!r}, which is in force, was "
-            f"published with {other.tzdata}, which its workers run with: they would end by what is published here, for "
-            f"they promise the same midnights for all. Nothing was published. Apply on a machine with tzdata "
-            f"{other.tzdata}; or have every worker run with {installed} and repeat this with --new-tzdata: everything "
-            f"is counted anew then, and has no result until it is"
-        )
-
-
-def _of_other_tzdata(definitions: DefinitionSet, installed: str) -> Definition | None:
-    return next((each for each in definitions.every if each.tzdata != installed), None)
+    for each in definitions.every:
+        if each.tzdata != installed:
+            raise MismatchError(words.format(name=each.analysis.name, published=each.tzdata, installed=installed))
 
 
 def publications(

@@ -7,9 +7,8 @@ from rich.text import Text
 
 from agents.commands.story import account_of, print_answer
 from agents.connection import connect, with_settings
-from agents.live_snapshots import published_clock_ms, published_range, shown_definition
+from agents.live_snapshots import Published
 from agents.query_client import QueryClient
-from agents.query_request import CLOCK_MS_MAX
 from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import PLURALS, TEXT_MAX, cut
@@ -19,6 +18,7 @@ from state.figures.flow import address_through
 from state.render.through import place_of
 from streams.answers import CellsAnswer
 from streams.errors import UsageError
+from streams.touchpoint import EVENT_TIME_MAX_MS
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # steps before an anchor begin with a dash
@@ -32,7 +32,7 @@ from streams.errors import UsageError
     help="The number where only a flow's paths through ITEM in that column are shown; as `milepost snapshot` has it.",
 )  # fmt: skip
 @click.option(
-    "--clock-ms", type=click.IntRange(1, CLOCK_MS_MAX),
+    "--clock-ms", type=click.IntRange(1, EVENT_TIME_MAX_MS),
     help="For a number of what is over by the clock: that of the snapshot which shows it; by default the newest one's.",
 )  # fmt: skip
 @click.option("--cursor", help="Go on behind the page that named this.")
@@ -68,13 +68,14 @@ def command(
     with connect(settings, start=False) as bootstrap:
         client = QueryClient(bootstrap, settings)
         definitions = read_definitions(bootstrap, settings)
-        definition = shown_definition(bootstrap, settings, definitions, analysis)
+        published = Published(bootstrap, settings, analysis)
+        definition = published.definition(definitions)
         if range_text is None and definition is not None and definition.analysis.last is not None:
-            range_text = published_range(bootstrap, settings, analysis)
+            range_text = published.range()
         if clock_ms is None and definition is not None and needs_clock(definition, cell):
-            clock_ms = published_clock_ms(bootstrap, settings, analysis)
+            clock_ms = published.clock_ms()
         # Workers learn one after the other that a former version is retired; one answer is of one version.
-        is_changing = any(each.analysis.name == analysis for each in definitions.replaced)
+        is_changing = definitions.former(analysis) is not None
         version = definition.version if definition is not None and is_changing else None
         number = {"analysis": analysis, "v": version, "cell": cell, "range": range_text, "clock_ms": clock_ms}
         if id_ is None and account is None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from state.definitions import Canvas, Metric, Node
-from state.figures.figure import ClockNeededError, Figure, Weight, folded, unknown_cell, weigher
+from state.figures.figure import ClockNeededError, Figure, Weight, folded, read_json, unknown_cell, weigher
 from state.figures.items import Items, test_of
 from state.render.canvas import CELL_BY_METRIC, HOUR_MS
 from state.render.canvas_items import BREAKDOWN_CELL
@@ -26,7 +26,6 @@ _RIGHT = (
     " NODE/previous:ITEM, NODE>NODE/between:ITEM, and /day:2026-03-01 behind either; as JSON"
     ' ["by", "NODE", item or [items shown]]; of the nodes '
 )
-
 
 NO_ITEMS: Any = object()
 
@@ -45,7 +44,7 @@ class _OfItem(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     items: Items
 
 
-_decode = msgspec.json.Decoder(_OfItem).decode
+_decoder = msgspec.json.Decoder(_OfItem)
 
 
 class _Number(NamedTuple):
@@ -71,11 +70,8 @@ def canvas_figure(canvas: Canvas, cell: str, fold: Fold, clock_ms: int | None) -
 
 def _address_of(cell: str) -> _Address | None:
     if cell.startswith("["):
-        try:
-            found = _decode(cell)
-        except (msgspec.DecodeError, UnicodeEncodeError):
-            return None
-        return _Address(found.place, found.part, found.items)
+        found = read_json(_decoder, cell)
+        return None if found is None else _Address(found.place, found.part, found.items)
     text = _TEXT.fullmatch(cell)
     if text is None:
         return None

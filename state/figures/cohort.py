@@ -19,11 +19,12 @@ import msgspec
 from state.calendar import Calendar
 from state.definitions import Cohort, Granularity
 from state.durations import last_second_of
-from state.figures.figure import ClockNeededError, Figure, Weight, folded, unknown_cell
+from state.figures.figure import ClockNeededError, Figure, Weight, folded, read_json, unknown_cell
 from state.figures.items import Items, test_of
 from state.render.cohort import NO_VALUE, current_period, label_of
 from state.render.cohort_rows import Columns
 from state.render.days import Fold
+from state.render.ranges import EPOCH
 from streams.partials import Cell
 
 _CELL = re.compile(
@@ -31,7 +32,6 @@ _CELL = re.compile(
     re.ASCII | re.DOTALL,
 )
 _NUMBERS = re.compile(r"\d{1,9}", re.ASCII)
-_EPOCH = date(1970, 1, 1)
 _EXAMPLE_DAY = 20_454  # 2026-01-01
 
 
@@ -79,10 +79,7 @@ def cohort_figure(cohort: Cohort, calendar: Calendar, cell: str, fold: Fold, clo
 
 def _address_of(cell: str) -> _Address | None:
     if cell.startswith("["):
-        try:
-            return _decoder.decode(cell)
-        except (msgspec.DecodeError, UnicodeEncodeError):
-            return None
+        return read_json(_decoder, cell)
     found = _CELL.fullmatch(cell)
     if found is None:
         return None
@@ -204,7 +201,7 @@ def _bucket_of(calendar: Calendar, granularity: Granularity, label: str) -> int 
     year, *rest = [int(digits) for digits in _NUMBERS.findall(label)] or [0]
     month_and_day = [3 * rest[0] - 2] if granularity == "quarter" and rest else rest
     try:
-        day = (date(year, *[*month_and_day, 1, 1][:2]) - _EPOCH).days
+        day = (date(year, *[*month_and_day, 1, 1][:2]) - EPOCH).days
         bucket = calendar.bucket_of_day(granularity)(day)
         return bucket if label_of(calendar, granularity, bucket) == label else None
     except (ValueError, IndexError, OverflowError):

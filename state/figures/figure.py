@@ -1,7 +1,7 @@
 """One number as a sum over cells."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -12,6 +12,7 @@ from streams.shown import shown
 
 _SHOWN_MAX = 200
 Weight = Callable[[Cell], int]
+Address = TypeVar("Address")
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -33,6 +34,14 @@ class ClockNeededError(UsageError):
             f"{name}: the number {shown(cell, _SHOWN_MAX)!r} is of what is over by the clock, so it is one of a"
             " snapshot: give clock_ms, as the snapshot has it"
         )
+
+
+def read_json(decoder: "msgspec.json.Decoder[Address]", cell: str) -> Address | None:
+    """The address that JSON holds; None when it holds none."""
+    try:
+        return decoder.decode(cell)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return None
 
 
 def weigher(fold: Fold, weights: Mapping[Cell, int]) -> Weight:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from state.definitions import AnchorMatch, Flow
-from state.figures.figure import Figure, Weight, folded, unknown_cell
+from state.figures.figure import Figure, Weight, folded, read_json, unknown_cell
 from state.figures.items import test_of
 from state.flow_columns import admission_of, item_at, lengths_of
 from state.render.days import Fold
@@ -126,13 +126,12 @@ class _Through(msgspec.Struct, frozen=True, array_like=True, tag="through", forb
     of: _Plain | str
 
 
-_decode = msgspec.json.Decoder(_Plain | _Through).decode
+_decoder: msgspec.json.Decoder[_Plain | _Through] = msgspec.json.Decoder(_Plain | _Through)
 
 
 def _read_json(cell: str) -> Address | None:
-    try:
-        found = _decode(cell)
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    found = read_json(_decoder, cell)
+    if found is None:
         return None
     if not isinstance(found, _Through):
         return _parts_of(found)

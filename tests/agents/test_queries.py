@@ -111,19 +111,9 @@ def test_a_moving_number_is_asked_for_with_its_days() -> None:
 
 
 NAMES = [
-    "q",
-    "kind",
-    "analysis",
-    "cell",
-    "range",
-    "clock_ms",
-    "account",
-    "container",
-    "cursor",
-    "before",
-    "limit",
-    "side",
-]
+    "q", "kind", "analysis", "cell", "range", "clock_ms", "account", "container", "cursor", "before", "limit", "side",
+    "milestone",
+]  # fmt: skip
 STORES = stores_of(ARRIVED)
 ask_all = asker(STORES)
 
@@ -269,22 +259,7 @@ def test_a_question_that_can_not_be_answered_is_a_problem(
     st.one_of(
         st.text(max_size=60),
         st.dictionaries(
-            st.sampled_from(
-                [
-                    "q",
-                    "kind",
-                    "analysis",
-                    "cell",
-                    "range",
-                    "account",
-                    "container",
-                    "cursor",
-                    "before",
-                    "limit",
-                    "side",
-                    "milestone",
-                ]
-            ),
+            st.sampled_from(NAMES),
             st.one_of(st.text(max_size=20), st.sampled_from(["c", "f", "a", "0:A", "2026-01-01..2026-01-02", "AAAA"])),
         ).map(urlencode),
     ),

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from agents import live_snapshots
 from agents.commands import why as why_module
-from agents.live_snapshots import shown_definition
+from agents.live_snapshots import Published
 from agents.queries import Queries
 from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
@@ -108,9 +108,9 @@ def test_the_command_line_asks_for_the_version_of_the_snapshot(
     """All workers the same one; where there is no former version, or no snapshot, the newest."""
     snapshots = {} if published is None else {"path": SimpleNamespace(version=published)}
     monkeypatch.setattr(live_snapshots, "published_snapshots", lambda *_: iter([snapshots]))
-    assert shown_definition("", SETTINGS, CHANGED, "path") == shown
-    assert shown_definition("", SETTINGS, DefinitionSet((NEW,)), "path") == NEW
-    assert shown_definition("", SETTINGS, CHANGED, "none") is None
+    assert Published("", SETTINGS, "path").definition(CHANGED) == shown
+    assert Published("", SETTINGS, "path").definition(DefinitionSet((NEW,))) == NEW
+    assert Published("", SETTINGS, "none").definition(CHANGED) is None
     asked: list[dict[str, Any]] = []
 
     class Client:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from kafka import KafkaProducer
 from msgspec.structs import replace
 
-from agents.live_snapshots import published_range, published_snapshots
+from agents.live_snapshots import Published, published_snapshots
 from agents.main import cli
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
@@ -353,10 +353,10 @@ def test_the_published_days_of_a_moving_range(world: tuple[Settings, KafkaProduc
     made = snapshots()
     send(producer, topic, [(b"way", encode_snapshot(replace(made["way"], range=("2026-01-01", "2026-01-30"))))])
     send(producer, topic, [(b"months", encode_snapshot(made["months"]))])
-    assert published_range(bootstrap, settings, "way") == "2026-01-01..2026-01-30"
+    assert Published(bootstrap, settings, "way").range() == "2026-01-01..2026-01-30"
     for name in ("months", "content"):
         with pytest.raises(UnavailableError, match=f"no snapshot of {name}"):
-            published_range(bootstrap, settings, name)
+            Published(bootstrap, settings, name).range()
 
 
 @pytest.mark.broker
