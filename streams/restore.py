@@ -18,11 +18,12 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import NodeNotReadyError
 
 from streams.bulk_reader import Bounds, BulkReader, RecordBatch
 from streams.crash import crash_point
 from streams.errors import MismatchError
-from streams.fence import Appended
+from streams.fence import FENCE_S_MAX, Appended
 from streams.progress import Progress
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, READY_KEY
 from streams.stage import StoredRecord
@@ -35,6 +36,7 @@ PIECE_RECORDS = 20_000
 """Of one write, more or less: the loop stands still for it, 60 ms."""
 _NO_COMMIT = -1
 _PATIENCE_S = 1.0
+_RETRY_S = 0.2
 
 CountRows = Callable[[int], None]
 
@@ -199,14 +201,29 @@ def is_stale(position: Position | None, changelog: Changelog, bounds: Bounds, no
 
 
 async def delete_retention_ms(bootstrap: str, topic: str) -> int:
-    """How long the broker keeps deletions of the topic."""
+    """How long the broker keeps deletions of the topic.
+
+    A cluster that for now names no broker, as one does that was paused, is asked again for as long as a fence waits.
+    """
+    deadline = time.monotonic() + FENCE_S_MAX
+    while True:
+        try:
+            return _config_value(await _described(bootstrap, topic), "delete.retention.ms")
+        except NodeNotReadyError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_RETRY_S)
+
+
+async def _described(bootstrap: str, topic: str) -> Sequence[Any]:
+    """What one broker tells of the topic's configuration."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","))
     await admin.start()
     try:
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        answers: Sequence[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        return answers
     finally:
         await admin.close()
-    return _config_value(answers, "delete.retention.ms")
 
 
 def _config_value(answers: Sequence[Any], name: str) -> int:

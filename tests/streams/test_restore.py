@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import NodeNotReadyError
 
 from state.store import RocksStore
 from streams.admin import topic_ids
@@ -15,7 +17,7 @@ from streams.broker import EmbeddedBroker
 from streams.errors import MismatchError
 from streams.fence import Appended, FencedProducer
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, READY_KEY
-from streams.restore import Changelog, CountRows, apply_batches, restore, uncounted
+from streams.restore import Changelog, CountRows, apply_batches, delete_retention_ms, restore, uncounted
 from streams.store import Position, Row, Store
 from tests.state.memory_store import MemoryStore
 from tests.streams.toy import Stored, make_topics, plan_of, produce, read_all, writer_of
@@ -144,6 +146,26 @@ def test_a_restore_that_takes_too_long_is_refused(
     monkeypatch.setattr("streams.restore.delete_retention_ms", at_once)
     with pytest.raises(MismatchError, match=r"delete\.retention\.ms"):
         restored(kafka, changelog, MemoryStore())
+
+
+def test_a_cluster_that_names_no_broker_for_now_is_asked_again(
+    kafka: EmbeddedBroker, changelog: Changelog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that was paused is fenced by the controller for a moment; a take-over then must not end the worker."""
+    describe, refusals = AIOKafkaAdminClient.describe_configs, [NodeNotReadyError("node id None")] * 2
+
+    async def fenced_at_first(admin: AIOKafkaAdminClient, resources: object) -> object:
+        if refusals:
+            raise refusals.pop()
+        return await describe(admin, resources)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "describe_configs", fenced_at_first)
+    assert asyncio.run(delete_retention_ms(kafka.bootstrap_servers, changelog.topic)) == 7 * 86_400_000
+    assert not refusals
+    monkeypatch.setattr("streams.restore.FENCE_S_MAX", 0.0)
+    refusals.append(NodeNotReadyError("node id None"))
+    with pytest.raises(NodeNotReadyError):
+        asyncio.run(delete_retention_ms(kafka.bootstrap_servers, changelog.topic))
 
 
 def noted_positions(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
