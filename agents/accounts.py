@@ -12,6 +12,7 @@ from state.store import RocksStore
 from streams.admin import topic_ids
 from streams.batch_event import batch_topic, owned
 from streams.errors import UsageError
+from streams.lanes import process_side_by_side
 from streams.ownership import Heartbeat, Partition
 from streams.standby import Standby, Standbys
 from streams.store import Store
@@ -68,8 +69,11 @@ def make_accounts(settings: Settings, bootstrap: str, definitions: DefinitionsFo
 
     @app.agent(batch_topic(app, touchpoints), name="accounts")  # type: ignore[untyped-decorator]
     async def apply(stream: Any) -> None:
-        async for event in stream.noack().events():
-            async with owned(event) as owner:
-                await owner.process(event.value)
+        await process_side_by_side(stream, _apply)
 
     return app
+
+
+async def _apply(event: Any) -> None:
+    async with owned(event) as owner:
+        await owner.process(event.value)

@@ -88,7 +88,7 @@ class Stepper:
             return part.revision.row
         revision = self.revision(group, row)
         assert revision is not None, "something came late or was taken back"
-        self._series(group, row).revise(revision, sinks)
+        self._series(group, row).revise_at_once(revision, sinks)
         return row
 
     def _series(self, group: Group, row: ContainerRow) -> Series:

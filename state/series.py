@@ -10,12 +10,15 @@ entries goes, but for the first one, which lies before everything.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from itertools import count as numbers
 from typing import Any
 
 import msgspec
 
 from state.analyses.lens import Cells, Projection
 from state.plan import KindPlan
+from state.row_list import BYTES_MAX
 from state.rows import (
     ChunkRow,
     ContainerRow,
@@ -28,10 +31,13 @@ from state.rows import (
     pack,
     unpack,
 )
+from streams.batch import BatchTooLargeError
 from streams.store import Row, Store
 
 CHUNK_ENTRIES = 32
 CHUNK_ENTRIES_MAX = 64
+CHUNKS_BEFORE_LOOK = 256
+"""Most revisions end within a few; for one that has not by then it is worth looking at what lies behind."""
 
 Entry = tuple[bytes, list[Projection | None]]
 Put = Callable[[Row], None]
@@ -130,6 +136,21 @@ class Series:
                 revision.carried, revision.at = None, min(revision.changes, default=None)
             else:
                 revision.carried, revision.at = carried, self._chunk_behind(key)
+
+    def revise_at_once(self, revision: Revision, sinks: Sequence[Cells]) -> None:
+        """All of a revision. Raises BatchTooLargeError when no commit holds what it changes; soon, where what lies
+        behind tells that, for what was computed until then is thrown away."""
+        calls = numbers()
+        self.revise(revision, sinks, lambda: next(calls) == CHUNKS_BEFORE_LOOK and self._is_too_much_behind(revision))
+        if revision.at is not None:
+            raise BatchTooLargeError("a container's past changes, and what lies behind is more than a commit holds")
+
+    def _is_too_much_behind(self, revision: Revision) -> bool:
+        """Whether all chunks behind the one that is next are more than a commit holds, and may all change."""
+        if revision.at in (None, _OPEN) or revision.carried is None:
+            return False
+        sizes = (len(key) + len(value) for key, value in self._store.scan(self._prefix, revision.at))
+        return any(total > BYTES_MAX for total in accumulate(sizes))
 
     def _home_of(self, order: bytes) -> bytes:
         """The key of the chunk where an entry is or belongs; the open one's is `_OPEN`."""

@@ -13,6 +13,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 TEND_S = 1.0
 LOOK_S = 3.0
 LOOKS_MAX = 4
+PENDING_MAX = 2
+"""Batches of one partition: one to be processed, and one that is there when it is done."""
 _NOBODY = frozenset((TP("nobody", 0),))
 
 
@@ -241,8 +244,13 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         self._in_hand[id(message)] = time.monotonic()
         self._hands_free.clear()
 
+    def is_current(self, message: BatchMessage) -> bool:
+        """Whether it is of an assignment that is not over, nor about to be."""
+        return bool(self.flow_active) and message.generation_id == self.app.consumer_generation_id
+
     def put_down(self, message: BatchMessage) -> None:
         self._in_hand.pop(id(message), None)
+        self._wake.set()
         if not self._in_hand:
             self._hands_free.set()
 
@@ -294,7 +302,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             generation = self.app.consumer_generation_id
             # A copy, and never empty: aiokafka reads an empty set as every partition. The call also tells the group
             # that we live, through a long restore.
-            active = frozenset(self._get_active_partitions())
+            active = frozenset(self._get_active_partitions() - self._held_back())
             try:
                 records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
             except KafkaError as error:
@@ -312,6 +320,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
             await self._deliver(TP(place.topic, place.partition), batch, generation)
+
+    def _held_back(self) -> set[TP]:
+        """Partitions of which enough is delivered and not processed yet, so that no others' memory goes to them."""
+        counts = Counter(message.tp for message in self._unacked_messages)
+        return {tp for tp, count in counts.items() if count >= PENDING_MAX}
 
     def _fetch_patience_s(self, active: frozenset[TP]) -> float:
         """aiokafka fetches no next page from a node while another partition's page is unread, and a waiting call does

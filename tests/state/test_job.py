@@ -115,6 +115,40 @@ def test_a_slice_publishes_covers_and_the_last_one_everything() -> None:
     assert stage.chore(99, 1) is None
 
 
+EARLY = touchpoint("early", START - DAY, "A")
+LATE = [touchpoint(f"late {place}", START + place, "B") for place in (1, 10, 20, 30)]
+
+
+@pytest.mark.parametrize(
+    ("bytes_max", "records", "is_refused"),
+    [
+        pytest.param(1 << 25, [EARLY], False, id="all of it fits a commit"),
+        pytest.param(50, [EARLY], True, id="what lies behind fits none"),
+        pytest.param(50, LATE, False, id="what lies behind does not change"),
+    ],
+)
+@pytest.mark.usefixtures("_small")
+def test_what_no_commit_holds_is_known_before_all_of_it_is_computed(
+    monkeypatch: pytest.MonkeyPatch, bytes_max: int, records: list[Touchpoint], is_refused: bool
+) -> None:
+    """After two chunks it looks at what lies behind: one before the first day would change all of that."""
+    monkeypatch.setattr(series, "CHUNKS_BEFORE_LOOK", 2)
+    monkeypatch.setattr(series, "BYTES_MAX", bytes_max)
+    store, read = filled(31), list[bytes]()
+    get = store.get
+    monkeypatch.setattr(store, "get", lambda keys: read.extend(keys) or get(keys))
+
+    def compute() -> None:
+        Accounts(LAYERS, store).compute([Record(each) for each in records])
+
+    if is_refused:
+        with pytest.raises(BatchTooLargeError, match="what lies behind"):
+            compute()
+        assert sum(key.startswith(b"s") for key in read) == 2
+    else:
+        compute()
+
+
 # ------------------------------------------------------------------------------------------- as large as it really is
 
 BIG_COUNT = 130_000
@@ -150,7 +184,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
 def apply_sliced(disk: Disk, record: Record) -> int:
     """Applies one record that no commit holds; returns in how many slices. Each fits a record batch."""
     plan = layers_of(definition_set([{"name": "it", **canvas("A", "B", metric="events")}]))
-    with pytest.raises(BatchTooLargeError, match="larger than"):
+    with pytest.raises(BatchTooLargeError, match="what lies behind is more than a commit holds"):
         Accounts(plan, disk.store).compute([record])
     cells, count = list(disk.store.scan(b"c")), 1
     while not isinstance(piece := Accounts(plan, disk.store).slice(record), Outcome):

@@ -26,8 +26,10 @@ from streams.batch_event import BatchMessage, batch_topic, owned
 from streams.broker import EmbeddedBroker
 from streams.consumer_thread import FETCH_WAIT_MS
 from streams.errors import LostError, MismatchError
+from streams.lanes import process_side_by_side
 from streams.ownership import Heartbeat, Partition, Phase
 from streams.topics import topic_name
+from streams.transport import PENDING_MAX
 from tests.streams.toy import produce
 
 pytestmark = pytest.mark.broker
@@ -125,9 +127,11 @@ async def running(
 
     @app.agent(batch_topic(app, topic), name="probe")
     async def probe(stream: Any) -> None:
-        async for event in stream.noack().events():
-            async with owned(event) as owner:
-                await owner.process(event.value)
+        await process_side_by_side(stream, process)
+
+    async def process(event: Any) -> None:
+        async with owned(event) as owner:
+            await owner.process(event.value)
 
     app.finalize()
     await app.start()
@@ -298,9 +302,29 @@ def test_a_rebalance_closes_the_owners_and_opens_others(kafka: EmbeddedBroker, p
         await rebalance
         await until(lambda: len(world.probes) == 2 * PARTITIONS and world.consumer.ownership.is_ready())
         assert [probe.closed_after_s for probe in former] == [1.0, 1.0]
-        assert sum(len(probe.batches) for probe in former) == 1
+        assert [len(probe.batches) for probe in former] == [1, 1]
         await until(lambda: all(p.batches and p.batches[-1][1] == COUNT - 1 for p in world.probes[PARTITIONS:]))
         assert all(probe.batches[0][0] == 40 for probe in world.probes[PARTITIONS:])
+
+    run(kafka, prefix, tmp_path, steps)
+
+
+def test_a_partition_that_takes_long_keeps_no_other_waiting(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """`_held_back`: one batch of it is processed, the next ones are there, and others come all the same."""
+
+    async def steps(world: Running) -> None:
+        slow, other = sorted(world.probes, key=lambda probe: probe.partition)
+        slow.hold = asyncio.Event()
+        await world.ready()
+        await until(lambda: bool(other.batches) and other.batches[-1][1] == COUNT - 1)
+        await until(lambda: len(world.consumer._unacked_messages) == PENDING_MAX)
+        await asyncio.to_thread(produce, kafka.bootstrap_servers, world.topic, [b"more"] * 20, PARTITIONS)
+        await until(lambda: other.batches[-1][1] == COUNT + 9)
+        assert len(world.consumer._unacked_messages) == PENDING_MAX
+        assert slow.batches == []
+        slow.hold.set()
+        await until(lambda: bool(slow.batches) and slow.batches[-1][1] == COUNT + 9)
+        assert [first for first, _ in slow.batches] == [40, *(last + 1 for _, last in slow.batches[:-1])]
 
     run(kafka, prefix, tmp_path, steps)
 

@@ -14,6 +14,7 @@ from state.store import RocksStore
 from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed, owned
 from streams.fence import FencedProducer
+from streams.lanes import process_side_by_side
 from streams.ownership import Heartbeat, Partition
 from streams.restore import CountRows
 from streams.standby import Standby, Standbys
@@ -57,11 +58,13 @@ def make_counts(settings: Settings, bootstrap: str, slow_s: float = 0.0) -> Any:
 
     @app.agent(batch_topic(app, names.source), name="counts")
     async def counts(stream: Any) -> None:
-        async for event in stream.noack().events():
-            async with owned(event) as writer:
-                if slow_s:
-                    await asyncio.sleep(slow_s)
-                await writer.process(event.value)
+        await process_side_by_side(stream, count)
+
+    async def count(event: Any) -> None:
+        async with owned(event) as writer:
+            if slow_s:
+                await asyncio.sleep(slow_s)
+            await writer.process(event.value)
 
     return app
 

@@ -1,0 +1,41 @@
+"""An agent's batches, several partitions beside each other.
+
+The law: of one partition a batch is processed at a time, in the order in which they came; and no partition waits for
+what another one waits for, be that an append or the many commits of one large record. Between two commits of such a
+record the others have their turn.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+LANES_MAX = 4
+"""Batches that are begun, or wait for the one before them, at once: each holds the records of a fetch in memory."""
+
+
+async def process_side_by_side(stream: Any, process: Callable[[Any], Awaitable[None]]) -> None:
+    """Calls `process` with each event of a stream that acknowledges nothing by itself, until the stream ends.
+
+    Raises what the first failure raised; the others are cancelled then.
+    """
+    free = asyncio.Semaphore(LANES_MAX)
+    turn_by_partition: defaultdict[Any, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def take_turn(event: Any) -> None:
+        try:
+            # Fair: whoever came first has the first turn.
+            async with turn_by_partition[event.message.tp]:
+                # The one before it may have ended because the partition is being given up.
+                if event.app.consumer.is_current(event.message):
+                    await process(event)
+        finally:
+            free.release()
+
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            async for event in stream.noack().events():
+                await free.acquire()
+                lanes.create_task(take_turn(event))
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
