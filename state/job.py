@@ -18,7 +18,7 @@ from state.rows import JOB_KEY, frozen, kind_of, layout_of, pack
 from state.series import Revision, Series
 from streams.store import Row, Store
 
-SLICE_BYTES = 1 << 20
+SLICE_BYTES = 256 << 10
 """Before compression: less than a commit may have behind it, so that every slice fits one, and little enough that
 nobody notices how long other partitions wait for it."""
 

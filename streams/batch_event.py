@@ -2,11 +2,14 @@
 
     @app.agent(batch_topic(app, name))
     async def accounts(stream):
-        async for event in stream.noack().events():
-            async with owned(event) as writer:
-                await writer.process(event.value)
+        await process_side_by_side(stream, apply)
 
-`noack`, because an event is acknowledged here and nowhere else: behind its work, or never.
+    async def apply(event):
+        async with owned(event) as writer:
+            await writer.process(event.value)
+
+An event is acknowledged here and nowhere else: behind its work, or never; so a stream that is read otherwise than by
+`streams.lanes` is to be read with `noack`.
 """
 
 from collections.abc import AsyncIterator, Sequence
