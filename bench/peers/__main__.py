@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import importlib.metadata
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -41,6 +42,7 @@ PIECE = 5_000
 def main() -> int:
     """Measures, prints and writes; returns 1, and publishes nothing, when a run failed."""
     wanted = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what it started ends with it
     contenders = [CONTENDER_BY_NAME[name] for name in wanted.only]
     with (
         tempfile.TemporaryDirectory(prefix="milepost-peers-") as folder,

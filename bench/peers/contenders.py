@@ -58,7 +58,10 @@ _KAFKA_STREAMS_SETTINGS = (
     f"a thread per processor; commit every {VISIBLE_S:g} s; cache of 256 MiB, more than all states take; producer with"
     " batches of 256 KiB, lz4; Java, heap and RocksDB as they come"
 )
-_QUIX_SETTINGS = f"one thread, as it has; commit every {VISIBLE_S:g} s; producer lz4; state and output in bytes"
+_QUIX_SETTINGS = (
+    f"one thread, as it has; commit every {VISIBLE_S:g} s; producer with lz4 that waits 100 ms for more to send;"
+    " state and output in bytes"
+)
 _BYTEWAX_GUARANTEE = (
     "state and input position come back from the same snapshot as long as its file on the local disk is there, for"
     " nothing of it is in Kafka; outputs at least once"
@@ -95,7 +98,8 @@ CONTENDERS = (
     Contender(
         name="quix",
         title="Quix Streams, at-least-once",
-        guarantee="at least once: after a crash events may count twice",
+        guarantee="at least once: after a crash outputs come again; what its changelog says behind the committed"
+        " position is not restored",
         settings=_QUIX_SETTINGS,
         command=_python("on_quix", "at-least-once"),
     ),
