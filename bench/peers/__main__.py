@@ -50,6 +50,8 @@ def main() -> int:
     ):
         world = _world(Path(folder), broker, wanted)
         runs = [run for turn in turns(contenders, wanted.repeats) if (run := _one(world, *turn))]
+    if not runs:
+        return 1
     report = Report(
         machine=_machine(),
         versions=_versions(),

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,12 @@ def measured(world: World, contender: Contender, repeat: int) -> Run:
     place = Place(bootstrap, world.source, f"{name}-output", name, str(folder))
     make_topics(bootstrap, {place.output: TOPIC_CONFIG, **contender.topics(place)})
     output = Output(bootstrap, place.output)
-    began_s, looks = _watched(world, contender, place, output)
-    require_equal(world.expected, output.newest, contender.title)
-    _clear(bootstrap, name)
-    shutil.rmtree(folder)
+    try:
+        began_s, looks = _watched(world, contender, place, output)
+        require_equal(world.expected, output.newest, contender.title)
+    finally:
+        _clear(bootstrap, name)
+        shutil.rmtree(folder)
     return run_of(contender.name, repeat, world, began_s, looks, output)
 
 
@@ -97,14 +100,13 @@ def _watched(world: World, contender: Contender, place: Place, output: Output) -
     with log.open("wb") as out:
         began_s = time.monotonic()
         process = subprocess.Popen(contender.command(place), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
-    looks = Looks(place.bootstrap, place.output, process.pid, world.broker.pid)
     try:
-        _watch(world, looks, output, process)
+        with closing(Looks(place.bootstrap, place.output, process.pid, world.broker.pid)) as looks:
+            _watch(world, looks, output, process)
     except RunError as error:
         lines = log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:]
         raise RunError(f"{contender.title}: {error}; its log ends with:\n" + "\n".join(lines)) from error
     finally:
-        looks.close()
         _end(process)
     return began_s, looks.all
 
