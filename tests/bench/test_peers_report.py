@@ -90,9 +90,10 @@ def test_a_run_that_was_too_short_has_no_rate() -> None:
     """It says so, and what is compared with it says nothing."""
     (row,) = rows_of([run("quix", 0, None)])
     assert (row.rate, row.share, row.cpu_us) == (None, None, None)
-    table = results_markdown(report_of([run("milepost", 0, None), run("quix", 0, 10.0)]), "plot.svg")
+    runs = [run("milepost", 0, None), run("quix", 0, 10.0), run("quix", 1, None)]
+    table = results_markdown(report_of(runs), "plot.svg")
     assert "| milepost's engine | too short for a rate |" in table
-    assert "| Quix Streams, at-least-once | 10 | 10 to 10 |  | 10000.0 | 2.5 | 2.0 | 100 | 900 | 1 |" in table
+    assert "| Quix Streams, at-least-once | 10 | 10 to 10 |  | 10000.0 | 2.5 | 2.5 | 150 | 900 | 2, 1 with a rate |" in table
 
 
 def test_the_table_has_a_cell_per_column() -> None:
