@@ -18,6 +18,7 @@ from bench.peers.job import PARTITIONS, Place, state_behind
 from state.store import RocksStore
 from streams.admin import topic_ids
 from streams.batch_event import batch_topic, owned
+from streams.lanes import process_side_by_side
 from streams.ownership import Heartbeat, Partition
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
 from streams.store import Store
@@ -107,11 +108,14 @@ def make_journeys(place: Place) -> tuple[Any, Settings]:
 
     @app.agent(batch_topic(app, place.source), name="journeys")  # type: ignore[untyped-decorator]  # Faust ships no types
     async def journeys(stream: Any) -> None:
-        async for event in stream.noack().events():
-            async with owned(event) as writer:
-                await writer.process(event.value)
+        await process_side_by_side(stream, _apply)
 
     return app, settings
+
+
+async def _apply(event: Any) -> None:
+    async with owned(event) as writer:
+        await writer.process(event.value)
 
 
 if __name__ == "__main__":
