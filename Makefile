@@ -53,7 +53,7 @@ bench-big-account: $(READY)
 bench-restore: $(READY)
 	$(BIN)/python -m bench.restore
 
-# The same job on other engines: about 50 minutes, and each wants the machine for itself. A small run, which changes no
+# The same job on other engines: about half an hour, and each wants the machine for itself. A small run, which changes no
 # document: make bench-peers PEERS="--events 50000 --accounts 2500 --repeats 1"
 PEERS ?= --publish
 PEERS_BUILD := build/peers

@@ -48,8 +48,9 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="milepost-peers-") as folder,
         EmbeddedBroker.start(Path(folder) / "broker", Settings().folder / "jars") as broker,
     ):
-        world = _world(Path(folder), broker, wanted)
-        runs = [run for turn in turns(contenders, wanted.repeats) if (run := _one(world, *turn))]
+        shares = {contender.share for contender in contenders}
+        worlds = {share: _world(Path(folder), broker, wanted, share) for share in sorted(shares)}
+        runs = [run for turn in turns(contenders, wanted.repeats) if (run := _one(worlds[turn[0].share], *turn))]
     if not runs:
         return 1
     report = Report(
@@ -89,15 +90,17 @@ def turns(contenders: Sequence[Contender], repeats: int) -> Iterator[tuple[Conte
             yield contender, repeat
 
 
-def _world(folder: Path, broker: EmbeddedBroker, wanted: argparse.Namespace) -> World:
-    events = folder / "events.ndjson"
-    with timed(f"{wanted.events:,} events generated"):
-        make_topics(broker.bootstrap_servers, {SOURCE: TOPIC_CONFIG})
-        asyncio.run(fill(broker.bootstrap_servers, SOURCE, events, wanted.events, wanted.accounts))
+def _world(folder: Path, broker: EmbeddedBroker, wanted: argparse.Namespace, share: float) -> World:
+    """The first events, a topic of their own."""
+    path, count = folder / "events.ndjson", round(share * wanted.events)
+    source = f"{SOURCE}-{count}"
+    with timed(f"{count:,} events generated"):
+        make_topics(broker.bootstrap_servers, {source: TOPIC_CONFIG})
+        asyncio.run(fill(broker.bootstrap_servers, source, path, count, wanted.accounts))
     with timed("expected result"):
-        expected = expected_result(events)
-    events.unlink()
-    return World(broker, folder, SOURCE, wanted.events, expected, wanted.warm_up)
+        expected = expected_result(path)
+    path.unlink()
+    return World(broker, folder, source, count, expected, wanted.warm_up)
 
 
 async def fill(bootstrap: str, topic: str, path: Path, events: int, accounts: int) -> None:
@@ -112,7 +115,7 @@ async def fill(bootstrap: str, topic: str, path: Path, events: int, accounts: in
 
 
 def _one(world: World, contender: Contender, repeat: int) -> Run | None:
-    """A run, or None when it failed, which is said; the others go on, for all of them take more than half an hour."""
+    """A run, or None when it failed, which is said; the others go on, for all of them take half an hour."""
     try:
         run = measured(world, contender, repeat)
     except RunError as error:
