@@ -67,6 +67,9 @@ class Filling:
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         return None
 
+    def chore_failed(self) -> None:
+        pass
+
     def _publish(self, _: object) -> list[object]:
         return []
 

@@ -53,11 +53,11 @@ class Outcome(msgspec.Struct):
 
 
 class Changes:
-    """What the shares of one batch change together: rows and cells."""
+    """What the shares of one batch change together: rows and cells. aside: of an account that moves in pieces."""
 
     def __init__(self, in_force: Container[str]) -> None:
         self.rows = RowList()
-        self.cells = CellChanges(in_force)
+        self.cells, self.aside = CellChanges(in_force), CellChanges(in_force)
         self.journeys: list[tuple[bytes, ContainerRow | None]] = []
         self.newest_ms = self.account_count = 0
 
@@ -66,6 +66,7 @@ class Changes:
         rows = self.rows.rows
         cell_rows, cells = self.cells.settle(store)
         rows.extend(cell_rows)
+        rows.extend(self.aside.put_aside(store))
         known_ms, known_count = (int(found or 0) for found in store.get([EVENT_TIME_KEY, ACCOUNT_COUNT_KEY]))
         if self.newest_ms > known_ms:
             rows.append((EVENT_TIME_KEY, b"%d" % self.newest_ms))
@@ -86,6 +87,7 @@ class AccountBatch:
         self._store = store
         self._revised = revised
         self._changes = changes
+        self._cells = changes.cells if share.until is None else changes.aside
         self._put = changes.rows.put
         self._groups = Groups(share.plan, store, share.until)
         self._sinks: dict[bytes, Sinks] = {}
@@ -212,8 +214,8 @@ class AccountBatch:
     def _sinks_of(self, group: Group) -> Sinks:
         plan, silent = group.plan, self._share.silent
         if plan.keeps_tallies:
-            return self._changes.cells.own_sinks_of(plan, group.key, silent)
+            return self._cells.own_sinks_of(plan, group.key, silent)
         found = self._sinks.get(plan.code)
         if found is None:
-            found = self._sinks[plan.code] = self._changes.cells.sinks_of(plan, silent)
+            found = self._sinks[plan.code] = self._cells.sinks_of(plan, silent)
         return found

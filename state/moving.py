@@ -5,7 +5,8 @@ what the older layer had of them goes. The law of `state.layers` holds behind ev
 layer has too counts these accounts already, and stays silent.
 
 An account that is too large for a slice moves in pieces: first its touchpoints are listed in the order of time, then
-they join the newest layer piece by piece from the oldest on, and with the last one the account is there.
+they join the newest layer piece by piece from the oldest on. What they add to cells is put aside meanwhile; at last it
+is added, and with the last of it the account is there.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from itertools import islice
 from msgspec.structs import replace
 
 from state.account_batch import AccountBatch, Changes, Outcome
-from state.layers import Layers, LayersRow, Moving, Share, layer_rows
+from state.layers import ALL_JOINED, Layers, LayersRow, Moving, Share, layer_rows
 from state.rows import (
+    ASIDE_PREFIX,
     TOUCHPOINTS_PREFIX,
     WAITING_PREFIX,
     account_of,
@@ -55,8 +57,10 @@ class Mover:
             row = self._move_next()
         elif self._row.moving.listed is not None:
             row = self._list(self._row.moving, self._row.moving.listed)
+        elif self._row.moving.order != ALL_JOINED:
+            row = self._join_piece(self._row.moving)
         else:
-            row = self._move_piece(self._row.moving)
+            row = self._add_to_cells(self._row.moving)
         outcome = self._changes.outcome(self._store)
         outcome.rows += layer_rows(row, former=self._row)
         return outcome, row
@@ -109,8 +113,8 @@ class Mover:
             self._changes.rows.put((WAITING_PREFIX + order, b""))
         return replace(self._row, moving=replace(moving, listed=rows[-1][0] if len(rows) == self._rows_max else None))
 
-    def _move_piece(self, moving: Moving) -> LayersRow:
-        """The next touchpoints in time join; behind the last one the account is moved."""
+    def _join_piece(self, moving: Moving) -> LayersRow:
+        """The next touchpoints in time join."""
         account, old = moving.account, self._layers.plan_of(moving.account)
         found = [key for key, _ in islice(self._store.scan(WAITING_PREFIX), self._touchpoints_max + 1)]
         is_last, waiting = len(found) <= self._touchpoints_max, found[: self._touchpoints_max]
@@ -119,20 +123,28 @@ class Mover:
         for key in waiting:
             self._changes.rows.put((key, None))
         touchpoints = self._placed(account, list(zip(waiting, values, strict=True)))
-        until = None if is_last else orders[-1]
+        until = ALL_JOINED if is_last else orders[-1]
         self._join(Share(self._layers.newest, [], old.versions, until), account, touchpoints)
-        if not is_last:
-            return replace(self._row, moving=replace(moving, order=orders[-1]))
+        return replace(self._row, moving=replace(moving, order=until))
+
+    def _add_to_cells(self, moving: Moving) -> LayersRow:
+        """What was put aside is added to cells; behind the last of it the account is moved."""
+        found = list(islice(self._store.scan(ASIDE_PREFIX), self._rows_max))
+        self._changes.cells.take((key.removeprefix(ASIDE_PREFIX), int(change)) for key, change in found)
+        for key, _ in found:
+            self._changes.rows.put((key, None))
+        if len(found) == self._rows_max:
+            return self._row
+        account, old = moving.account, self._layers.plan_of(moving.account)
         self._tell(account)
         row = _reached(self._row, account, self._row.moved_count + 1)
         return replace(row, moving=None, debris=[*row.debris, *account_stems(old.code, account)])
 
     def _tell(self, account: bytes) -> None:
-        """Readers hear of an account that is in another layer now, also when the last piece brought nothing."""
-        if all(told != account for told, _ in self._changes.journeys):
-            plan = self._layers.newest
-            (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
-            self._changes.journeys.append((account, None if value is None else decode_container(value)))
+        """Readers hear of an account that is in another layer now."""
+        plan = self._layers.newest
+        (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
+        self._changes.journeys.append((account, None if value is None else decode_container(value)))
 
 
 def swept(row: LayersRow, store: Store, parts: int = 1) -> tuple[list[Row], list[bytes], LayersRow]:

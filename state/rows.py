@@ -15,6 +15,8 @@
 | layout     | L layout                                        | its definitions, encoded                      |
 | waiting    | x order                                         | empty: a touchpoint of the account that is    |
 |            |                                                 | moved in slices, still to be moved            |
+| aside      | z version 0 cell                                | what that account is going to add to a cell,  |
+|            |                                                 | decimal text                                  |
 
 Ids hold no control characters, so a zero byte ends them. A layout is one byte, which is never zero.
 """
@@ -31,6 +33,7 @@ ACCOUNT_COUNT_KEY = b"n"
 JOB_KEY = b"j"
 LAYERS_KEY = b"l"
 WAITING_PREFIX = b"x"
+ASIDE_PREFIX = b"z"
 TOUCHPOINTS_PREFIX = b"t"
 FIRST_LAYOUT = 1
 _order = struct.Struct(">QQ").pack
