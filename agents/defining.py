@@ -1,5 +1,6 @@
 """Publishes a definition file as the set in force."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,11 +13,16 @@ from agents.reading import read_definition_records, read_definitions
 from agents.settings import Settings
 from state.definition_set import DefinitionSet, publications, require_tzdata_to_apply, stale_retirements
 from state.definitions import DefinitionFile
-from streams.errors import UsageError
+from streams.errors import UnavailableError, UsageError
 from streams.topics import MESSAGE_BYTES_MAX, topic_name
 from streams.yaml_file import explain, load_yaml
 
 DEFINITION_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 2**10
+APPLY_S_MAX = 30.0
+"""From looking at what readers see to sending what takes it along; it may be retired later (`agents.snapshots`)."""
+_METADATA_S_MAX = _REQUEST_S_MAX = 10.0
+DELIVERY_S_MAX = _METADATA_S_MAX + 15.0
+"""From sending to an answer; behind it nothing is sent again."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -44,8 +50,9 @@ def apply_definitions(
     within about a second, and count the past into them while events go on.
 
     new_tzdata: whether the workers are to have this machine's midnights from now on. Raises MismatchError, and
-    publishes nothing, where they have others and this was not said.
+    publishes nothing, where they have others and this was not said; UnavailableError where Kafka is too slow.
     """
+    begun = time.monotonic()
     known = read_definition_records(bootstrap, settings)
     in_force = known.in_force()
     if not new_tzdata:
@@ -55,6 +62,11 @@ def apply_definitions(
     removed = sorted(name for name, value in records.items() if value is None)
     if records:
         records |= dict.fromkeys(stale_retirements(known.newest, records))
+        if time.monotonic() - begun > APPLY_S_MAX:
+            raise UnavailableError(
+                f"to read the definitions and snapshots at {bootstrap} took longer than {APPLY_S_MAX:g} s, and what"
+                " readers see may have changed since. Nothing was published; try again"
+            )
         publish_definitions(bootstrap, settings, records)
     return Applied(published, removed, unchanged, in_force=read_definitions(bootstrap, settings))
 
@@ -76,12 +88,18 @@ def publish_definitions(bootstrap: str, settings: Settings, records: Mapping[str
                 " give it fewer nodes or values. Nothing was published"
             )
     producer = KafkaProducer(
-        bootstrap_servers=bootstrap, acks="all", enable_idempotence=True, max_request_size=MESSAGE_BYTES_MAX
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MESSAGE_BYTES_MAX,
+        max_block_ms=int(_METADATA_S_MAX * 1000),
+        request_timeout_ms=int(_REQUEST_S_MAX * 1000),
+        delivery_timeout_ms=int((DELIVERY_S_MAX - _METADATA_S_MAX) * 1000),
     )
     try:
         sent = [producer.send(topic, key=name.encode(), value=value) for name, value in records.items()]
         producer.flush()
         for future in sent:
-            future.get(timeout=30)
+            future.get(timeout=DELIVERY_S_MAX)
     finally:
         producer.close()

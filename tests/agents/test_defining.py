@@ -11,10 +11,11 @@ from agents.defining import apply_definitions
 from agents.definitions_follower import DefinitionsFollower
 from agents.reading import Definitions, ReadRecord
 from agents.settings import Settings
+from agents.snapshots import RETIRE_AFTER_S
 from state import definition_set
 from state.definition_set import definition_set_of, encode_definition, publications
 from state.definitions import DefinitionFile
-from streams.errors import MismatchError
+from streams.errors import MismatchError, UnavailableError
 
 HERE = definition_set.installed_tzdata()
 SETTINGS = Settings(bootstrap_servers="nowhere:1")
@@ -101,6 +102,28 @@ def test_what_readers_still_see_has_the_same_midnights(topic: Topic, monkeypatch
         definition_set.require_tzdata(topic.read().in_force())
     with pytest.raises(MismatchError, match=r"was published with 1999\.1"):
         apply("a")
+
+
+def test_an_apply_that_took_too_long_publishes_nothing(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it saw on the screens may be retired by the time it would take that along."""
+    apply("a")
+    before, clock = list(topic.records), [0.0]
+    monkeypatch.setattr(defining.time, "monotonic", lambda: clock[0])
+
+    def slow(*_: Any) -> Iterator[dict[str, Any]]:
+        clock[0] += defining.APPLY_S_MAX + 1
+        yield {}
+
+    monkeypatch.setattr(defining, "published_snapshots", slow)
+    with pytest.raises(UnavailableError, match=r"took longer than 30 s.*Nothing was published; try again"):
+        apply("b")
+    assert topic.records == before
+    assert apply("a") == []
+
+
+def test_a_retirement_is_said_later_than_any_apply_that_did_not_see_the_new_version_can_publish() -> None:
+    """With some seconds between."""
+    assert RETIRE_AFTER_S > defining.APPLY_S_MAX + defining.DELIVERY_S_MAX
 
 
 Follow = Callable[..., Iterator[list[ReadRecord]]]

@@ -1,14 +1,21 @@
 """Definitions that are changed back, or removed and added again, while accounts move: the numbers are right, and what
 readers had of a name that stays is never away."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import moving, series
-from state.definition_set import DefinitionSet, definition_set_of, publications, retirement, stale_retirements
+from state.definition_set import (
+    RETIREMENT_VALUE,
+    DefinitionSet,
+    Retirement,
+    definition_set_of,
+    publications,
+    stale_retirements,
+)
 from state.definitions import DefinitionFile
 from streams.touchpoint import Touchpoint
 from tests.state.partitions import Partition, assert_equal_to_scratch, assert_what_is_complete_is_exact
@@ -42,8 +49,21 @@ def file_of(variants: dict[str, int | None]) -> DefinitionFile:
     return DefinitionFile.model_validate({"version": 1, "analyses": chosen})
 
 
+class Opened(NamedTuple):
+    """An apply that has read the topic and the screens, and has published nothing yet."""
+
+    variants: dict[str, int | None]
+    topic: dict[str, bytes]
+    screen: dict[str, str]
+
+
 class World:
-    """Two partitions, the definitions topic, and what readers have on their screens: versions by name."""
+    """Two partitions, the definitions topic, and what readers have on their screens: versions by name.
+
+    Whoever reads the topic hears of it late; an apply takes a while, and so does the agent from deciding on a
+    retirement to saying it. Of time there is only what the agent promises: whoever began to apply before a version was
+    shown has published when it decides that the former one is retired, or never does.
+    """
 
     def __init__(self) -> None:
         self.topic: dict[str, bytes] = {}
@@ -51,6 +71,9 @@ class World:
         self.partitions = [Partition(DefinitionSet(())) for _ in range(2)]
         self.taken: list[list[Touchpoint]] = [[], []]
         self.screen: dict[str, str] = {}
+        self.heard = DefinitionSet(())
+        self.opened: Opened | None = None
+        self.decided: list[Retirement] = []
 
     def publish(self, records: dict[str, bytes | None]) -> None:
         """Records come to the topic."""
@@ -65,11 +88,25 @@ class World:
         """The set in force."""
         return definition_set_of(self.topic)
 
+    def begin_to_apply(self, variants: dict[str, int | None]) -> None:
+        """An apply looks; a former one ends before, for only one comes at a time."""
+        self.go_on_to_apply()
+        self.opened = Opened(variants, dict(self.topic), dict(self.screen))
+
+    def go_on_to_apply(self) -> None:
+        """It publishes what it found right."""
+        if self.opened is None:
+            return
+        variants, topic, screen = self.opened
+        self.opened = None
+        records, _ = publications(file_of(variants), definition_set_of(topic), 5, screen)
+        self.publish(records | dict.fromkeys(stale_retirements(topic, records)))
+        self.screen = {name: version for name, version in self.screen.items() if variants[name] is not None}
+
     def apply(self, variants: dict[str, int | None]) -> None:
         """A file is applied."""
-        records, _ = publications(file_of(variants), self.definitions(), 5, self.screen)
-        self.publish(records | dict.fromkeys(stale_retirements(self.topic, records)))
-        self.screen = {name: version for name, version in self.screen.items() if variants[name] is not None}
+        self.begin_to_apply(variants)
+        self.go_on_to_apply()
 
     def follow(self, number: int) -> None:
         """A partition hears of the definitions."""
@@ -85,31 +122,52 @@ class World:
         return all(version in partition.covers.complete for partition in self.partitions)
 
     def show(self) -> None:
-        """The snapshots agent's turn: it publishes, and says what is not shown any more."""
-        definitions = self.definitions()
-        for each in definitions.definitions:
+        """The snapshots agent publishes."""
+        is_newest = self.heard == self.definitions()
+        for each in self.heard.definitions:
             name = each.analysis.name
-            shown = definitions.shown(name, self.is_complete)
-            assert shown is not None or name not in self.screen, "the numbers of a name went away"
+            shown = self.heard.shown(name, self.is_complete)
+            assert shown is not None or name not in self.screen or not is_newest, "the numbers of a name went away"
             if shown is not None:
                 self.screen[name] = shown.version
-        for former in definitions.replaced:
-            newest = definitions.named(former.analysis.name)
-            if newest is not None and self.is_complete(newest.version):
-                self.publish(dict([retirement(former.version)]))
+
+    def decide(self) -> None:
+        """The agent sees what is not shown any more; whoever began to apply before that is done, or gives up."""
+        for former in self.heard.replaced:
+            name, new = former.analysis.name, self.heard.named(former.analysis.name)
+            if new is not None and self.screen.get(name) == new.version:
+                self.decided.append(Retirement(former.version, new.version))
+                if self.opened is not None and self.opened.screen.get(name) != new.version:
+                    self.opened = None
+
+    def say(self) -> None:
+        """It says so, whatever happened meanwhile."""
+        self.publish({retirement.key: RETIREMENT_VALUE for retirement in self.decided})
+        self.decided.clear()
 
     def require_exact(self) -> None:
         """What is complete somewhere is exact there."""
         for partition, taken in zip(self.partitions, self.taken, strict=True):
             assert_what_is_complete_is_exact(partition, taken)
 
+    def hear(self) -> None:
+        """The agent hears of the definitions."""
+        self.heard = self.definitions()
+
+    def settle(self) -> None:
+        """Every partition hears of the definitions and moves all accounts."""
+        for number, partition in enumerate(self.partitions):
+            self.follow(number)
+            partition.rest()
+
     def rest(self) -> None:
         """Everything that can be done is done."""
         for _ in range(3):
-            for number, partition in enumerate(self.partitions):
-                self.follow(number)
-                partition.rest()
+            self.settle()
+            self.hear()
             self.show()
+            self.decide()
+            self.say()
         for partition, taken in zip(self.partitions, self.taken, strict=True):
             assert_equal_to_scratch(partition, taken)
         assert self.screen == {each.analysis.name: each.version for each in self.definitions().definitions}
@@ -122,8 +180,8 @@ ACTS = st.lists(
         st.tuples(st.just("chore"), PARTITION),
         st.tuples(st.just("chore"), PARTITION),
         st.tuples(st.just("follow"), PARTITION),
-        st.tuples(st.just("show"), st.none()),
-        st.tuples(st.just("apply"), FILES),
+        st.tuples(st.sampled_from(["settle", "hear", "show", "decide", "say", "go_on_to_apply"]), st.none()),
+        st.tuples(st.just("begin"), FILES),
     ),
     max_size=80,
 )
@@ -146,13 +204,14 @@ def test_oracle_definitions_that_are_changed_back_equal_brute_force(
                 world.partitions[with_].chore()
             case "follow":
                 world.follow(with_)
-            case "show":
-                world.show()
+            case "begin":
+                world.begin_to_apply(with_)
             case _:
-                world.apply(with_)
+                getattr(world, what)()
         world.require_exact()
     for number in range(2):
         world.take(number, left[number])
+    world.go_on_to_apply()
     world.rest()
 
 
@@ -168,9 +227,9 @@ def test_a_definition_that_comes_back_is_counted_anew(between: dict[str, int | N
     world = World()
     world.apply(A)
     for number, touchpoints in enumerate((LARGE, OTHERS)):
-        world.follow(number)
-        world.partitions[number].rest()
         world.take(number, touchpoints)
+    world.settle()
+    world.hear()
     world.show()
     first = world.screen["one"]
     for file in (between, A):
@@ -180,9 +239,38 @@ def test_a_definition_that_comes_back_is_counted_anew(between: dict[str, int | N
             for _ in range(chore_count):
                 world.partitions[number].chore()
         world.require_exact()
+        world.hear()
         world.show()
     world.rest()
     assert world.screen["one"] != first
+
+
+def test_what_is_shown_again_is_not_retired_for_what_replaced_it_before() -> None:
+    """Changed back while the agent retires the former version, for the changed one is shown: who applies did not see
+    that, and takes the former one along. It is on the screen again until its definition has come back."""
+    world = World()
+    world.take(0, LARGE)
+    world.apply(A)
+    world.settle()
+    world.hear()
+    world.show()
+    first = world.screen["one"]
+    world.apply(B)
+    world.settle()
+    world.hear()
+    world.begin_to_apply(A)
+    world.show()
+    assert world.screen["one"] != first
+    world.go_on_to_apply()
+    world.decide()
+    world.say()
+    for number in range(2):
+        world.follow(number)
+        world.partitions[number].chore()
+    world.hear()
+    world.show()
+    assert world.screen["one"] == first
+    world.rest()
 
 
 OLD = definition_set([{"name": "one", **VARIANTS["one"][0]}, {"name": "stays", **VARIANTS["stays"][0]}])
