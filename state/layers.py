@@ -72,15 +72,13 @@ class LayersRow(msgspec.Struct, array_like=True, frozen=True):
     """All that a partition keeps about its definitions.
 
     offset: the end of the definitions topic as it was read. hash: of the set. in_force: its versions. reached: the
-    layers, the newest first. moved_count: accounts that have moved into the newest. debris: what the keys of rows
-    begin with that nobody needs any more.
+    layers, the newest first. debris: what the keys of rows begin with that nobody needs any more.
     """
 
     offset: int
     hash: str
     in_force: list[str]
     reached: list[Reached]
-    moved_count: int = 0
     moving: Moving | None = None
     debris: list[bytes] = []
 
@@ -237,7 +235,7 @@ def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) ->
         return row, layer_rows(row)
     layout = _free_layout(row)
     reached = [Reached(layout, b""), *(each for each in row.reached if each.account != b"")]
-    row = replace(row, reached=reached, moved_count=0)
+    row = replace(row, reached=reached)
     return row, layer_rows(row, {layout: definitions}, former)
 
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from state.account_batch import AccountBatch, Changes, Outcome
 from state.layers import ALL_JOINED, Layers, LayersRow, Moving, Share, layer_rows
+from state.plan import Plan
 from state.rows import (
     ASIDE_PREFIX,
     TOUCHPOINTS_PREFIX,
@@ -49,7 +50,7 @@ class Mover:
         self._layers = layers
         self._row = layers.row
         self._store = store
-        self._changes = Changes(layers.in_force)
+        self._changes = Changes(layers)
 
     def slice(self) -> tuple[Outcome, LayersRow]:
         """What the next slice changes, and the layers behind it; its rows are among the outcome's."""
@@ -70,18 +71,17 @@ class Mover:
     def _move_next(self) -> LayersRow:
         """The next accounts, until the slice is full; or the first step of one that is too large for it."""
         reached, room = self._row.reached[0].account, self._touchpoints_max
-        count = self._row.moved_count
         while True:
             account = self._account_behind(reached)
             if account is None:
-                return replace(self._row, reached=[replace(self._row.reached[0], account=None)], moved_count=count)
+                return replace(self._row, reached=[replace(self._row.reached[0], account=None)])
             rows = list(islice(self._store.scan(touchpoints_prefix(account)), room + 1))
             if len(rows) > room:
                 break
             touchpoints = self._placed(account, rows)
             self._move(account, touchpoints)
-            reached, room, count = account, room - len(rows), count + bool(touchpoints)
-        row = _reached(self._row, reached, count)
+            reached, room = account, room - len(rows)
+        row = _reached(self._row, reached)
         return row if room < self._touchpoints_max else replace(row, moving=Moving(account, b"", b""))
 
     def _account_behind(self, account: bytes | None) -> bytes | None:
@@ -96,12 +96,18 @@ class Mover:
     def _move(self, account: bytes, touchpoints: Placed) -> None:
         old = self._layers.plan_of(account)
         self._join(Share(self._layers.newest, [], old.versions), account, touchpoints)
+        self._count(old, is_there=bool(touchpoints))
         for stem in account_stems(old.code, account):
             for key, _ in self._store.scan(stem):
                 self._changes.rows.put((key, None))
 
     def _join(self, share: Share, account: bytes, touchpoints: Placed) -> None:
         AccountBatch(share, self._store, self._changes).join(account, touchpoints)
+
+    def _count(self, old: Plan, *, is_there: bool) -> None:
+        """An account of the old layer is in the newest one now. is_there: whether any touchpoint of it counts."""
+        self._changes.account_counts[old.code] -= is_there
+        self._changes.account_counts[self._layers.newest.code] += is_there
 
     # --- one account in pieces
 
@@ -136,15 +142,16 @@ class Mover:
         if len(found) == self._rows_max:
             return self._row
         account, old = moving.account, self._layers.plan_of(moving.account)
-        self._tell(account)
-        row = _reached(self._row, account, self._row.moved_count + 1)
+        self._count(old, is_there=self._tell(account))
+        row = _reached(self._row, account)
         return replace(row, moving=None, debris=[*row.debris, *account_stems(old.code, account)])
 
-    def _tell(self, account: bytes) -> None:
-        """Readers hear of an account that is in another layer now."""
+    def _tell(self, account: bytes) -> bool:
+        """Readers hear of an account that is in another layer now. Whether any touchpoint of it counts."""
         plan = self._layers.newest
         (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
         self._changes.journeys.append((account, None if value is None else decode_container(value)))
+        return value is not None
 
 
 def swept(row: LayersRow, store: Store, parts: int = 1) -> tuple[list[Row], list[bytes], LayersRow]:
@@ -161,8 +168,8 @@ def _part(usual: int, parts: int) -> int:
     return max(1, usual // parts)
 
 
-def _reached(row: LayersRow, account: bytes | None, moved_count: int) -> LayersRow:
+def _reached(row: LayersRow, account: bytes | None) -> LayersRow:
     """The newest layer has reached an account; older ones that it has overtaken are nobody's."""
     newest, *older = row.reached
     left = [each for each in older if each.account is None or account is None or each.account > account]
-    return replace(row, reached=[replace(newest, account=account), *left], moved_count=moved_count)
+    return replace(row, reached=[replace(newest, account=account), *left])

@@ -9,7 +9,7 @@
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
 |            |                                                 | contributes, decimal text                     |
 | event time | e                                               | greatest event time seen, decimal text        |
-| accounts   | n                                               | how many accounts there are, decimal text     |
+| accounts   | n layout                                        | how many accounts are in it, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |
 | layers     | l                                               | layers.LayersRow: which layout is whose       |
 | layout     | L layout                                        | its definitions, encoded                      |
@@ -29,7 +29,6 @@ import msgspec
 from streams.touchpoint import Touchpoint
 
 EVENT_TIME_KEY = b"e"
-ACCOUNT_COUNT_KEY = b"n"
 JOB_KEY = b"j"
 LAYERS_KEY = b"l"
 WAITING_PREFIX = b"x"
@@ -124,6 +123,11 @@ def layout_key(layout: int) -> bytes:
 def container_key(layout: int, account: bytes, kind: bytes, id_: bytes) -> bytes:
     """The row of one container."""
     return b"k%c%b\0%b%b" % (layout, account, kind, id_)
+
+
+def account_count_key(layout: int) -> bytes:
+    """The row that says how many accounts a layout has."""
+    return b"n%c" % layout
 
 
 def account_stems(layout: int, account: bytes) -> list[bytes]:

@@ -5,7 +5,7 @@ import msgspec
 from state.accounts_stage import AccountsStage
 from state.definition_set import DefinitionSet
 from state.journeys import Journey, decode_journey
-from state.layers import LayersRow
+from state.layers import LayerReader, Layers, LayersRow
 from state.rows import LAYERS_KEY
 from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial
 from streams.stage import Applied, Slice, Work
@@ -84,10 +84,10 @@ class Partition:
         return count
 
     def _commit(self, work: Work) -> None:
-        self.store.apply(work.rows)
         self._tag += 1
         applied = Applied(Tag(0, self._tag), {"touchpoints": 0}, 0)
         found = work.publish(applied)
+        self.store.apply(work.rows)
         assert self._stage().again(work.pending)(applied) == found
         for topic, records, _ in found:
             for key, value in records:
@@ -109,6 +109,10 @@ class Partition:
         """What it keeps about its definitions."""
         return msgspec.msgpack.decode(self.store.rows[LAYERS_KEY], type=LayersRow)
 
+    def layers(self) -> Layers:
+        """Which accounts are in which layer."""
+        return LayerReader(self.store, lambda: (self.offset, self.definitions)).layers()
+
     def published(self) -> dict[tuple[str, str], int]:
         """The cells that a reader has, but for zeros."""
         found = ((decode_cell(key), count) for key, count in self.cells.items())
@@ -121,6 +125,15 @@ def assert_what_is_complete_is_exact(partition: Partition, taken: list[Touchpoin
     expected = brute(DefinitionSet(tuple(complete)), taken)
     versions = {each.version for each in complete}
     assert {cell: count for cell, count in partition.published().items() if cell[0] in versions} == expected
+    assert_progress_is_exact(partition)
+
+
+def assert_progress_is_exact(partition: Partition) -> None:
+    """Of each version that is not complete readers hear how many accounts it counts, and how many there are."""
+    alive = [name.encode() for name, journey in partition.journeys.items() if journey.touchpoint_count]
+    versions = [partition.layers().plan_of(account).versions for account in alive]
+    found = partition.covers.building
+    assert found == {version: (sum(version in each for each in versions), len(alive)) for version in found}
 
 
 def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> None:
@@ -140,7 +153,8 @@ def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> 
     assert kinds - {key[:1] for key in scratch.store.rows} == set()
     assert sum(key[:1] == b"y" for key in partition.store.rows) == sum(key[:1] == b"y" for key in scratch.store.rows)
     assert sum(key[:1] == b"L" for key in partition.store.rows) == 1
-    assert partition.store.rows.get(b"n") == scratch.store.rows.get(b"n")
+    counts, scratch_counts = ([count for _, count in each.store.scan(b"n")] for each in (partition, scratch))
+    assert counts == scratch_counts
     assert_chunks_are_whole(partition.store)
 
 
