@@ -51,13 +51,17 @@ class CellChanges:
     def settle(self, store: Store) -> tuple[list[Row], list[tuple[bytes, int]]]:
         """The rows to write, and (cell key, new absolute contribution) of each cell that changes, sorted."""
         rows, changes = self._changes(store)
-        changed = _added(changes, store, cell_row_key, rows)
+        changed = _added(changes, store, cell_row_key)
+        # A cell that comes to zero keeps its row, which says what there is of a version on the topic: to be deleted
+        # with it.
+        rows += ((cell_row_key(key), b"%d" % value) for key, value in changed)
         return rows, changed
 
     def put_aside(self, store: Store) -> list[Row]:
         """The rows to write where no cell is to change yet: the changes are added to what was put aside before."""
         rows, changes = self._changes(store)
-        _added(changes, store, ASIDE_PREFIX.__add__, rows)
+        changed = _added(changes, store, ASIDE_PREFIX.__add__)
+        rows += ((ASIDE_PREFIX + key, b"%d" % value if value else None) for key, value in changed)
         return rows
 
     def _changes(self, store: Store) -> tuple[list[Row], dict[bytes, int]]:
@@ -97,18 +101,11 @@ class CellChanges:
         gated.settle(changes, rows)
 
 
-def _added(
-    changes: dict[bytes, int], store: Store, row_key_of: Callable[[bytes], bytes], rows: list[Row]
-) -> list[tuple[bytes, int]]:
-    """Adds changes to the amounts of the store, and their rows to `rows`; gives (key, new amount) of each, sorted."""
+def _added(changes: dict[bytes, int], store: Store, row_key_of: Callable[[bytes], bytes]) -> list[tuple[bytes, int]]:
+    """(key, new amount) of each amount of the store that changes, sorted."""
     keys = sorted(key for key, change in changes.items() if change)
-    row_keys = [row_key_of(key) for key in keys]
-    changed: list[tuple[bytes, int]] = []
-    for key, row_key, old in zip(keys, row_keys, store.get(row_keys), strict=True):
-        value = int(old or 0) + changes[key]
-        rows.append((row_key, b"%d" % value if value else None))
-        changed.append((key, value))
-    return changed
+    known = store.get([row_key_of(key) for key in keys])
+    return [(key, int(old or 0) + changes[key]) for key, old in zip(keys, known, strict=True)]
 
 
 def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> None:

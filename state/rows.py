@@ -5,7 +5,8 @@
 | touchpoint | t account 0 event_id 0 source                   | the record's bytes, as they came              |
 | container  | k layout account 0 kind id                      | ContainerRow                                  |
 | chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
-| cell       | c version 0 cell                                | absolute contribution, decimal text           |
+| cell       | c version 0 cell                                | absolute contribution, decimal text; 0 where  |
+|            |                                                 | there was one                                 |
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
 |            |                                                 | contributes, decimal text                     |
 | event time | e                                               | greatest event time seen, decimal text        |

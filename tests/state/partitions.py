@@ -7,7 +7,7 @@ from state.definition_set import DefinitionSet
 from state.journeys import Journey, decode_journey
 from state.layers import LayerReader, Layers, LayersRow
 from state.rows import LAYERS_KEY
-from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial
+from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial, version_of
 from streams.stage import Applied, Slice, Work
 from streams.touchpoint import Touchpoint
 from tests.state.memory_store import MemoryStore
@@ -144,12 +144,13 @@ def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> 
     assert cells_of(partition.store) == expected
     assert partition.published() == expected
     assert partition.covers.building == {}
+    assert {version_of(key) for key in partition.cells} <= {each.version for each in last.every}
     scratch = Partition(last)
     if arrived:
         scratch.take(arrived)
     alive = {name: journey for name, journey in partition.journeys.items() if journey.touchpoint_count}
     assert alive == {name: with_tag(each, alive[name]) for name, each in scratch.journeys.items()}
-    kinds = {key[:1] for key in partition.store.rows}
+    kinds = {key[:1] for key, value in partition.store.rows.items() if (key[:1], value) != (b"c", b"0")}
     assert kinds - {key[:1] for key in scratch.store.rows} == set()
     assert sum(key[:1] == b"y" for key in partition.store.rows) == sum(key[:1] == b"y" for key in scratch.store.rows)
     assert sum(key[:1] == b"L" for key in partition.store.rows) == 1
