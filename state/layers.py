@@ -251,6 +251,11 @@ def _without_move(layers: Layers) -> LayersRow:
     return replace(layers.row, moving=None, debris=[*layers.row.debris, *made])
 
 
+def layout_bytes(definitions: DefinitionSet) -> int:
+    """How many bytes a partition's row of these definitions takes, which is one record of a commit."""
+    return len(_encode_layout(definitions))
+
+
 def _encode_layout(definitions: DefinitionSet) -> bytes:
     return pack([list(map(encode_definition, each)) for each in (definitions.definitions, definitions.replaced)])
 
