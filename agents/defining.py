@@ -72,13 +72,13 @@ def apply_definitions(
     removed = sorted(name for name, value in records.items() if value is None)
     if records:
         records |= dict.fromkeys(stale_retirements(known.newest, records))
+        topic = topic_name("definitions", settings.prefix, settings.generation)
+        _require_sizes(records, topic, _behind(known.newest, records))
         if time.monotonic() - begun > APPLY_S_MAX:
             raise UnavailableError(
                 f"to read the definitions and snapshots at {bootstrap} took longer than {APPLY_S_MAX:g} s, and what"
                 " readers see may have changed since. Nothing was published; try again"
             )
-        topic = topic_name("definitions", settings.prefix, settings.generation)
-        _require_sizes(records, topic, _behind(known.newest, records))
         publish_definitions(bootstrap, settings, records)
     return Applied(published, removed, unchanged, in_force=read_definitions(bootstrap, settings))
 
