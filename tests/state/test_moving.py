@@ -272,6 +272,10 @@ def test_what_can_not_be_moved_goes_on_with_definitions_without_what_fails(
         partition.live()
         assert not partition.try_chore()
     partition.define(INSTEAD[what])
+    assert partition.try_chore()
+    behind = [changed(12, event_time=START + 1), changed(10, withdrawn=True), event(7.5, "late-3")]
+    partition.take(behind)
+    meanwhile += behind
     while partition.try_chore():
         assert_what_is_complete_is_exact(partition, [*LARGE, *SMALL, *meanwhile])
     assert_equal_to_scratch(partition, [*LARGE, *SMALL, *meanwhile])
