@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from state.definition_set import Definition, DefinitionSet
+from agents.defining import APPLY_S_MAX, DELIVERY_S_MAX
+from state.definition_set import Definition, DefinitionSet, Retirement
 from state.layers import Current
 from state.render.ranges import dates_text
 from state.render.snapshot import snapshot_of
@@ -25,8 +26,12 @@ REST_FACTOR = 4
 UNCHANGED_FACTOR = 10
 """An analysis that did not change is published for its newer covers after this many intervals of traffic."""
 
+RETIRE_AFTER_S = APPLY_S_MAX + DELIVERY_S_MAX + 5
+"""For how long a version must have been on the screens before the former one is retired. Whoever applies a definition
+that takes the former one along has seen it before that, and its record stands on the topic before the retirement."""
+
 Publish = Callable[[list[Row]], Awaitable[None]]
-Retire = Callable[[Sequence[str]], Awaitable[None]]
+Retire = Callable[[Sequence[Retirement]], Awaitable[None]]
 
 
 class Schedule:
@@ -60,11 +65,16 @@ class Schedule:
         self._behind: set[str] = set()
         self._published_at: dict[str, float] = {}
         self._published: set[str] = set()
+        self._shown_since: dict[str, float] = {}  # by version
         self._follow_definitions()
 
     def note_published(self, names: Iterable[str]) -> None:
         """Names whose snapshots are on the topic already."""
         self._published.update(names)
+
+    def note_shown(self, version: str, now_s: float) -> None:
+        """A snapshot of this version is on the topic."""
+        self._shown_since.setdefault(version, now_s)
 
     def apply(self, partition: int, records: list[tuple[bytes, bytes | None]], now_s: float) -> None:
         """Takes the next records of a partition of `partials`."""
@@ -87,10 +97,15 @@ class Schedule:
         self._published.difference_update(gone)
         return gone
 
-    def retired(self) -> list[str]:
-        """Former versions that are not shown any more, for what replaces them is complete."""
-        complete = {d.analysis.name for d in self._definitions.definitions if self.sums.is_complete(d.version)}
-        return [each.version for each in self._definitions.replaced if each.analysis.name in complete]
+    def retired(self, now_s: float) -> list[Retirement]:
+        """Former versions that are not shown any more, for what replaces them has been shown for RETIRE_AFTER_S."""
+        found = []
+        for former in self._definitions.replaced:
+            new = self._definitions.named(former.analysis.name)
+            since_s = None if new is None else self._shown_since.get(new.version)
+            if new is not None and since_s is not None and now_s - since_s >= RETIRE_AFTER_S:
+                found.append(Retirement(former.version, new.version))
+        return found
 
     def _follow_definitions(self) -> None:
         found = self._current()[1]
@@ -151,7 +166,7 @@ async def follow_partials(
             behind = {place: end for place, end in behind.items() if await consumer.position(place) < end}
             if not behind and time.monotonic() >= rest_until:
                 took_s = await _publish_due(schedule, publish)
-                await retire(schedule.retired())
+                await retire(schedule.retired(time.monotonic()))
                 rest_until = time.monotonic() + REST_FACTOR * took_s
     finally:
         await consumer.stop()
@@ -176,6 +191,7 @@ async def _publish_due(schedule: Schedule, publish: Publish) -> float:
         took_s += time.monotonic() - started_s
         await publish([record])
         started_s = time.monotonic()
+        schedule.note_shown(snapshot.version, started_s)
     if gone := schedule.gone():
         await publish([(name.encode(), None) for name in gone])
     return took_s

@@ -19,7 +19,7 @@ from agents.definitions_follower import DefinitionsFollower
 from agents.reading import read_topic
 from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
-from state.definition_set import retirement
+from state.definition_set import RETIREMENT_VALUE, Retirement
 from state.layers import Current
 from streams.batch import BatchTooLargeError, one_batch
 from streams.batch_event import batch_topic
@@ -53,7 +53,7 @@ class SnapshotsOwner:
         self._fence: FencedProducer | None = None
         self._following: asyncio.Task[None] | None = None
         self._appended_at = 0.0
-        self._retired: set[str] = set()
+        self._retired: set[Retirement] = set()
 
     def _name(self, topic: str) -> str:
         return topic_name(topic, self._settings.prefix, self._settings.generation)
@@ -111,14 +111,14 @@ class SnapshotsOwner:
     def start_offset(self, topic: str) -> None:
         """It holds the partition and reads nothing of it."""
 
-    async def _retire(self, versions: Sequence[str]) -> None:
+    async def _retire(self, retirements: Sequence[Retirement]) -> None:
         """Says on the definitions topic that nobody sees these versions any more; who computes them stops.
 
-        Not fenced, and said as often as anybody sees it. An apply that takes such a version along at the same moment
-        leaves the analysis without numbers until its new version is complete.
+        Not fenced, and said as often as anybody sees it: it is true once and for all of the pair that it names.
         """
-        if new := [version for version in versions if version not in self._retired]:
-            await asyncio.to_thread(publish_definitions, self._bootstrap, self._settings, dict(map(retirement, new)))
+        if new := [each for each in retirements if each not in self._retired]:
+            records = {each.key: RETIREMENT_VALUE for each in new}
+            await asyncio.to_thread(publish_definitions, self._bootstrap, self._settings, records)
             self._retired.update(new)
 
     async def _publish(self, records: list[Row]) -> None:

@@ -70,6 +70,9 @@ class Filling:
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         return None
 
+    def chore_failed(self) -> None:
+        pass
+
     def _publish(self, covered: Applied) -> list[Publication]:
         return []
 

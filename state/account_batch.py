@@ -6,7 +6,7 @@ dictionary of cell changes. Budget: 12 µs an event, of which decoding, keys and
 containers 5, journeys 2.
 """
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -16,13 +16,13 @@ from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
 from state.job import Part
 from state.journeys import Positions, Standing, list_siblings, with_sibling
-from state.layers import Share
+from state.layers import Layers, Share
 from state.plan import NAME_BY_CODE
 from state.row_list import RowList
 from state.rows import (
-    ACCOUNT_COUNT_KEY,
     EVENT_TIME_KEY,
     ContainerRow,
+    account_count_key,
     container_key,
     decode_container,
     encode_row,
@@ -43,36 +43,51 @@ class Pending(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Outcome(msgspec.Struct):
-    """What a batch changes: rows to write, what is to be published, and the values to publish it with."""
+    """What a batch changes: rows to write, what is to be published, and the values to publish it with. account_counts:
+    how many accounts there are behind it, by layout."""
 
     rows: list[Row]
     pending: Pending
     journeys: list[tuple[bytes, ContainerRow | None]]
     cells: list[tuple[bytes, int]]
     event_time_max_ms: int
+    account_counts: dict[int, int]
 
 
 class Changes:
-    """What the shares of one batch change together: rows and cells."""
+    """What the shares of one batch change together: rows and cells. aside: of an account that moves in pieces.
+    account_counts: how many accounts come or go, by layout."""
 
-    def __init__(self, in_force: Container[str]) -> None:
+    def __init__(self, layers: Layers) -> None:
         self.rows = RowList()
-        self.cells = CellChanges(in_force)
+        self.cells, self.aside = CellChanges(layers.in_force), CellChanges(layers.in_force)
         self.journeys: list[tuple[bytes, ContainerRow | None]] = []
-        self.newest_ms = self.account_count = 0
+        self.newest_ms = 0
+        self.account_counts = dict.fromkeys((plan.code for plan in layers.plans), 0)
 
     def outcome(self, store: Store) -> Outcome:
         """The changes against what the store has."""
         rows = self.rows.rows
         cell_rows, cells = self.cells.settle(store)
         rows.extend(cell_rows)
-        known_ms, known_count = (int(found or 0) for found in store.get([EVENT_TIME_KEY, ACCOUNT_COUNT_KEY]))
+        rows.extend(self.aside.put_aside(store))
+        known_ms, account_counts = totals(store, self.account_counts)
         if self.newest_ms > known_ms:
             rows.append((EVENT_TIME_KEY, b"%d" % self.newest_ms))
-        if self.account_count:
-            rows.append((ACCOUNT_COUNT_KEY, b"%d" % (known_count + self.account_count)))
+        for layout, change in self.account_counts.items():
+            if change:
+                account_counts[layout] += change
+                count = account_counts[layout]
+                rows.append((account_count_key(layout), b"%d" % count if count else None))
         pending = Pending([account for account, _ in self.journeys], [key for key, _ in cells])
-        return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms))
+        return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms), account_counts)
+
+
+def totals(store: Store, layouts: Iterable[int]) -> tuple[int, dict[int, int]]:
+    """The greatest event time seen, in milliseconds, and how many accounts there are by layout."""
+    codes = list(layouts)
+    event_time_ms, *counts = (int(found or 0) for found in store.get([EVENT_TIME_KEY, *map(account_count_key, codes)]))
+    return event_time_ms, dict(zip(codes, counts, strict=True))
 
 
 class AccountBatch:
@@ -86,6 +101,7 @@ class AccountBatch:
         self._store = store
         self._revised = revised
         self._changes = changes
+        self._cells = changes.cells if share.until is None else changes.aside
         self._put = changes.rows.put
         self._groups = Groups(share.plan, store, share.until)
         self._sinks: dict[bytes, Sinks] = {}
@@ -102,7 +118,7 @@ class AccountBatch:
         changes.newest_ms = max(changes.newest_ms, groups.newest_ms)
         for account, row in self._change():
             known = groups.values[self._account_key(account)]
-            changes.account_count += (row is not None) - (known is not None)
+            changes.account_counts[self._plan.code] += (row is not None) - (known is not None)
 
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and
@@ -212,8 +228,8 @@ class AccountBatch:
     def _sinks_of(self, group: Group) -> Sinks:
         plan, silent = group.plan, self._share.silent
         if plan.keeps_tallies:
-            return self._changes.cells.own_sinks_of(plan, group.key, silent)
+            return self._cells.own_sinks_of(plan, group.key, silent)
         found = self._sinks.get(plan.code)
         if found is None:
-            found = self._sinks[plan.code] = self._changes.cells.sinks_of(plan, silent)
+            found = self._sinks[plan.code] = self._cells.sinks_of(plan, silent)
         return found

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from state.account_batch import AccountBatch, Changes, Outcome, Pending
+from state.account_batch import AccountBatch, Changes, Outcome, Pending, totals
 from state.groups import TouchpointRecord
 from state.job import Job, decode_job, new_job
 from state.journeys import encode_journey
 from state.layers import Layers
 from state.rows import (
-    ACCOUNT_COUNT_KEY,
-    EVENT_TIME_KEY,
     JOB_KEY,
     ContainerRow,
     cell_row_key,
@@ -50,7 +48,7 @@ class Accounts:
         """
         if self.has_job():
             raise BatchTooLargeError("the first of these records is applied in slices and not done yet")
-        changes = Changes(self._layers.in_force)
+        changes = Changes(self._layers)
         for share in self._layers.shares(records):
             AccountBatch(share, self._store, changes).apply()
         return changes.outcome(self._store)
@@ -69,7 +67,7 @@ class Accounts:
             return None
         if not job.is_done:
             return job.slice(self._layers, self._store)
-        changes = Changes(self._layers.in_force)
+        changes = Changes(self._layers)
         for share in self._layers.shares([record]):
             AccountBatch(share, self._store, changes, job.parts).apply()
         outcome = changes.outcome(self._store)
@@ -89,17 +87,18 @@ class Accounts:
     def _revisions(self, record: PlacedRecord) -> dict[bytes, Revision]:
         found: dict[bytes, Revision] = {}
         for share in self._layers.shares([record]):
-            found |= AccountBatch(share, self._store, Changes(self._layers.in_force)).revisions()
+            found |= AccountBatch(share, self._store, Changes(self._layers)).revisions()
         return found
 
     def again(self, pending: Pending) -> Outcome:
         """The outcome whose publication a crash may have swallowed, from the rows as they are."""
         keys = [self._account_key(account) for account in pending.accounts]
-        found = self._store.get([*keys, *(cell_row_key(key) for key in pending.cells), EVENT_TIME_KEY])
+        found = self._store.get([*keys, *(cell_row_key(key) for key in pending.cells)])
         rows = [None if value is None else decode_container(value) for value in found[: len(keys)]]
-        cells = [0 if value is None else int(value) for value in found[len(keys) : -1]]
+        cells = [0 if value is None else int(value) for value in found[len(keys) :]]
         journeys = list(zip(pending.accounts, rows, strict=True))
-        return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), int(found[-1] or 0))
+        known = totals(self._store, (plan.code for plan in self._layers.plans))
+        return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), *known)
 
     def outcome_of(self, rows: list[Row], deleted: Sequence[bytes] = ()) -> Outcome:
         """The outcome of rows that change nothing that is published but that these cells are deleted."""
@@ -127,16 +126,17 @@ class Accounts:
             (key, encode_partial(tag, value) if version_of(key) in in_force else None) for key, value in outcome.cells
         ]
         times = applied.clock_ms, outcome.event_time_max_ms
-        building = self._building()
+        building = self._building(outcome.account_counts)
         complete = [version for version in self._layers.row.in_force if version not in building]
         covers = Covers(tag, applied.applied, *times, self._layers.row.hash, applied.failing, complete, building)
         records.append((COVERS_KEY, encode_covers(covers)))
         return records
 
-    def _building(self) -> dict[str, tuple[int, int]]:
+    def _building(self, account_counts: dict[int, int]) -> dict[str, tuple[int, int]]:
         """Per version that is not complete: how many accounts it counts, and how many there are."""
-        incomplete = self._layers.incomplete()
-        if not incomplete:
-            return {}
-        (count,) = self._store.get([ACCOUNT_COUNT_KEY])
-        return dict.fromkeys(sorted(incomplete), (self._layers.row.moved_count, int(count or 0)))
+        counts = [(plan.versions, account_counts.get(plan.code, 0)) for plan in self._layers.plans]
+        count = sum(each for _, each in counts)
+        return {
+            version: (sum(each for versions, each in counts if version in versions), count)
+            for version in sorted(self._layers.incomplete())
+        }

@@ -7,7 +7,7 @@ import msgspec
 
 from state.account_batch import Outcome, Pending
 from state.accounts import Accounts
-from state.chores import next_step
+from state.chores import Chores
 from state.layers import Current, LayerReader
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
 from streams.store import Store
@@ -23,6 +23,7 @@ class AccountsStage:
         self._store = store
         self._current = current
         self._reader = LayerReader(store, current)
+        self._chores = Chores(store)
         self._journeys_topic = journeys_topic
         self._partials_topic = partials_topic
         self.outputs = (journeys_topic, partials_topic)
@@ -59,11 +60,15 @@ class AccountsStage:
 
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         """The next step towards the definitions in force, or of what these leave to be done."""
-        step = next_step(self._reader.layers(), self._store, self._current, parts)
+        step = self._chores.next_step(self._reader.layers(), self._current(), parts)
         if step is None:
             return None
         behind = self._reader.behind(step.row, step.outcome.rows)
         return self._work(Accounts(behind, self._store), step.outcome)
+
+    def chore_failed(self) -> None:
+        """There is none until other definitions are known."""
+        self._chores.failed()
 
     def _accounts(self) -> Accounts:
         return Accounts(self._reader.layers(), self._store)

@@ -5,13 +5,13 @@ cell keeps that, and the cell changes when it leaves or comes to zero. So it is 
 are also what a container brings along, or takes away, when the gate turns (`state.gated_changes`).
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from state.analyses.segment import AccountGateLens
 from state.gated_changes import GatedChanges
 from state.plan import KindPlan
-from state.rows import cell_row_key, tally_key
+from state.rows import ASIDE_PREFIX, cell_row_key, tally_key
 from streams.partials import encode_cell
 from streams.store import Row, Store
 
@@ -23,6 +23,7 @@ class CellChanges:
 
     def __init__(self, in_force: Container[str]) -> None:
         self._in_force = in_force
+        self._taken: dict[bytes, int] = {}
         self._by_version: dict[str, dict[Any, int]] = {}
         self._own: list[tuple[KindPlan, bytes, Container[str], Sinks]] = []
 
@@ -43,21 +44,34 @@ class CellChanges:
     def _counts(self, version: str, silent: Container[str]) -> bool:
         return version in self._in_force and version not in silent
 
+    def take(self, changes: Iterable[tuple[bytes, int]]) -> None:
+        """Takes what was put aside, by the keys of the cells."""
+        self._taken.update(changes)
+
     def settle(self, store: Store) -> tuple[list[Row], list[tuple[bytes, int]]]:
         """The rows to write, and (cell key, new absolute contribution) of each cell that changes, sorted."""
+        rows, changes = self._changes(store)
+        changed = _added(changes, store, cell_row_key)
+        # A cell that comes to zero keeps its row, which says what there is of a version on the topic: to be deleted
+        # with it.
+        rows += ((cell_row_key(key), b"%d" % value) for key, value in changed)
+        return rows, changed
+
+    def put_aside(self, store: Store) -> list[Row]:
+        """The rows to write where no cell is to change yet: the changes are added to what was put aside before."""
+        rows, changes = self._changes(store)
+        changed = _added(changes, store, ASIDE_PREFIX.__add__)
+        rows += ((ASIDE_PREFIX + key, b"%d" % value if value else None) for key, value in changed)
+        return rows
+
+    def _changes(self, store: Store) -> tuple[list[Row], dict[bytes, int]]:
+        """The rows of tallies, and by the keys of cells what changes."""
         rows: list[Row] = []
-        changes: dict[bytes, int] = {}
+        changes = self._taken
         for version, cells in self._by_version.items():
             _count(changes, version, cells)
         self._count_by_container(changes, store, rows)
-        keys = sorted(key for key, change in changes.items() if change)
-        row_keys = [cell_row_key(key) for key in keys]
-        changed: list[tuple[bytes, int]] = []
-        for key, row_key, old in zip(keys, row_keys, store.get(row_keys), strict=True):
-            value = int(old or 0) + changes[key]
-            rows.append((row_key, b"%d" % value if value else None))
-            changed.append((key, value))
-        return rows, changed
+        return rows, changes
 
     def _count_by_container(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
         """Adds what single containers change: of the number of containers that contribute, or behind a gate."""
@@ -85,6 +99,13 @@ class CellChanges:
             rows.append((row_key, b"%d" % after if after else None))
             changes[key] = changes.get(key, 0) + (after > 0) - (before > 0)
         gated.settle(changes, rows)
+
+
+def _added(changes: dict[bytes, int], store: Store, row_key_of: Callable[[bytes], bytes]) -> list[tuple[bytes, int]]:
+    """(key, new amount) of each amount of the store that changes, sorted."""
+    keys = sorted(key for key, change in changes.items() if change)
+    known = store.get([row_key_of(key) for key in keys])
+    return [(key, int(old or 0) + changes[key]) for key, old in zip(keys, known, strict=True)]
 
 
 def _count(changes: dict[bytes, int], version: str, cells: dict[Any, int]) -> None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from importlib.metadata import version as installed_version
+from typing import NamedTuple
 
 import msgspec
 
@@ -154,18 +155,29 @@ def publications(
     return records, unchanged
 
 
-def retirement(version: str) -> tuple[str, bytes]:
-    """The record that says of a replaced version that nobody sees it any more."""
-    return f"{_RETIRED}{version}", b"{}"
+class Retirement(NamedTuple):
+    """Nobody sees the former version any more, for they see the new one. It says nothing about a former version that
+    is replaced by another one meanwhile: that is what readers see again."""
+
+    former: str
+    new: str
+
+    @property
+    def key(self) -> str:
+        """Of its record."""
+        return f"{_RETIRED}{self.former} {self.new}"
+
+
+RETIREMENT_VALUE = b"{}"
 
 
 def stale_retirements(known: Mapping[str, bytes], records: Mapping[str, bytes | None]) -> list[str]:
-    """The keys of what is said about versions that no record mentions behind `records`."""
+    """The keys of retirements that say nothing about any record behind `records`."""
     behind = {**known, **records}
     values = [value for key, value in behind.items() if value is not None and not key.startswith(_RETIRED)]
-    former = [_publication_of("former", value).replaces for value in values]
-    mentioned = {each.version for each in former if each is not None}
-    return [key for key in known if key.startswith(_RETIRED) and key.removeprefix(_RETIRED) not in mentioned]
+    published = [_publication_of("former", value) for value in values]
+    kept = {Retirement(each.replaces.version, each.version).key for each in published if each.replaces is not None}
+    return [key for key in known if key.startswith(_RETIRED) and key not in kept]
 
 
 def definition_set_of(records: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> DefinitionSet:
@@ -179,7 +191,7 @@ def definition_set_of(records: Mapping[str, bytes] | Iterable[tuple[str, bytes]]
         published = _publication_of(name, by_name[name])
         definitions.append(_definition_of(name, published))
         former = published.replaces
-        if former is not None and f"{_RETIRED}{former.version}" not in by_name:
+        if former is not None and Retirement(former.version, published.version).key not in by_name:
             replaced.append(_definition_of(name, former))
     return DefinitionSet(tuple(definitions), tuple(replaced))
 

@@ -9,7 +9,8 @@ A version that was replaced stays in force until readers have gone over to the n
 the layout is empty, and no account has to move for that.
 
 One account may be so large that it moves in pieces. While it does, the newest layer has its touchpoints up to an order
-key as well, and those behind wait under rows of their own; for readers it is still in the old one.
+key as well, and those behind wait under rows of their own; for readers it is still in the old one. What it is going to
+add to cells is put aside until all of it has joined. So up to then the move can be abandoned: what it made is nobody's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,11 +22,24 @@ from msgspec.structs import replace
 from state.definition_set import DefinitionSet, decode_definition, encode_definition
 from state.groups import TouchpointRecord
 from state.plan import Plan
-from state.rows import FIRST_LAYOUT, LAYERS_KEY, behind_places, layout_key, pack, version_stems
+from state.rows import (
+    ASIDE_PREFIX,
+    FIRST_LAYOUT,
+    LAYERS_KEY,
+    WAITING_PREFIX,
+    account_stems,
+    account_tallies_prefix,
+    behind_places,
+    layout_key,
+    pack,
+    version_stems,
+)
 from streams.store import Row, Rows
 
 LAYOUT_CODE_MAX = 255  # one byte
 PLANS_MAX = 64
+ALL_JOINED = b"\xff"
+"""Behind every order key."""
 Plans = dict[tuple[int, bytes, frozenset[str]], Plan]  # by layout, its row, and what is in force
 
 NONE_SILENT: frozenset[str] = frozenset()
@@ -34,11 +48,17 @@ _NO_LAYOUTS: Mapping[int, DefinitionSet] = {}
 
 class Moving(msgspec.Struct, array_like=True, frozen=True):
     """An account that moves in pieces. listed: the key of its last touchpoint row that was looked at, None when all
-    were. order: the order key up to which it has moved."""
+    were. order: the order key up to which it has joined the newest layer; ALL_JOINED when what it adds to cells is
+    being added."""
 
     account: bytes
     listed: bytes | None
     order: bytes
+
+    @property
+    def can_be_abandoned(self) -> bool:
+        """Whether no cell of the newest layer has anything of it yet."""
+        return self.order != ALL_JOINED
 
 
 class Reached(msgspec.Struct, array_like=True, frozen=True):
@@ -52,15 +72,13 @@ class LayersRow(msgspec.Struct, array_like=True, frozen=True):
     """All that a partition keeps about its definitions.
 
     offset: the end of the definitions topic as it was read. hash: of the set. in_force: its versions. reached: the
-    layers, the newest first. moved_count: accounts that have moved into the newest. debris: what the keys of rows
-    begin with that nobody needs any more.
+    layers, the newest first. debris: what the keys of rows begin with that nobody needs any more.
     """
 
     offset: int
     hash: str
     in_force: list[str]
     reached: list[Reached]
-    moved_count: int = 0
     moving: Moving | None = None
     debris: list[bytes] = []
 
@@ -69,7 +87,7 @@ class Share(NamedTuple):
     """Records of a batch and what they are computed with.
 
     silent: versions that count these accounts elsewhere. until: see `Groups`; such a share is beside the one that
-    counts for readers.
+    counts for readers, and what it adds to cells is put aside.
     """
 
     plan: Plan
@@ -205,9 +223,8 @@ def layer_rows(
 
 
 def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) -> tuple[LayersRow, list[Row]]:
-    """The layers with another set in force, and their rows; no account may be moving in pieces."""
-    former = layers.row
-    assert former.moving is None, "an account is in two layers at most"
+    """The layers with another set in force, and their rows. The move of an account in pieces is abandoned."""
+    former = _without_move(layers)
     versions = [each.version for each in definitions.definitions if not layers.has_lost(each.version)]
     # What readers saw is live already, or it comes too late.
     versions += [each.version for each in definitions.replaced if each.version in former.in_force]
@@ -218,8 +235,25 @@ def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) ->
         return row, layer_rows(row)
     layout = _free_layout(row)
     reached = [Reached(layout, b""), *(each for each in row.reached if each.account != b"")]
-    row = replace(row, reached=reached, moved_count=0)
+    row = replace(row, reached=reached)
     return row, layer_rows(row, {layout: definitions}, former)
+
+
+def _without_move(layers: Layers) -> LayersRow:
+    """The account that moves in pieces stays in its layer; what its move made in the newest one is swept."""
+    moving, newest = layers.row.moving, layers.newest
+    if moving is None:
+        return layers.row
+    assert moving.can_be_abandoned, "cells of the newest layer would keep a part of the account"
+    made = [WAITING_PREFIX, ASIDE_PREFIX, *account_stems(newest.code, moving.account)]
+    versions = sorted(newest.versions - layers.plan_of(moving.account).versions)
+    made += [account_tallies_prefix(moving.account, version) for version in versions]
+    return replace(layers.row, moving=None, debris=[*layers.row.debris, *made])
+
+
+def layout_bytes(definitions: DefinitionSet) -> int:
+    """How many bytes a partition's row of these definitions takes, which is one record of a commit."""
+    return len(_encode_layout(definitions))
 
 
 def _encode_layout(definitions: DefinitionSet) -> bytes:

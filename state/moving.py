@@ -5,7 +5,8 @@ what the older layer had of them goes. The law of `state.layers` holds behind ev
 layer has too counts these accounts already, and stays silent.
 
 An account that is too large for a slice moves in pieces: first its touchpoints are listed in the order of time, then
-they join the newest layer piece by piece from the oldest on, and with the last one the account is there.
+they join the newest layer piece by piece from the oldest on. What they add to cells is put aside meanwhile; at last it
+is added, and with the last of it the account is there.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,10 @@ from itertools import islice
 from msgspec.structs import replace
 
 from state.account_batch import AccountBatch, Changes, Outcome
-from state.layers import Layers, LayersRow, Moving, Share, layer_rows
+from state.layers import ALL_JOINED, Layers, LayersRow, Moving, Share, layer_rows
+from state.plan import Plan
 from state.rows import (
+    ASIDE_PREFIX,
     TOUCHPOINTS_PREFIX,
     WAITING_PREFIX,
     account_of,
@@ -47,7 +50,7 @@ class Mover:
         self._layers = layers
         self._row = layers.row
         self._store = store
-        self._changes = Changes(layers.in_force)
+        self._changes = Changes(layers)
 
     def slice(self) -> tuple[Outcome, LayersRow]:
         """What the next slice changes, and the layers behind it; its rows are among the outcome's."""
@@ -55,8 +58,10 @@ class Mover:
             row = self._move_next()
         elif self._row.moving.listed is not None:
             row = self._list(self._row.moving, self._row.moving.listed)
+        elif self._row.moving.order != ALL_JOINED:
+            row = self._join_piece(self._row.moving)
         else:
-            row = self._move_piece(self._row.moving)
+            row = self._add_to_cells(self._row.moving)
         outcome = self._changes.outcome(self._store)
         outcome.rows += layer_rows(row, former=self._row)
         return outcome, row
@@ -66,18 +71,17 @@ class Mover:
     def _move_next(self) -> LayersRow:
         """The next accounts, until the slice is full; or the first step of one that is too large for it."""
         reached, room = self._row.reached[0].account, self._touchpoints_max
-        count = self._row.moved_count
         while True:
             account = self._account_behind(reached)
             if account is None:
-                return replace(self._row, reached=[replace(self._row.reached[0], account=None)], moved_count=count)
+                return replace(self._row, reached=[replace(self._row.reached[0], account=None)])
             rows = list(islice(self._store.scan(touchpoints_prefix(account)), room + 1))
             if len(rows) > room:
                 break
             touchpoints = self._placed(account, rows)
             self._move(account, touchpoints)
-            reached, room, count = account, room - len(rows), count + bool(touchpoints)
-        row = _reached(self._row, reached, count)
+            reached, room = account, room - len(rows)
+        row = _reached(self._row, reached)
         return row if room < self._touchpoints_max else replace(row, moving=Moving(account, b"", b""))
 
     def _account_behind(self, account: bytes | None) -> bytes | None:
@@ -92,12 +96,18 @@ class Mover:
     def _move(self, account: bytes, touchpoints: Placed) -> None:
         old = self._layers.plan_of(account)
         self._join(Share(self._layers.newest, [], old.versions), account, touchpoints)
+        self._count(old, is_there=bool(touchpoints))
         for stem in account_stems(old.code, account):
             for key, _ in self._store.scan(stem):
                 self._changes.rows.put((key, None))
 
     def _join(self, share: Share, account: bytes, touchpoints: Placed) -> None:
         AccountBatch(share, self._store, self._changes).join(account, touchpoints)
+
+    def _count(self, old: Plan, *, is_there: bool) -> None:
+        """An account of the old layer is in the newest one now. is_there: whether any touchpoint of it counts."""
+        self._changes.account_counts[old.code] -= is_there
+        self._changes.account_counts[self._layers.newest.code] += is_there
 
     # --- one account in pieces
 
@@ -109,8 +119,8 @@ class Mover:
             self._changes.rows.put((WAITING_PREFIX + order, b""))
         return replace(self._row, moving=replace(moving, listed=rows[-1][0] if len(rows) == self._rows_max else None))
 
-    def _move_piece(self, moving: Moving) -> LayersRow:
-        """The next touchpoints in time join; behind the last one the account is moved."""
+    def _join_piece(self, moving: Moving) -> LayersRow:
+        """The next touchpoints in time join."""
         account, old = moving.account, self._layers.plan_of(moving.account)
         found = [key for key, _ in islice(self._store.scan(WAITING_PREFIX), self._touchpoints_max + 1)]
         is_last, waiting = len(found) <= self._touchpoints_max, found[: self._touchpoints_max]
@@ -119,20 +129,29 @@ class Mover:
         for key in waiting:
             self._changes.rows.put((key, None))
         touchpoints = self._placed(account, list(zip(waiting, values, strict=True)))
-        until = None if is_last else orders[-1]
+        until = ALL_JOINED if is_last else orders[-1]
         self._join(Share(self._layers.newest, [], old.versions, until), account, touchpoints)
-        if not is_last:
-            return replace(self._row, moving=replace(moving, order=orders[-1]))
-        self._tell(account)
-        row = _reached(self._row, account, self._row.moved_count + 1)
+        return replace(self._row, moving=replace(moving, order=until))
+
+    def _add_to_cells(self, moving: Moving) -> LayersRow:
+        """What was put aside is added to cells; behind the last of it the account is moved."""
+        found = list(islice(self._store.scan(ASIDE_PREFIX), self._rows_max))
+        self._changes.cells.take((key.removeprefix(ASIDE_PREFIX), int(change)) for key, change in found)
+        for key, _ in found:
+            self._changes.rows.put((key, None))
+        if len(found) == self._rows_max:
+            return self._row
+        account, old = moving.account, self._layers.plan_of(moving.account)
+        self._count(old, is_there=self._tell(account))
+        row = _reached(self._row, account)
         return replace(row, moving=None, debris=[*row.debris, *account_stems(old.code, account)])
 
-    def _tell(self, account: bytes) -> None:
-        """Readers hear of an account that is in another layer now, also when the last piece brought nothing."""
-        if all(told != account for told, _ in self._changes.journeys):
-            plan = self._layers.newest
-            (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
-            self._changes.journeys.append((account, None if value is None else decode_container(value)))
+    def _tell(self, account: bytes) -> bool:
+        """Readers hear of an account that is in another layer now. Whether any touchpoint of it counts."""
+        plan = self._layers.newest
+        (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
+        self._changes.journeys.append((account, None if value is None else decode_container(value)))
+        return value is not None
 
 
 def swept(row: LayersRow, store: Store, parts: int = 1) -> tuple[list[Row], list[bytes], LayersRow]:
@@ -149,8 +168,8 @@ def _part(usual: int, parts: int) -> int:
     return max(1, usual // parts)
 
 
-def _reached(row: LayersRow, account: bytes | None, moved_count: int) -> LayersRow:
+def _reached(row: LayersRow, account: bytes | None) -> LayersRow:
     """The newest layer has reached an account; older ones that it has overtaken are nobody's."""
     newest, *older = row.reached
     left = [each for each in older if each.account is None or account is None or each.account > account]
-    return replace(row, reached=[replace(newest, account=account), *left], moved_count=moved_count)
+    return replace(row, reached=[replace(newest, account=account), *left])

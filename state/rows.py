@@ -5,16 +5,19 @@
 | touchpoint | t account 0 event_id 0 source                   | the record's bytes, as they came              |
 | container  | k layout account 0 kind id                      | ContainerRow                                  |
 | chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
-| cell       | c version 0 cell                                | absolute contribution, decimal text           |
+| cell       | c version 0 cell                                | absolute contribution, decimal text; 0 where  |
+|            |                                                 | there was one                                 |
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
 |            |                                                 | contributes, decimal text                     |
 | event time | e                                               | greatest event time seen, decimal text        |
-| accounts   | n                                               | how many accounts there are, decimal text     |
+| accounts   | n layout                                        | how many accounts are in it, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |
 | layers     | l                                               | layers.LayersRow: which layout is whose       |
 | layout     | L layout                                        | its definitions, encoded                      |
 | waiting    | x order                                         | empty: a touchpoint of the account that is    |
 |            |                                                 | moved in slices, still to be moved            |
+| aside      | z version 0 cell                                | what that account is going to add to a cell,  |
+|            |                                                 | decimal text                                  |
 
 Ids hold no control characters, so a zero byte ends them. A layout is one byte, which is never zero.
 """
@@ -27,10 +30,10 @@ import msgspec
 from streams.touchpoint import Touchpoint
 
 EVENT_TIME_KEY = b"e"
-ACCOUNT_COUNT_KEY = b"n"
 JOB_KEY = b"j"
 LAYERS_KEY = b"l"
 WAITING_PREFIX = b"x"
+ASIDE_PREFIX = b"z"
 TOUCHPOINTS_PREFIX = b"t"
 FIRST_LAYOUT = 1
 _order = struct.Struct(">QQ").pack
@@ -121,6 +124,11 @@ def layout_key(layout: int) -> bytes:
 def container_key(layout: int, account: bytes, kind: bytes, id_: bytes) -> bytes:
     """The row of one container."""
     return b"k%c%b\0%b%b" % (layout, account, kind, id_)
+
+
+def account_count_key(layout: int) -> bytes:
+    """The row that says how many accounts a layout has."""
+    return b"n%c" % layout
 
 
 def account_stems(layout: int, account: bytes) -> list[bytes]:

@@ -50,7 +50,6 @@ class Commits:
         self._store = store
         self._position = position
         self._on_commit = on_commit
-        self._is_held = False
 
     def next_offset(self, topic: str) -> int:
         """Of an input, behind what is applied."""
@@ -94,19 +93,18 @@ class Commits:
     async def commit_chore(self) -> bool:
         """The stage's next chore; False when there was none, or none that can be done.
 
-        One that can not be computed is told once, and no other is begun by this owner: input goes on without them.
+        One that can not be computed is told, and input goes on without it; the stage knows what to do instead.
         """
-        if self._is_held:
-            return False
         try:
             commit = chore_commit_of(self.stage, self._standing())
         except Exception as error:
             if isinstance(error, MilepostError) and not isinstance(error, BatchTooLargeError):
                 raise
-            self._is_held = True
+            self.stage.chore_failed()
             log.exception(
                 "partition %d: what is to be done without input can not be computed, so definitions that changed take"
-                " no effect here, and events go on. Mend what fails, or apply other definitions; then start again.",
+                " no effect here, and events go on. Apply definitions without the one that fails, or mend what fails"
+                " and start again.",
                 self._tenure.changelog.partition,
             )
             return False

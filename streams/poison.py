@@ -2,8 +2,8 @@
 
 The law: such a record is never passed over by itself. The commit before it says which record it is and how often it
 ended a worker; after `restarts_max` times the owner holds the partition without reading it. It goes on when the record
-computes after all (the code was mended), or when somebody has set it aside by hand (topic `set-aside`), which is
-recorded there and in the dead letters.
+computes after all (the code was mended, definitions were changed), or when somebody has set it aside by hand (topic
+`set-aside`), which is recorded there and in the dead letters.
 """
 
 from collections.abc import Callable, Sequence

@@ -120,5 +120,9 @@ class Stage(Protocol):
         """The next piece of work that needs no input and can wait for a quiet moment; None when there is none. parts:
         into how many of them the usual piece is to be cut, for it was too large; 1 at first."""
 
+    def chore_failed(self) -> None:
+        """The piece that `chore` was asked for last can not be done, however it is cut. It must not be given again
+        until something else makes it another one."""
+
 
 StageFactory = Callable[[int, Store], Stage]

@@ -43,7 +43,7 @@ class Standstill:
         self._set_aside = set_aside
         self._restarts_max = restarts_max
         self._looked_at = 0.0
-        self._was_tried = False
+        self._tried_behind = 0.0  # the commit behind which the record was tried, by when that was made
 
     @property
     def reason(self) -> PoisonError | None:
@@ -69,7 +69,8 @@ class Standstill:
         return self.reason is not None and now - self._looked_at > LOOK_S
 
     async def look(self, now: float) -> Found:
-        """Whether the record was set aside; the first time it is fetched otherwise, for it may compute now."""
+        """Whether the record was set aside. Otherwise it is fetched, once behind every commit: it may compute now, for
+        the code was mended, or chores have brought other definitions into effect."""
         log.error("%s", self.reason)
         poison = self._commits.row.poison
         assert poison is not None
@@ -80,9 +81,10 @@ class Standstill:
         try:
             await reader.start()
             passes = self._set_aside is not None and await is_set_aside(reader, self._set_aside, id_)
-            if not passes and not self._was_tried:
+            made_at = self._commits.made_at
+            if not passes and made_at != self._tried_behind:
                 record = await fetch_one(reader, poison.topic, self._partition, poison.offset)
-                self._was_tried = record is not None
+                self._tried_behind = self._tried_behind if record is None else made_at
         except KafkaError as error:
             log.warning("could not look for %s: %r", id_.decode(), error)
             return Found({}, None)

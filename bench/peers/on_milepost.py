@@ -70,6 +70,9 @@ class JourneysStage:
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         return None
 
+    def chore_failed(self) -> None:
+        pass
+
     def _publish(self, accounts: Sequence[bytes], states: Sequence[bytes]) -> Publish:
         """Each state as JSON with the commit's tag in front, of which readers keep the highest."""
 

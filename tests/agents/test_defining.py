@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -11,10 +11,15 @@ from agents.defining import apply_definitions
 from agents.definitions_follower import DefinitionsFollower
 from agents.reading import Definitions, ReadRecord
 from agents.settings import Settings
+from agents.snapshots import RETIRE_AFTER_S
 from state import definition_set
-from state.definition_set import definition_set_of, encode_definition, publications
+from state.definition_set import DefinitionSet, definition_set_of, encode_definition, publications
 from state.definitions import DefinitionFile
-from streams.errors import MismatchError
+from state.layers import layout_bytes
+from streams.errors import MismatchError, UnavailableError, UsageError
+from streams.topics import MESSAGE_BYTES_MAX
+from tests.state.partitions import Partition
+from tests.state.worlds import definition_set as set_of
 
 HERE = definition_set.installed_tzdata()
 SETTINGS = Settings(bootstrap_servers="nowhere:1")
@@ -24,6 +29,12 @@ def file_of(*names: str) -> DefinitionFile:
     """A definition file with flows of these names."""
     flows = [{"name": name, "kind": "flow", "container": "account", "dimension": "type"} for name in names]
     return DefinitionFile.model_validate({"version": 1, "analyses": flows})
+
+
+class Shown(NamedTuple):
+    """As much of a snapshot as `apply` looks at."""
+
+    version: str
 
 
 class Topic:
@@ -101,6 +112,61 @@ def test_what_readers_still_see_has_the_same_midnights(topic: Topic, monkeypatch
         definition_set.require_tzdata(topic.read().in_force())
     with pytest.raises(MismatchError, match=r"was published with 1999\.1"):
         apply("a")
+
+
+def test_an_apply_that_took_too_long_publishes_nothing(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it saw on the screens may be retired by the time it would take that along."""
+    apply("a")
+    before, clock = list(topic.records), [0.0]
+    monkeypatch.setattr(defining.time, "monotonic", lambda: clock[0])
+
+    def slow(*_: Any) -> Iterator[dict[str, Any]]:
+        clock[0] += defining.APPLY_S_MAX + 1
+        yield {}
+
+    monkeypatch.setattr(defining, "published_snapshots", slow)
+    with pytest.raises(UnavailableError, match=r"took longer than 30 s.*Nothing was published; try again"):
+        apply("b")
+    assert topic.records == before
+    assert apply("a") == []
+
+
+def test_definitions_that_are_too_large_together_are_refused(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the size found and the limit; what readers still see of those that change counts as well."""
+    apply("a", "b")
+    in_force, before = topic.read().in_force(), list(topic.records)
+    size = layout_bytes(in_force)
+    monkeypatch.setattr(defining, "DEFINITIONS_BYTES_MAX", size)
+    with pytest.raises(UsageError, match=rf"3 analyses, and 0 former .* take \d+ bytes .* keep {size} at most"):
+        apply("a", "b", "c")
+    shown = {each.analysis.name: Shown(each.version) for each in in_force.definitions}
+    monkeypatch.setattr(defining, "published_snapshots", lambda *_: iter([shown]))
+    changed = file_of("a", "b").model_copy(update={"zone": "Etc/GMT"})
+    with pytest.raises(UsageError, match=r"2 analyses, and 2 former .* take \d+ bytes"):
+        apply_definitions(changed, "nowhere:1", SETTINGS, 5)
+    assert topic.records == before
+    assert apply("a", "c") == ["c"]
+
+
+def test_definitions_as_large_as_apply_takes_fit_a_commit() -> None:
+    """They are one row, whose size is known before; without compression the commit that has it is small enough."""
+    values = [f"V{number:050d}" for number in range(154_000)]
+    anchor = {"match": {"field": "type", "op": "in", "value": values}}
+    flow = {"name": "large", "kind": "flow", "container": "account", "dimension": "type", "starts_with": anchor}
+    large = set_of([flow])
+    size = layout_bytes(large)
+    assert defining.DEFINITIONS_BYTES_MAX - 100_000 < size <= defining.DEFINITIONS_BYTES_MAX
+    partition = Partition(DefinitionSet(()))
+    partition.define(large)
+    work = partition.live().chore(0, 1)
+    assert work is not None
+    assert size in {len(value or b"") for _, value in work.rows}
+    assert sum(len(key) + len(value or b"") for key, value in work.rows) < MESSAGE_BYTES_MAX - 60_000
+
+
+def test_a_retirement_is_said_later_than_any_apply_that_did_not_see_the_new_version_can_publish() -> None:
+    """With some seconds between."""
+    assert RETIRE_AFTER_S > defining.APPLY_S_MAX + defining.DELIVERY_S_MAX
 
 
 Follow = Callable[..., Iterator[list[ReadRecord]]]

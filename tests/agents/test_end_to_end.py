@@ -31,7 +31,7 @@ from state.definitions import Canvas, ContainerKind, DefinitionFile, Flow
 from streams.admin import create_topics, end_offsets
 from streams.broker import EmbeddedBroker, free_ports
 from streams.errors import UsageError
-from streams.partials import decode_partial, version_of
+from streams.partials import version_of
 from streams.topics import topic_name
 
 DAY_MS = 86_400_000
@@ -124,15 +124,13 @@ def crashes(settings: Settings, at: str) -> bool:
 
 
 def wait_until_swept(settings: Settings, former: set[str]) -> None:
-    """Until no cell is left of versions that are not in force but such as came to zero before."""
+    """Until no cell is left of versions that are not in force, also none that came to zero before."""
     assert settings.bootstrap_servers is not None
     gone = former - {each.version for each in read_definitions(settings.bootstrap_servers, settings).definitions}
     assert len(gone) == 2
     deadline = time.monotonic() + PATIENCE_S
     newest: dict[tuple[int, bytes], bytes | None] = {}
-    while not newest or any(
-        value is not None and decode_partial(value)[1] and version_of(key) in gone for (_, key), value in newest.items()
-    ):
+    while not newest or any(value is not None and version_of(key) in gone for (_, key), value in newest.items()):
         assert time.monotonic() < deadline
         partials = topic_name("partials", settings.prefix, settings.generation)
         records = read_topic(settings.bootstrap_servers, partials)

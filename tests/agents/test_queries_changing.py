@@ -19,7 +19,7 @@ from state.definition_set import Definition, DefinitionSet
 from streams.answers import CellsAnswer
 from tests.agents.test_queries import asked_of, commit_row
 from tests.state.memory_store import MemoryStore
-from tests.state.test_moving import Partition
+from tests.state.partitions import Partition
 from tests.state.worlds import DAY, START, definition_set, touchpoint
 
 FLOW = {"kind": "flow", "container": "account", "dimension": "type"}

@@ -16,8 +16,8 @@ from agents.live_snapshots import Published, published_snapshots
 from agents.main import cli
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
-from agents.snapshots import UNCHANGED_FACTOR, Schedule, follow_partials
-from state.definition_set import Definition, DefinitionSet, publications
+from agents.snapshots import RETIRE_AFTER_S, UNCHANGED_FACTOR, Schedule, follow_partials
+from state.definition_set import Definition, DefinitionSet, Retirement, publications
 from state.definitions import DefinitionFile
 from state.layers import Current
 from state.render.ranges import range_of
@@ -156,11 +156,17 @@ def test_the_former_version_is_shown_until_the_new_one_is_complete_everywhere() 
         plan.apply(partition, list(commit(2, cells, definitions.now, building)), 1.0)
     (way,) = [each for each in plan.due(2.0) if each.analysis == "way"]
     assert (way.version, way.backfill, way.body.total) == ("way", 65, 12)  # type: ignore[union-attr]
-    assert plan.retired() == []
+    plan.note_shown("way", 2.0)
     plan.apply(0, list(commit(3, {("way-2", ("t", 1)): 4}, definitions.now)), 3.0)
     (way,) = [each for each in plan.due(4.0) if each.analysis == "way"]
     assert (way.version, way.backfill, way.body.total) == ("way-2", None, 6)  # type: ignore[union-attr]
-    assert plan.retired() == ["way"]
+    plan.note_shown("way-2", 5.0)
+    plan.note_shown("way-2", 60.0)
+    assert plan.retired(4.0 + RETIRE_AFTER_S) == []
+    assert plan.retired(5.0 + RETIRE_AFTER_S) == [Retirement("way", "way-2")]
+    definitions.now = DefinitionSet(definitions.now.definitions)
+    assert len(names(plan.due(5.0 + RETIRE_AFTER_S))) == 3
+    assert plan.retired(5.0 + RETIRE_AFTER_S) == []
 
 
 def test_what_is_defined_no_more_is_taken_from_the_topic_once() -> None:
@@ -261,8 +267,8 @@ def test_agent_follows_partials(world: tuple[Settings, KafkaProducer]) -> None:
     async def publish(records: list[Row]) -> None:
         published.extend(decode_snapshot(value or b"") for _, value in records)
 
-    async def retire(versions: Sequence[str]) -> None:
-        assert not versions
+    async def retire(retirements: Sequence[Retirement]) -> None:
+        assert not retirements
 
     async def run() -> None:
         plan = schedule(3, interval_s=0.1)

@@ -13,7 +13,7 @@ from tests.state.worlds import Record, definition_set
 
 def cells_of(store: Store) -> dict[tuple[Any, ...], int]:
     """Cell → contribution, of a store with one analysis; lists inside cells as tuples."""
-    return {_frozen(decode_cell(key[1:])[1]): int(value) for key, value in store.scan(b"c")}
+    return {_frozen(decode_cell(key[1:])[1]): int(value) for key, value in store.scan(b"c") if value != b"0"}
 
 
 def cells(analysis: dict[str, Any], *batches: list[Touchpoint], zone: str = "UTC") -> dict[tuple[Any, ...], int]:

@@ -59,7 +59,8 @@ def cells_of(store: MemoryStore) -> dict[tuple[str, str], int]:
     found = {}
     for key, value in store.scan(b"c"):
         version, cell = decode_cell(key[1:])
-        found[version, repr(cell)] = int(value)
+        if value != b"0":
+            found[version, repr(cell)] = int(value)
     return found
 
 

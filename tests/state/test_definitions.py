@@ -8,11 +8,12 @@ from pydantic import ValidationError
 
 from state.calendar import Calendar
 from state.definition_set import (
+    RETIREMENT_VALUE,
     DefinitionSet,
+    Retirement,
     definition_set_of,
     publications,
     require_tzdata,
-    retirement,
     stale_retirements,
 )
 from state.definitions import AnchorMatch, Arrow, Canvas, DefinitionFile
@@ -232,8 +233,9 @@ def test_what_replaces_a_version_that_is_shown_takes_it_along_until_it_is_retire
         assert changed.shown("c", lambda _: False) is None
         assert changed.seen("c", lambda _: True) == first.definitions[0]
         assert changed.seen("c", lambda _: False) == changed.definitions[0]
-    key, value = retirement(versions[0])
-    topic[key] = value
+    topic[Retirement(versions[0], "a version before").key] = RETIREMENT_VALUE
+    assert definition_set_of(topic) == changed
+    topic[Retirement(versions[0], changed.definitions[0].version).key] = RETIREMENT_VALUE
     retired = definition_set_of(topic)
     assert (retired.replaced, retired.definitions) == ((), changed.definitions)
     assert retired.seen("c", lambda _: True) == changed.definitions[0]

@@ -26,7 +26,8 @@ from streams.touchpoint import Touchpoint
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.numbers import addresses_of, numbers_of
-from tests.state.test_moving import Partition, renewals
+from tests.state.partitions import Partition
+from tests.state.test_moving import renewals
 from tests.state.worlds import (
     DAY,
     START,

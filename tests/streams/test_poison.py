@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams import standstill
 from streams.admin import topic_ids
 from streams.batch import BatchTooLargeError, one_batch
 from streams.broker import EmbeddedBroker
 from streams.fence import FencedProducer
 from streams.poison import PoisonError, SetAside, blamed, encode_set_aside, record_id
+from streams.stage import Work
 from streams.topics import topic_name
 from streams.writer import Writer
 from tests.state.memory_store import MemoryStore
@@ -165,6 +167,45 @@ def test_a_record_that_computes_after_all_is_applied(
     run(steps())
     counts = logged(read(kafka.bootstrap_servers, names.changelog))
     assert (sum(counts.values()), counts[POISON]) == (2 * len(GOOD) + 1, 1)
+
+
+@pytest.mark.broker
+def test_a_record_is_tried_again_behind_every_commit(
+    kafka: EmbeddedBroker, prefix: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same owner goes on when a chore made it computable, as other definitions do; without one it is not tried."""
+    world = World(kafka, prefix, names)
+    tried: list[bytes] = []
+    compute, is_mended = ToyStage.compute, False
+
+    def computed(stage: ToyStage, records: Sequence[Any], clock_ms: int) -> Work:
+        tried.extend(record.key for record in records if record.key == POISON)
+        return compute(stage, records, clock_ms)
+
+    def chore(stage: ToyStage, _: int, __: int) -> Work | None:
+        nonlocal is_mended
+        if not is_mended:
+            return None
+        is_mended = False
+        monkeypatch.setattr("tests.streams.toy.POISON", b"another")
+        return stage.idle(0)
+
+    async def steps() -> None:
+        nonlocal is_mended
+        writer = await world.stand()
+        monkeypatch.setattr(standstill, "LOOK_S", -1.0)
+        monkeypatch.setattr(ToyStage, "compute", computed)
+        monkeypatch.setattr(ToyStage, "chore", chore)
+        for _ in range(3):
+            await writer.tend()
+            assert (writer.start_offset(names.source), len(tried)) == (None, 1)
+        is_mended = True
+        await writer.tend()
+        assert (writer.standstill, writer.start_offset(names.source)) == (None, AT + 1)
+        await writer.close(1)
+
+    run(steps())
+    assert len(tried) == 2
 
 
 @pytest.mark.broker

@@ -100,6 +100,9 @@ class ToyStage:
         row = next(iter(self._store.scan(b"n" + key)), (SWEEP_KEY, b""))
         return Work([(row[0], None)], pack([]), self._publish({}))
 
+    def chore_failed(self) -> None:
+        raise AssertionError("a row to take away fits a commit")
+
     def _count(self, records: Sequence[Record]) -> Work:
         delta = Counter(record.key for record in records)
         keys = [b"k" + key for key in delta]
