@@ -76,8 +76,8 @@ class Settings(BaseSettings):
 
     queries: bool = Field(
         True,
-        description="Workers of the role accounts answer questions over HTTP: stories, and who is behind a number. On"
-        " the port of the metrics, or without one on a free port of this machine.",
+        description="Workers of the roles accounts and snapshots answer questions over HTTP: stories, who is behind a"
+        " number, other days. On the port of the metrics, or without one on a free port of this machine.",
     )
     url: str | None = Field(
         None,

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
 from state.definition_set import retirement
 from state.layers import Current
+from state.sums import PartialSums
 from streams.batch import BatchTooLargeError, one_batch
 from streams.batch_event import batch_topic
 from streams.errors import LostError
@@ -54,6 +56,15 @@ class SnapshotsOwner:
         self._following: asyncio.Task[None] | None = None
         self._appended_at = 0.0
         self._retired: set[str] = set()
+
+    @property
+    def epoch(self) -> int:
+        """The offset of its claim, -1 before the first."""
+        return self._schedule.claim_offset
+
+    def standing(self) -> AbstractContextManager[PartialSums]:
+        """The sums, for a thread of its own; see `Schedule.standing`."""
+        return self._schedule.standing()
 
     def _name(self, topic: str) -> str:
         return topic_name(topic, self._settings.prefix, self._settings.generation)

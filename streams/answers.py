@@ -136,7 +136,7 @@ class SearchAnswer(Contained, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error (RFC 9457, application/problem+json). owner: with 421, where the owner of the account answers."""
+    """An error (RFC 9457, application/problem+json). owner: with 421, where the right worker answers."""
 
     title: str
     status: int

@@ -6,14 +6,14 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from agents import main
-from agents.directory import Directory, read_directory
+from agents.directory import ACCOUNTS, SNAPSHOTS, Directory, read_directory
 from agents.live_snapshots import published_snapshots
 from agents.pipeline import Workers
 from agents.query_client import QueryClient
@@ -36,7 +36,7 @@ def directory_of(settings: Settings, partitions: set[int], running: list[Workers
     deadline = time.monotonic() + PATIENCE_S
     while True:
         directory = read_directory(settings.bootstrap_servers, settings)
-        working = [each for each in directory.announcements.values() if each.partitions]
+        working = [each for each in directory.announcements.values() if each.role == ACCOUNTS and each.partitions]
         if all(directory.owner_of(partition) for partition in partitions) and len(working) == len(running):
             return directory
         for each in running:
@@ -78,6 +78,7 @@ def test_questions_are_answered_by_whoever_owns_the_account(settings: Settings, 
         require_sums(client, settings)
         require_story(client, settings)
         require_redirection(directory)
+        require_other_days(directory, settings)
         require_token(directory, settings)
         os.kill(first.pids[0], signal.SIGKILL)
         require_missing(client, directory)
@@ -161,6 +162,27 @@ def require_redirection(directory: Directory) -> None:
     status, problem = raw(f"{other}/v1/account/{quote(account)}/story", TOKEN)
     assert (status, problem["owner"]) == (421, owner)
     assert raw(f"{owner}/v1/account/{quote(account)}/story", TOKEN)[0] == 200
+
+
+def require_other_days(directory: Directory, settings: Settings) -> None:
+    """What the owner of `snapshots` answers is what the command prints; another worker names the owner."""
+    owner = directory.owner_of(0, SNAPSHOTS)
+    for name, days in (
+        ("lead-to-won", "2026-02-01..2026-04-30"),
+        ("created-to-won", "last 3 months"),
+        ("content-to-mql", "2026-05-01.."),
+    ):
+        asked = f"/v1/snapshot?{urlencode({'analysis': name, 'range': days})}"
+        status, snapshot = raw(f"{owner}{asked}", TOKEN)
+        assert status == 200
+        assert snapshot == msgspec.json.decode(cli(settings, "snapshot", name, "--range", days, "--format", "json"))
+        status, problem = raw(f"{next(iter(directory.urls(4)))}{asked}", TOKEN)
+        assert (status, problem["owner"]) == (421, owner)
+    status, flow = raw(f"{owner}/v1/flow/through?analysis=content-to-mql&item=-1%3Dblog", TOKEN)
+    assert status == 200
+    assert flow == msgspec.json.decode(
+        cli(settings, "snapshot", "content-to-mql", "--through", "-1=blog", "--format", "json")
+    )
 
 
 def require_token(directory: Directory, settings: Settings) -> None:

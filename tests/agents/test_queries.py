@@ -16,9 +16,7 @@ from pydantic import SecretStr
 from agents import queries as queries_module
 from agents.directory import Announcement, Directory
 from agents.metrics_server import Listening, serve_metrics, url_of
-from agents.queries import Queries
 from agents.query_request import Parameters, ProblemError, number_asked
-from agents.reading_plan import ReadingPlan
 from state.accounts import Accounts
 from state.accounts_stage import AccountsStage
 from state.definition_set import DefinitionSet
@@ -28,6 +26,7 @@ from streams.partitioning import partition_of
 from streams.protocol_rows import COMMIT_KEY, CommitRow, Input, encode_commit
 from streams.store import Position
 from streams.touchpoint import Touchpoint
+from tests.agents.asking import asked_of, queries_of
 from tests.agents.test_metrics_server import TOKEN, get
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
@@ -81,23 +80,7 @@ ARRIVED = [
 
 def asker(stores: Mapping[int, Any], owner_of: Any = lambda _: None) -> Any:
     """Asks a worker that owns these; gives (status, body)."""
-    return asked_of(Queries(ReadingPlan(lambda: (0, DEFINITIONS)), lambda: stores, PARTITIONS, owner_of))
-
-
-def asked_of(application: Queries) -> Any:
-    """Asks an application; gives (status, body)."""
-
-    def ask(path: str, method: str = "GET", **query: Any) -> tuple[int, Any]:
-        told: list[Any] = []
-        environ = {
-            "REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1"),
-            "QUERY_STRING": urlencode(query, doseq=True),
-        }  # fmt: skip
-        body = b"".join(application(environ, lambda status, headers: told.extend((status, dict(headers)))))
-        assert told[1]["Content-Type"] == ("application/json" if told[0] == "200 OK" else "application/problem+json")
-        return int(told[0][:3]), msgspec.json.decode(body)
-
-    return ask
+    return asked_of(queries_of(lambda: (0, DEFINITIONS), lambda: stores, PARTITIONS, owner_of))
 
 
 def test_a_moving_number_is_asked_for_with_its_days() -> None:
@@ -271,7 +254,7 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, query: str) -> None
         "REQUEST_METHOD": "GET", "PATH_INFO": f"/v1/{path}".encode("utf-8", "replace").decode("latin-1"),
         "QUERY_STRING": query,
     }  # fmt: skip
-    application = Queries(ReadingPlan(lambda: (0, DEFINITIONS)), lambda: STORES, PARTITIONS, lambda _: None)
+    application = queries_of(lambda: (0, DEFINITIONS), lambda: STORES, PARTITIONS)
     body = b"".join(application(environ, lambda status, _: told.append(status)))
     assert told[0][:3] in ("200", "400", "404"), (told, body)
     assert len(body) < 20_000
@@ -360,12 +343,7 @@ def test_answers_lie_behind_the_token_and_beside_the_metrics(tmp_path: Path) -> 
     store = RocksStore(tmp_path / "rows")
     memory = stores_of(ARRIVED)[partition_of(ACCOUNTS[1].encode(), PARTITIONS)]
     store.write(memory.rows.items(), Position(1, 0, 0, "id", 0), None)
-    application = Queries(
-        ReadingPlan(lambda: (0, DEFINITIONS)),
-        lambda: dict.fromkeys(range(PARTITIONS), store),
-        PARTITIONS,
-        lambda _: None,
-    )
+    application = queries_of(lambda: (0, DEFINITIONS), lambda: dict.fromkeys(range(PARTITIONS), store), PARTITIONS)
     listening = Listening("127.0.0.1", 0, SecretStr(TOKEN))
     port = serve_metrics(listening, application)
     path = f"/v1/account/{quote(ACCOUNTS[1], safe='')}/story"
