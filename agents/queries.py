@@ -19,6 +19,7 @@ from agents.owned_partitions import OwnedPartitions
 from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
 from agents.reading_plan import ReadingPlan
 from agents.sums_answers import SumsAnswers
+from agents.value_answers import values_here
 from state.containers import Containers
 from state.cut import cut_of
 from state.definitions import ContainerKind
@@ -100,6 +101,8 @@ class Queries:
                     return self._why(parameters)
                 case ["search"]:
                     return self._search(parameters)
+                case ["values"]:
+                    return values_here(self._partitions, parameters)
                 case ["snapshot"]:
                     return self._sums.snapshot(parameters)
                 case ["flow", "through"]:
@@ -107,8 +110,8 @@ class Queries:
                 case [kind, *id_, "story"] if kind in KIND_BY_NAME and any(id_):
                     return self._story(KIND_BY_NAME[kind], "/".join(id_), parameters)
         raise ProblemError(
-            404, "there is /v1/CONTAINER/ID/story, /v1/cells, /v1/why, /v1/search, /v1/snapshot and /v1/flow/through;"
-            f" containers are {', '.join(KIND_BY_NAME)}"
+            404, "there is /v1/CONTAINER/ID/story, /v1/cells, /v1/why, /v1/search, /v1/values, /v1/snapshot and"
+            f" /v1/flow/through; containers are {', '.join(KIND_BY_NAME)}"
         )  # fmt: skip
 
     @contextmanager

@@ -135,6 +135,17 @@ class SearchAnswer(Contained, frozen=True, kw_only=True):
     is_complete: bool
 
 
+class ValuesAnswer(Contained, frozen=True, kw_only=True):
+    """Values of a dimension, the most frequent first, each with how many touchpoints have it. is_cut: there are more
+    than are listed. looked_at: how many touchpoints; is_complete: these are all, and the counts are exact."""
+
+    dimension: str
+    values: list[tuple[str, int]]
+    is_cut: bool
+    looked_at: int
+    is_complete: bool
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     """An error (RFC 9457, application/problem+json). owner: with 421, where the right worker answers."""
 

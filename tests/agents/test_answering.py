@@ -1,10 +1,12 @@
 """Who is behind a number, and the story of one account: asked of real workers, on a real Kafka."""
 
+import contextlib
 import os
 import signal
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -17,13 +19,17 @@ from agents.directory import ACCOUNTS, SNAPSHOTS, Directory, read_directory
 from agents.live_snapshots import published_snapshots
 from agents.pipeline import Workers
 from agents.query_client import QueryClient
+from agents.reading import read_topic
 from agents.settings import Settings
 from streams.answers import BehindCell
 from streams.errors import UnavailableError, UsageError
 from streams.partitioning import partition_of
 from streams.snapshot import CanvasSnapshot, CohortSnapshot, FlowSnapshot
+from streams.topics import topic_name
+from streams.touchpoint import decode_touchpoint
 from tests.agents.test_end_to_end import PATIENCE_S, generate, settings, wait
 from tests.agents.test_metrics_server import TOKEN
+from tests.oracles.brute import surviving
 
 __all__ = ["settings"]  # the fixture
 pytestmark = pytest.mark.broker
@@ -79,7 +85,10 @@ def test_questions_are_answered_by_whoever_owns_the_account(settings: Settings, 
         require_story(client, settings)
         require_redirection(directory)
         require_other_days(directory, settings)
+        require_values(client, settings)
         require_token(directory, settings)
+        os.kill(first.pids[0], signal.SIGSTOP)
+        require_in_time(client, directory)
         os.kill(first.pids[0], signal.SIGKILL)
         require_missing(client, directory)
     finally:
@@ -185,6 +194,20 @@ def require_other_days(directory: Directory, settings: Settings) -> None:
     )
 
 
+def require_values(client: QueryClient, settings: Settings) -> None:
+    """As the touchpoints of the topic have them; under load a worker may come too late, so it is asked again."""
+    assert settings.bootstrap_servers is not None
+    topic = topic_name("touchpoints", settings.prefix, settings.generation)
+    records = [record.value for record in read_topic(settings.bootstrap_servers, topic)]
+    counts = Counter(each.channel for each in surviving(decode_touchpoint(value) for value in records if value))
+    wanted = [each for each in counts.items() if each[0] is not None and each[0].startswith("e")]
+    assert len(wanted) > 1
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := client.values(dimension="channel", starts="E")).is_complete:
+        assert time.monotonic() < deadline, found
+    assert found.values == sorted(wanted, key=lambda each: (-each[1], each[0]))
+
+
 def require_token(directory: Directory, settings: Settings) -> None:
     """Without the token nothing is answered, and the client says what to set."""
     assert raw(f"{next(iter(directory.urls(4)))}/v1/search?q=a", None)[0] == 401
@@ -192,6 +215,22 @@ def require_token(directory: Directory, settings: Settings) -> None:
     client = QueryClient(settings.bootstrap_servers, Settings(**{**settings.model_dump(), "metrics_token": None}))
     with pytest.raises(UnavailableError, match="MILEPOST_METRICS_TOKEN"):
         client.search(q="a")
+
+
+def require_in_time(client: QueryClient, directory: Directory) -> None:
+    """Values are not waited for longer than for 0.3 s, give or take what a busy machine adds."""
+    gone = directory.announcements["a"]
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        began = time.monotonic()
+        with contextlib.suppress(UnavailableError):  # the other one is too late as well
+            found = client.values(dimension="type")
+            assert set(map(int, gone.partitions)) <= set(found.missing)
+            assert not found.is_complete
+            if found.missing == sorted(map(int, gone.partitions)):
+                assert time.monotonic() - began < 2
+                return
+        assert time.monotonic() < deadline
 
 
 def require_missing(client: QueryClient, directory: Directory) -> None:
