@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol, cast
 
+from agents.definition_answers import DefinitionAnswers
 from agents.definitions_follower import DefinitionsFollower
 from agents.directory import ACCOUNTS, SNAPSHOTS, CachedDirectory, announce
 from agents.metrics_server import Listening, serve_metrics, url_of
@@ -50,7 +51,8 @@ def answer_questions(
         touchpoints=topic_name("touchpoints", settings.prefix, settings.generation),
         lateness_ms=settings.lateness_s * 1000,
     )
-    queries = Queries(plan, OwnedPartitions(owned, settings.partitions, directory.owner_of), sums)
+    partitions = OwnedPartitions(owned, settings.partitions, directory.owner_of)
+    queries = Queries(plan, partitions, sums, DefinitionAnswers(bootstrap, settings))
     port = serve_metrics(listening, queries)
     url = settings.url or url_of(listening, port)
     for role, app in app_by_role.items():

@@ -9,12 +9,13 @@ the others wait or are told to come again. A partition that is given up meanwhil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
-import structlog
+import msgspec
 
 from agents.answer_parts import ContainedParts, behind_cell, counted_of
+from agents.definition_answers import DefinitionAnswers
+from agents.http_answer import answer_to, json_body
 from agents.owned_partitions import OwnedPartitions
 from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
 from agents.reading_plan import ReadingPlan
@@ -29,17 +30,12 @@ from state.story import Wanted, cursor_of, key_of_cursor, story_page
 from state.why import Behind, Change, merged
 from streams.answers import (
     CellsAnswer,
-    Contained,
     Found,
-    Problem,
     SearchAnswer,
     StoryAnswer,
     WhyAnswer,
-    encode_answer,
 )
-from streams.errors import LostError, UnavailableError, UsageError
 from streams.shown import shown
-from streams.snapshot import Snapshot
 
 CELLS_S = 1.2
 """How long a page of containers is looked for; whoever merges the workers' waits for 2 s."""
@@ -50,65 +46,50 @@ WHY_COUNT_MAX = 1_000
 SEARCH_COUNT = 20
 AT_ONCE_MAX = 2
 WAIT_S_MAX = 1.0
-JSON, PROBLEM = "application/json", "application/problem+json"
-
-log = structlog.get_logger(__name__)
 
 
 class Queries:
-    """The WSGI application below /v1/. sums: answers from the sums over all partitions."""
+    """The WSGI application below /v1/. sums: answers from the sums over all partitions. definitions: who publishes."""
 
-    def __init__(self, plan: ReadingPlan, partitions: OwnedPartitions, sums: SumsAnswers) -> None:
+    def __init__(
+        self, plan: ReadingPlan, partitions: OwnedPartitions, sums: SumsAnswers, definitions: DefinitionAnswers
+    ) -> None:
         self._plan = plan
         self._partitions = partitions
         self._sums = sums
+        self._definitions = definitions
         self._turns = threading.BoundedSemaphore(AT_ONCE_MAX)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            if environ["REQUEST_METHOD"] != "GET":
-                raise ProblemError(400, "questions are asked with GET")
-            path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-            body, status, kind = encode_answer(self._answer(path, environ.get("QUERY_STRING", ""))), 200, JSON
-        except ProblemError as error:
-            body, status, kind = encode_answer(error.problem), error.problem.status, PROBLEM
-        except UsageError as error:
-            body, status, kind = (
-                encode_answer(Problem("The question can not be answered", 400, str(error))),
-                400,
-                PROBLEM,
-            )
-        except (LostError, UnavailableError) as error:
-            body, status, kind = encode_answer(Problem("Not now", 503, str(error))), 503, PROBLEM
-        except Exception:
-            # A defect of ours, which the worker's own work does not depend on.
-            log.exception("a question could not be answered")
-            body, status, kind = (
-                encode_answer(Problem("A defect of milepost", 500, "see the worker's log")),
-                500,
-                PROBLEM,
-            )
-        start_response(f"{status} {HTTPStatus(status).phrase}", [("Content-Type", kind), ("Cache-Control", "no-store")])
-        return [body]
+        return answer_to(lambda: self._answer(environ), start_response)
 
-    def _answer(self, path: str, query: str) -> Contained | Snapshot:
-        parameters = Parameters(query)
-        with self._turn():
-            match path.removeprefix("/v1/").split("/"):
-                case ["cells"]:
-                    return self._cells(parameters)
-                case ["why"]:
-                    return self._why(parameters)
-                case ["search"]:
-                    return self._search(parameters)
-                case ["values"]:
-                    return values_here(self._partitions, parameters)
-                case ["snapshot"]:
-                    return self._sums.snapshot(parameters)
-                case ["flow", "through"]:
-                    return self._sums.through(parameters)
-                case [kind, *id_, "story"] if kind in KIND_BY_NAME and any(id_):
-                    return self._story(KIND_BY_NAME[kind], "/".join(id_), parameters)
+    def _answer(self, environ: dict[str, Any]) -> msgspec.Struct:
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").removeprefix("/v1/").split("/")
+        parameters = Parameters(environ.get("QUERY_STRING", ""))
+        match environ["REQUEST_METHOD"], path:
+            case "GET", _:
+                with self._turn():
+                    return self._read(path, parameters)
+            case "PUT", ["definitions", name]:
+                return self._definitions.put(name, parameters, json_body(environ))
+        raise ProblemError(405, "questions are asked with GET; a definition is put to /v1/definitions/NAME")
+
+    def _read(self, path: list[str], parameters: Parameters) -> msgspec.Struct:
+        match path:
+            case ["cells"]:
+                return self._cells(parameters)
+            case ["why"]:
+                return self._why(parameters)
+            case ["search"]:
+                return self._search(parameters)
+            case ["values"]:
+                return values_here(self._partitions, parameters)
+            case ["snapshot"]:
+                return self._sums.snapshot(parameters)
+            case ["flow", "through"]:
+                return self._sums.through(parameters)
+            case [kind, *id_, "story"] if kind in KIND_BY_NAME and any(id_):
+                return self._story(KIND_BY_NAME[kind], "/".join(id_), parameters)
         raise ProblemError(
             404, "there is /v1/CONTAINER/ID/story, /v1/cells, /v1/why, /v1/search, /v1/values, /v1/snapshot and"
             f" /v1/flow/through; containers are {', '.join(KIND_BY_NAME)}"

@@ -20,8 +20,9 @@ from streams.touchpoint import EVENT_TIME_MAX_MS
 PARAMETERS_MAX = 200
 QUERY_BYTES_MAX = 64 * 1024
 _TITLES = {
-    400: "The question can not be answered", 404: "There is no such thing", 421: "Another worker answers this",
-    503: "Not now",
+    400: "The question can not be answered", 404: "There is no such thing", 405: "It is not asked so",
+    409: "It was changed meanwhile", 411: "The length is missing", 413: "It is too large", 415: "It is not JSON",
+    421: "Another worker answers this", 503: "Not now",
 }  # fmt: skip
 FILTER_BY_PARAMETER = {
     "types": "type", "people": "person", "channels": "channel", "opportunities": "opportunity",
@@ -36,9 +37,9 @@ Default = TypeVar("Default", int, None)
 class ProblemError(MilepostError):
     """What is answered instead of what was asked for."""
 
-    def __init__(self, status: int, detail: str, owner: str | None = None) -> None:
+    def __init__(self, status: int, detail: str, owner: str | None = None, version: str | None = None) -> None:
         super().__init__(detail)
-        self.problem = Problem(_TITLES[status], status, detail, owner)
+        self.problem = Problem(_TITLES[status], status, detail, owner, version)
 
 
 class Parameters:

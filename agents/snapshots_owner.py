@@ -15,8 +15,8 @@ from typing import Any
 import structlog
 
 from agents.app import make_app
-from agents.defining import publish_definitions
 from agents.definitions_follower import DefinitionsFollower
+from agents.definitions_writer import add_definition_records
 from agents.reading import read_topic
 from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
@@ -129,7 +129,7 @@ class SnapshotsOwner:
         leaves the analysis without numbers until its new version is complete.
         """
         if new := [version for version in versions if version not in self._retired]:
-            await asyncio.to_thread(publish_definitions, self._bootstrap, self._settings, dict(map(retirement, new)))
+            await asyncio.to_thread(add_definition_records, self._bootstrap, self._settings, dict(map(retirement, new)))
             self._retired.update(new)
 
     async def _publish(self, records: list[Row]) -> None:

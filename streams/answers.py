@@ -146,13 +146,25 @@ class ValuesAnswer(Contained, frozen=True, kw_only=True):
     is_complete: bool
 
 
+class DefinitionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An analysis that was put. version: the one in force now; replaced: the one that it replaced, null for none.
+    is_changed: false where all of it was in force already."""
+
+    analysis: str
+    version: str
+    replaced: str | None
+    is_changed: bool
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error (RFC 9457, application/problem+json). owner: with 421, where the right worker answers."""
+    """An error (RFC 9457, application/problem+json). owner: with 421, where the right worker answers. version: with
+    409, the version in force, null where there is none."""
 
     title: str
     status: int
     detail: str
     owner: str | None = None
+    version: str | None = None
 
 
 encode_answer = msgspec.json.Encoder().encode

@@ -1,18 +1,22 @@
 """Questions to a worker's application, without a server: what it is made of, and how it is asked."""
 
+import io
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 
+from agents.definition_answers import DefinitionAnswers
 from agents.owned_partitions import OwnedPartitions
 from agents.queries import Queries
 from agents.reading_plan import ReadingPlan
+from agents.settings import Settings
 from agents.sums_answers import Standing, SumsAnswers
 from state.layers import Current
 
 LATENESS_MS = 3_600_000
+NOTHING: Mapping[str, str] = {}
 
 
 def queries_of(
@@ -26,19 +30,23 @@ def queries_of(
     """A worker that owns these stores and keeps these sums; of what it does not have, the others are at these URLs."""
     plan = ReadingPlan(current)
     sums = SumsAnswers(plan, standing, lambda: sums_url, touchpoints="touchpoints", lateness_ms=LATENESS_MS)
-    return Queries(plan, OwnedPartitions(stores, partition_count, owner_of), sums)
+    definitions = DefinitionAnswers("nowhere:1", Settings(bootstrap_servers="nowhere:1"))
+    return Queries(plan, OwnedPartitions(stores, partition_count, owner_of), sums, definitions)
 
 
 def asked_of(application: Queries) -> Any:
-    """Asks an application; gives (status, body)."""
+    """Asks an application; gives (status, body). environ: of the request, in place of what is right."""
 
-    def ask(path: str, method: str = "GET", **query: Any) -> tuple[int, Any]:
+    def ask(
+        path: str, method: str = "GET", body: bytes = b"", environ: Mapping[str, str] = NOTHING, **query: Any
+    ) -> tuple[int, Any]:
         told: list[Any] = []
-        environ = {
+        given = {
             "REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1"),
-            "QUERY_STRING": urlencode(query, doseq=True),
+            "QUERY_STRING": urlencode(query, doseq=True), "wsgi.input": io.BytesIO(body),
+            "CONTENT_TYPE": "application/json; charset=utf-8", "CONTENT_LENGTH": str(len(body)), **environ,
         }  # fmt: skip
-        body = b"".join(application(environ, lambda status, headers: told.extend((status, dict(headers)))))
+        body = b"".join(application(given, lambda status, headers: told.extend((status, dict(headers)))))
         assert told[1]["Content-Type"] == ("application/json" if told[0] == "200 OK" else "application/problem+json")
         return int(told[0][:3]), msgspec.json.decode(body)
 

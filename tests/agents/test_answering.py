@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from agents import main
+from agents.checking import run_check
 from agents.directory import ACCOUNTS, SNAPSHOTS, Directory, read_directory
 from agents.live_snapshots import published_snapshots
 from agents.pipeline import Workers
@@ -86,6 +88,7 @@ def test_questions_are_answered_by_whoever_owns_the_account(settings: Settings, 
         require_redirection(directory)
         require_other_days(directory, settings)
         require_values(client, settings)
+        require_put(directory, settings)
         require_token(directory, settings)
         os.kill(first.pids[0], signal.SIGSTOP)
         require_in_time(client, directory)
@@ -152,9 +155,10 @@ def require_story(client: QueryClient, settings: Settings) -> None:
         client.cells(5, analysis="lead-to-won", cell="lost")
 
 
-def raw(url: str, token: str | None) -> tuple[int, dict[str, object]]:
-    """Status and problem of one worker's answer."""
-    request = urllib.request.Request(url, headers={} if token is None else {"Authorization": f"Bearer {token}"})
+def raw(url: str, token: str | None, method: str = "GET", body: bytes | None = None) -> tuple[int, dict[str, object]]:
+    """Status and answer or problem of one worker."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    request = urllib.request.Request(url, body, {**headers, "Content-Type": "application/json"}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.status, msgspec.json.decode(answer.read())
@@ -206,6 +210,34 @@ def require_values(client: QueryClient, settings: Settings) -> None:
     while not (found := client.values(dimension="channel", starts="E")).is_complete:
         assert time.monotonic() < deadline, found
     assert found.values == sorted(wanted, key=lambda each: (-each[1], each[0]))
+
+
+def require_put(directory: Directory, settings: Settings) -> None:
+    """Any worker takes a definition, with the token; it is counted by all of them, as the batch computation has it."""
+    flow = {"name": "types", "kind": "flow", "container": "account", "dimension": "type"}
+    urls = [*directory.urls(4), directory.owner_of(0, SNAPSHOTS)]
+
+    def put(number: int, replaces: str | None, token: str | None = TOKEN, **changes: object) -> tuple[int, Any]:
+        query = "" if replaces is None else f"?replaces={replaces}"
+        body = msgspec.json.encode({"version": 1, "analyses": [{**flow, **changes}]})
+        return raw(f"{urls[number]}/v1/definitions/types{query}", token, "PUT", body)
+
+    assert put(0, None, token=None)[0] == 401
+    status, first = put(0, None)
+    assert (status, first["replaced"], first["is_changed"]) == (200, None, True)
+    status, second = put(1, first["version"], columns=3)
+    assert (status, second["replaced"]) == (200, first["version"])
+    status, problem = put(2, first["version"], columns=4)
+    assert (status, problem["version"]) == (409, second["version"])
+    assert settings.bootstrap_servers is not None
+    deadline = time.monotonic() + PATIENCE_S
+    for snapshots in published_snapshots(settings.bootstrap_servers, settings):
+        if "types" in snapshots and snapshots["types"].version == second["version"]:
+            break
+        assert time.monotonic() < deadline
+    report = run_check(settings.bootstrap_servers, settings)
+    assert "types" in [each.analysis for each in report.analyses]
+    assert report.difference_count == 0, report
 
 
 def require_token(directory: Directory, settings: Settings) -> None:

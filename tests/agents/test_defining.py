@@ -1,7 +1,7 @@
 """Definitions on their way from a file to the workers, without a broker: topics are lists here."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -32,10 +32,14 @@ class Topic:
     def __init__(self) -> None:
         self.records: list[ReadRecord] = []
 
-    def publish(self, _: str, __: Settings, records: dict[str, bytes | None]) -> None:
+    def publish(self, records: Mapping[str, bytes | None]) -> None:
         """Appends records."""
         for key, value in records.items():
             self.records.append(ReadRecord(0, len(self.records), 0, key.encode(), value))
+
+    def change(self, _: str, __: Settings, decide: Callable[[Definitions], Mapping[str, bytes | None]]) -> None:
+        """Appends what is decided."""
+        self.publish(decide(self.read()))
 
     def read(self, *_: Any) -> Definitions:
         """What stands there."""
@@ -49,8 +53,7 @@ class Topic:
 def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
     """An empty topic in the place of the broker's; no snapshot is published."""
     made = Topic()
-    monkeypatch.setattr(defining, "publish_definitions", made.publish)
-    monkeypatch.setattr(defining, "read_definition_records", made.read)
+    monkeypatch.setattr(defining, "change_definitions", made.change)
     monkeypatch.setattr(defining, "read_definitions", lambda *_: made.read().in_force())
     monkeypatch.setattr(defining, "published_snapshots", lambda *_: iter([{}]))
     return made
@@ -95,7 +98,7 @@ def test_what_readers_still_see_has_the_same_midnights(topic: Topic, monkeypatch
     records, _ = publications(file_of("a"), definition_set_of({}), 5)
     (made,) = definition_set_of({"a": records["a"] or b""}).definitions
     former = definition_set.Definition("former", made.zone, made.week_start, "1999.1", made.analysis)
-    topic.publish("", SETTINGS, {"a": encode_definition(made, 5, former)})
+    topic.publish({"a": encode_definition(made, 5, former)})
     assert [each.tzdata for each in topic.read().in_force().every] == ["1999.1", HERE]
     with pytest.raises(MismatchError, match=r"'a' was published with tzdata 1999\.1, this milepost has"):
         definition_set.require_tzdata(topic.read().in_force())

@@ -261,8 +261,8 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, query: str) -> None
 
 
 def test_only_get_is_answered() -> None:
-    """Nothing here changes anything."""
-    assert ask_all(STORY, "POST")[0] == 400
+    """Nothing of these changes anything."""
+    assert ask_all(STORY, "POST")[0] == ask_all("/v1/cells", "PUT")[0] == ask_all("/v1/cells", "HEAD")[0] == 405
 
 
 def test_the_wrong_owner_names_the_right_one() -> None:

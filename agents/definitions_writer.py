@@ -1,0 +1,90 @@
+"""Who publishes definitions does so one after the other: what is published follows from all that stood there before it.
+
+The law is that of `streams.fence`. Every writer takes the same transactional id, leaves a fence on the topic, and only
+then reads it: behind the fence the broker refuses whatever a former writer would still append, and what that one had
+appended before is read.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from kafka import KafkaProducer
+
+from agents.reading import Definitions, read_definition_records
+from agents.settings import Settings
+from streams.batch import BatchTooLargeError, one_batch
+from streams.errors import LostError, UnavailableError, UsageError
+from streams.fence import FencedProducer
+from streams.protocol_rows import FENCE_KEY
+from streams.topics import MESSAGE_BYTES_MAX, topic_name
+
+TRIES_MAX = 6
+_WAIT_S = 0.1  # doubled with each try, and any part of it: of two writers one is the first
+DEFINITION_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 2**10
+
+Records = Mapping[str, bytes | None]
+Decide = Callable[[Definitions], Records]
+
+
+def change_definitions(bootstrap: str, settings: Settings, decide: Decide) -> Records:
+    """Publishes, as one batch, what `decide` makes of what stands on the topic; gives it. Nothing is published where
+    that is nothing. It is asked again where others publish at the same moment.
+
+    Raises what `decide` raises; UsageError for what is too large; UnavailableError when Kafka does not take it, or
+    others always come first.
+    """
+    why: LostError | None = None
+    for number in range(TRIES_MAX):
+        if not decide(read_definition_records(bootstrap, settings)):
+            return {}
+        try:
+            return _change(bootstrap, settings, decide)
+        except LostError as error:
+            why = error
+            time.sleep(random.uniform(0, _WAIT_S * 2**number))
+    raise UnavailableError(
+        f"others publish definitions at the same moment, or Kafka does not answer ({why}); ask again in a moment"
+    )
+
+
+def _change(bootstrap: str, settings: Settings, decide: Decide) -> Records:
+    """One try. Raises LostError when somebody else comes in between, or what Kafka did is unknown."""
+    topic = topic_name("definitions", settings.prefix, settings.generation)
+    with asyncio.Runner() as runner:
+        fence = runner.run(FencedProducer.start(bootstrap, f"{topic}-writer"))
+        try:
+            runner.run(fence.append(topic, 0, one_batch([(FENCE_KEY, b"")])))
+            records = decide(read_definition_records(bootstrap, settings))
+            if records:
+                require_sizes(topic, records)
+                runner.run(fence.append(topic, 0, one_batch([(key.encode(), value) for key, value in records.items()])))
+        except BatchTooLargeError as error:
+            raise UsageError(f"{topic} does not take these definitions at once: {error}; publish fewer") from error
+        finally:
+            runner.run(fence.close())
+    return records
+
+
+def add_definition_records(bootstrap: str, settings: Settings, records: Records) -> None:
+    """Appends records that follow from nothing that stands on the topic, without a fence."""
+    topic = topic_name("definitions", settings.prefix, settings.generation)
+    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+    try:
+        sent = [producer.send(topic, key=name.encode(), value=value) for name, value in records.items()]
+        producer.flush()
+        for future in sent:
+            future.get(timeout=30)
+    finally:
+        producer.close()
+
+
+def require_sizes(topic: str, records: Records) -> None:
+    """Raises UsageError for a record that the topic does not hold."""
+    for name, value in records.items():
+        if value is not None and len(value) > DEFINITION_BYTES_MAX:
+            raise UsageError(
+                f"the analysis {name!r} takes {len(value)} bytes, and {topic} holds {DEFINITION_BYTES_MAX} at most;"
+                " give it fewer nodes or values. Nothing was published"
+            )
