@@ -9,6 +9,7 @@ from agents.definitions_follower import DefinitionsFollower
 from agents.directory import ACCOUNTS, SNAPSHOTS, CachedDirectory, announce
 from agents.metrics_server import Listening, serve_metrics, url_of
 from agents.owned_partitions import OwnedPartitions, Readable
+from agents.preview_answers import PreviewAnswers
 from agents.queries import Queries
 from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
@@ -44,15 +45,17 @@ def answer_questions(
 
     directory = CachedDirectory(bootstrap, settings)
     plan = ReadingPlan(definitions.current)
+    lateness_ms = settings.lateness_s * 1000
     sums = SumsAnswers(
         plan,
         standing,
         partial(directory.owner_of, 0, SNAPSHOTS),
         touchpoints=topic_name("touchpoints", settings.prefix, settings.generation),
-        lateness_ms=settings.lateness_s * 1000,
+        lateness_ms=lateness_ms,
     )
     partitions = OwnedPartitions(owned, settings.partitions, directory.owner_of)
-    queries = Queries(plan, partitions, sums, DefinitionAnswers(bootstrap, settings))
+    previews = PreviewAnswers(plan, partitions, lateness_ms)
+    queries = Queries(plan, partitions, sums, DefinitionAnswers(bootstrap, settings), previews)
     port = serve_metrics(listening, queries)
     url = settings.url or url_of(listening, port)
     for role, app in app_by_role.items():

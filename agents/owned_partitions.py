@@ -7,12 +7,11 @@ from typing import Any, Protocol
 
 from agents.answer_parts import ContainedParts, applied_in
 from agents.query_request import ProblemError
+from state.folding import IsDue
 from streams.errors import UnavailableError
 from streams.partitioning import partition_of
 from streams.protocol_rows import COMMIT_KEY, CommitRow, decode_commit
 from streams.store import Rows
-
-IsDue = Callable[[], bool]
 
 
 class Readable(Protocol):
@@ -42,25 +41,35 @@ class OwnedPartitions:
         partition = partition_of(account.encode(), self._partition_count)
         store = self._owned().get(partition)
         if store is None:
-            owner = self._owner_of(partition)
-            detail = f"partition {partition} is not this worker's; " + (
-                f"ask {owner}" if owner else "nobody says that it is theirs"
-            )
-            raise ProblemError(421 if owner else 503, detail, owner)
+            raise self._not_here(partition, f"partition {partition} is not this worker's")
         with store.reading() as rows:
             row = committed(rows)
             yield rows, {"applied": {str(partition): applied_in(row)}, "clock_ms": row.clock_ms}
 
     def each(self, patience_s: float, contained: ContainedParts) -> Iterator[tuple[Rows, IsDue]]:
         """The rows of every partition here, each with its share of the time that is left."""
+        for partition, rows, until in self.shares(patience_s):
+            contained.take(partition, committed(rows))
+            yield rows, due_at(until)
+
+    def shares(self, patience_s: float) -> Iterator[tuple[int, Rows, float]]:
+        """The same: number, rows, and until when on the monotonic clock, in seconds."""
         until = time.monotonic() + patience_s
         owned = self._owned()
         for done, (partition, store) in enumerate(sorted(owned.items())):
             now = time.monotonic()
-            share_until = now + (until - now) / (len(owned) - done)
             with store.reading() as rows:
-                contained.take(partition, committed(rows))
-                yield rows, lambda end=share_until: time.monotonic() > end  # type: ignore[misc]
+                yield partition, rows, now + (until - now) / (len(owned) - done)
+
+    def require_some(self) -> None:
+        """Raises ProblemError, with who has one, where no partition is this worker's."""
+        if not self._owned():
+            raise self._not_here(0, "no partition is this worker's")
+
+    def _not_here(self, partition: int, what: str) -> ProblemError:
+        owner = self._owner_of(partition)
+        detail = f"{what}; " + (f"ask {owner}" if owner else "nobody says that it is theirs")
+        return ProblemError(421 if owner else 503, detail, owner)
 
     def are_all(self, holds: Callable[[Rows], bool]) -> bool:
         """Whether something holds of every partition here."""
@@ -69,6 +78,11 @@ class OwnedPartitions:
                 if not holds(rows):
                     return False
         return True
+
+
+def due_at(until: float) -> IsDue:
+    """Whether the monotonic clock is past a moment."""
+    return lambda: time.monotonic() > until
 
 
 def committed(rows: Rows) -> CommitRow:

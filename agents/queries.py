@@ -17,6 +17,7 @@ from agents.answer_parts import ContainedParts, behind_cell, counted_of
 from agents.definition_answers import DefinitionAnswers
 from agents.http_answer import answer_to, json_body
 from agents.owned_partitions import OwnedPartitions
+from agents.preview_answers import PreviewAnswers
 from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
 from agents.reading_plan import ReadingPlan
 from agents.sums_answers import SumsAnswers
@@ -49,15 +50,21 @@ WAIT_S_MAX = 1.0
 
 
 class Queries:
-    """The WSGI application below /v1/. sums: answers from the sums over all partitions. definitions: who publishes."""
+    """The WSGI application below /v1/."""
 
     def __init__(
-        self, plan: ReadingPlan, partitions: OwnedPartitions, sums: SumsAnswers, definitions: DefinitionAnswers
+        self,
+        plan: ReadingPlan,
+        partitions: OwnedPartitions,
+        sums: SumsAnswers,
+        definitions: DefinitionAnswers,
+        previews: PreviewAnswers,
     ) -> None:
         self._plan = plan
         self._partitions = partitions
         self._sums = sums
         self._definitions = definitions
+        self._previews = previews
         self._turns = threading.BoundedSemaphore(AT_ONCE_MAX)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -72,7 +79,13 @@ class Queries:
                     return self._read(path, parameters)
             case "PUT", ["definitions", name]:
                 return self._definitions.put(name, parameters, json_body(environ))
-        raise ProblemError(405, "questions are asked with GET; a definition is put to /v1/definitions/NAME")
+            case "POST", ["preview"]:
+                body = json_body(environ)
+                with self._turn():
+                    return self._previews.preview(parameters, body)
+        raise ProblemError(
+            405, "questions are asked with GET; a definition is put to /v1/definitions/NAME, and posted to /v1/preview"
+        )
 
     def _read(self, path: list[str], parameters: Parameters) -> msgspec.Struct:
         match path:

@@ -94,5 +94,7 @@ def _no_other_filter(name: str) -> ProblemError:
     return ProblemError(
         400,
         f"f: {shown(name, 100)} can not be filtered otherwise than its definition does: a snapshot is made of sums, and"
-        " sums do not know any more which containers they are of. Define an analysis of its own that has this `filter`",
+        " sums do not know any more which containers they are of. Define an analysis of its own that has this `filter`:"
+        " POST /v1/preview shows it for some accounts, and PUT /v1/definitions/NAME or `milepost definitions apply` has"
+        " it counted",
     )

@@ -6,6 +6,7 @@ empty. Every answer says what it contains: `applied` and `clock_ms` of the commi
 
 import msgspec
 
+from streams.snapshot import Snapshot
 from streams.touchpoint import Scalar
 
 
@@ -154,6 +155,19 @@ class DefinitionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     replaced: str | None
     is_changed: bool
+
+
+class PreviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An analysis that nobody computes, over accounts of one worker. is_sample: they are not all that it has. sampled:
+    how many they are, of how many in `total`; drawn_from: of these so many were found in time, the first by name, and
+    the sample is one of them by chance; left_out: accounts of it that were too large to be looked at in time."""
+
+    is_sample: bool
+    sampled: int
+    total: int
+    drawn_from: int
+    left_out: int
+    snapshot: Snapshot
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from agents.definition_answers import DefinitionAnswers
 from agents.owned_partitions import OwnedPartitions
+from agents.preview_answers import PreviewAnswers
 from agents.queries import Queries
 from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
@@ -31,7 +32,8 @@ def queries_of(
     plan = ReadingPlan(current)
     sums = SumsAnswers(plan, standing, lambda: sums_url, touchpoints="touchpoints", lateness_ms=LATENESS_MS)
     definitions = DefinitionAnswers("nowhere:1", Settings(bootstrap_servers="nowhere:1"))
-    return Queries(plan, OwnedPartitions(stores, partition_count, owner_of), sums, definitions)
+    partitions = OwnedPartitions(stores, partition_count, owner_of)
+    return Queries(plan, partitions, sums, definitions, PreviewAnswers(plan, partitions, LATENESS_MS))
 
 
 def asked_of(application: Queries) -> Any:

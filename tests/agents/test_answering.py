@@ -88,7 +88,8 @@ def test_questions_are_answered_by_whoever_owns_the_account(settings: Settings, 
         require_redirection(directory)
         require_other_days(directory, settings)
         require_values(client, settings)
-        require_put(directory, settings)
+        previewed = all_previewed(directory)
+        require_put(directory, settings, previewed)
         require_token(directory, settings)
         os.kill(first.pids[0], signal.SIGSTOP)
         require_in_time(client, directory)
@@ -155,7 +156,7 @@ def require_story(client: QueryClient, settings: Settings) -> None:
         client.cells(5, analysis="lead-to-won", cell="lost")
 
 
-def raw(url: str, token: str | None, method: str = "GET", body: bytes | None = None) -> tuple[int, dict[str, object]]:
+def raw(url: str, token: str | None, method: str = "GET", body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer or problem of one worker."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     request = urllib.request.Request(url, body, {**headers, "Content-Type": "application/json"}, method=method)
@@ -212,20 +213,42 @@ def require_values(client: QueryClient, settings: Settings) -> None:
     assert found.values == sorted(wanted, key=lambda each: (-each[1], each[0]))
 
 
-def require_put(directory: Directory, settings: Settings) -> None:
-    """Any worker takes a definition, with the token; it is counted by all of them, as the batch computation has it."""
-    flow = {"name": "types", "kind": "flow", "container": "account", "dimension": "type"}
+TYPES = {"name": "types", "kind": "flow", "container": "account", "dimension": "type", "columns": 3}
+
+
+def all_previewed(directory: Directory) -> int:
+    """How many paths each worker sees in all its accounts, before anybody has defined them, together."""
+    body = msgspec.json.encode({"version": 1, "analyses": [TYPES]})
+    deadline = time.monotonic() + PATIENCE_S
+    total = 0
+    for url in directory.urls(4):
+        assert raw(f"{url}/v1/preview", None, "POST", body)[0] == 401
+        while True:
+            status, some = raw(f"{url}/v1/preview?sample=20", TOKEN, "POST", body)
+            assert (status, some["is_sample"]) == (200, True)
+            status, found = raw(f"{url}/v1/preview?sample=1000", TOKEN, "POST", body)
+            if not found["is_sample"]:
+                break
+            assert time.monotonic() < deadline  # a busy machine
+        assert some["sampled"] <= 20 < found["sampled"] == found["total"]
+        total += found["snapshot"]["body"]["total"]
+    return total
+
+
+def require_put(directory: Directory, settings: Settings, previewed: int) -> None:
+    """Any worker takes a definition, with the token; it is counted by all of them, as the batch computation has it and
+    as the previews had."""
     urls = [*directory.urls(4), directory.owner_of(0, SNAPSHOTS)]
 
     def put(number: int, replaces: str | None, token: str | None = TOKEN, **changes: object) -> tuple[int, Any]:
         query = "" if replaces is None else f"?replaces={replaces}"
-        body = msgspec.json.encode({"version": 1, "analyses": [{**flow, **changes}]})
+        body = msgspec.json.encode({"version": 1, "analyses": [{**TYPES, **changes}]})
         return raw(f"{urls[number]}/v1/definitions/types{query}", token, "PUT", body)
 
     assert put(0, None, token=None)[0] == 401
-    status, first = put(0, None)
+    status, first = put(0, None, columns=2)
     assert (status, first["replaced"], first["is_changed"]) == (200, None, True)
-    status, second = put(1, first["version"], columns=3)
+    status, second = put(1, first["version"])
     assert (status, second["replaced"]) == (200, first["version"])
     status, problem = put(2, first["version"], columns=4)
     assert (status, problem["version"]) == (409, second["version"])
@@ -233,6 +256,8 @@ def require_put(directory: Directory, settings: Settings) -> None:
     deadline = time.monotonic() + PATIENCE_S
     for snapshots in published_snapshots(settings.bootstrap_servers, settings):
         if "types" in snapshots and snapshots["types"].version == second["version"]:
+            assert isinstance(snapshots["types"], FlowSnapshot)
+            assert snapshots["types"].body.total == previewed
             break
         assert time.monotonic() < deadline
     report = run_check(settings.bootstrap_servers, settings)

@@ -1,20 +1,31 @@
 """Snapshots over other days, and paths through items, as the owner of the sums answers them."""
 
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.live_snapshots import part_snapshot
+from state.accounts import Accounts
 from state.definition_set import Definition, DefinitionSet
 from state.render.ranges import range_of
 from state.render.through import place_of
 from state.sums import PartialSums
-from streams.errors import UnavailableError
+from streams.errors import UnavailableError, UsageError
+from streams.partials import Tag
+from streams.stage import Applied
+from streams.store import Row
+from streams.touchpoint import Touchpoint
 from tests.agents.asking import LATENESS_MS, asked_of, queries_of
 from tests.agents.snapshot_worlds import CELLS, DEFINITIONS, TOUCHPOINTS, commit
 from tests.agents.test_snapshots import schedule
+from tests.state.layers_of import layers_of
+from tests.state.memory_store import MemoryStore
+from tests.state.worlds import DAY, START, Record, definition_sets, touchpoints
 
 PARTITIONS = (0, 1)
 
@@ -56,6 +67,56 @@ def test_other_days_than_the_definitions_own(name: str, days: str | None) -> Non
     status, found = ask("/v1/snapshot", analysis=name, **query)
     assert (status, found) == (200, expected(name, days))
     assert ask("/v1/snapshot", analysis=name, v=name, **query)[1] == found
+
+
+RANGES = st.one_of(
+    st.none(),
+    st.builds(lambda first, days: dates(first, first + days), st.integers(-3, 100), st.integers(0, 90)),
+    st.integers(-3, 100).map(lambda first: f"{dates(first, first)[:10]}.."),
+    st.builds("last {} {}s".format, st.integers(1, 60), st.sampled_from(["day", "week", "month", "quarter", "year"])),
+)
+
+
+def dates(first: int, last: int) -> str:
+    """A range between two days, numbered from that of START on."""
+    one, other = (datetime.fromtimestamp((START + day * DAY) / 1000, UTC).date() for day in (first, last))
+    return f"{one}..{other}"
+
+
+@given(definition_sets(2), st.lists(touchpoints(20), min_size=2, max_size=2), RANGES, st.integers(0, 120))
+def test_any_analysis_over_any_range_is_what_the_command_has(
+    definitions: DefinitionSet, arrived: list[list[Touchpoint]], days: str | None, clock_day: int
+) -> None:
+    """Or both refuse it, in the same words. The command makes sums for these days from the beginning of `partials`."""
+    log: list[list[Row]] = []
+    for partition, mine in enumerate(arrived):
+        store = MemoryStore()
+        accounts = Accounts(layers_of(definitions), store)
+        applied = Applied(Tag(0, partition), {TOUCHPOINTS: partition}, START + clock_day * DAY)
+        log.append(accounts.partial_records(accounts.compute([Record(each) for each in mine]), applied))
+    plan = schedule(current=lambda: (0, definitions))
+    for partition, records in enumerate(log):
+        plan.apply(partition, records, 0.0)
+    plan.is_caught_up = True
+    asking = asked_of(queries_of(lambda: (0, definitions), lambda: {}, standing=lambda: plan))
+    for definition in definitions.definitions:
+        query = {"analysis": definition.analysis.name} | ({} if days is None else {"range": days})
+        status, found = asking("/v1/snapshot", **query)
+        expected_status, wanted = commanded(definition, log, days)
+        assert status == expected_status
+        assert (found if status == 200 else found["detail"]) == wanted
+
+
+def commanded(definition: Definition, log: list[list[Row]], days: str | None) -> tuple[int, Any]:
+    """What the command makes of each partition's records, as JSON; or its words, with the status that stands for it."""
+    try:
+        sums = PartialSums([definition], None if days is None else range_of(days))
+        for partition, records in enumerate(log):
+            sums.apply(partition, records)
+        made = part_snapshot(definition, sums, TOUCHPOINTS, LATENESS_MS)
+    except UsageError as error:
+        return 400, str(error)
+    return 200, msgspec.json.decode(msgspec.json.encode(made))
 
 
 def test_paths_through_items() -> None:
