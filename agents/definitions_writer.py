@@ -20,7 +20,8 @@ from streams.fence import FencedProducer
 from streams.protocol_rows import FENCE_KEY
 from streams.topics import MESSAGE_BYTES_MAX, topic_name
 
-TRIES_MAX = 6
+TRIES_MAX, TRYING_S_MAX = 6, 30.0
+"""How often, and for how long another try is begun."""
 _WAIT_S = 0.1  # doubled with each try, and any part of it: of two writers one is the first
 DEFINITION_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 2**10
 
@@ -28,28 +29,32 @@ Records = Mapping[str, bytes | None]
 Decide = Callable[[Definitions], Records]
 
 
-def change_definitions(bootstrap: str, settings: Settings, decide: Decide) -> Records:
-    """Publishes, as one batch, what `decide` makes of what stands on the topic; gives it. Nothing is published where
-    that is nothing. It is asked again where others publish at the same moment.
+def change_definitions(bootstrap: str, settings: Settings, decide: Decide) -> None:
+    """Publishes, as one batch, what `decide` makes of what stands on the topic, which may be nothing. The last time
+    that it is asked counts: it is asked again behind the fence, and where others publish at the same moment.
 
     Raises what `decide` raises; UsageError for what is too large; UnavailableError when Kafka does not take it, or
     others always come first.
     """
     why: LostError | None = None
+    until = time.monotonic() + TRYING_S_MAX
     for number in range(TRIES_MAX):
         if not decide(read_definition_records(bootstrap, settings)):
-            return {}
+            return
         try:
-            return _change(bootstrap, settings, decide)
+            _change(bootstrap, settings, decide)
+            return
         except LostError as error:
             why = error
+            if time.monotonic() > until:
+                break
             time.sleep(random.uniform(0, _WAIT_S * 2**number))
     raise UnavailableError(
         f"others publish definitions at the same moment, or Kafka does not answer ({why}); ask again in a moment"
     )
 
 
-def _change(bootstrap: str, settings: Settings, decide: Decide) -> Records:
+def _change(bootstrap: str, settings: Settings, decide: Decide) -> None:
     """One try. Raises LostError when somebody else comes in between, or what Kafka did is unknown."""
     topic = topic_name("definitions", settings.prefix, settings.generation)
     with asyncio.Runner() as runner:
@@ -58,13 +63,12 @@ def _change(bootstrap: str, settings: Settings, decide: Decide) -> Records:
             runner.run(fence.append(topic, 0, one_batch([(FENCE_KEY, b"")])))
             records = decide(read_definition_records(bootstrap, settings))
             if records:
-                require_sizes(topic, records)
+                _require_sizes(topic, records)
                 runner.run(fence.append(topic, 0, one_batch([(key.encode(), value) for key, value in records.items()])))
         except BatchTooLargeError as error:
             raise UsageError(f"{topic} does not take these definitions at once: {error}; publish fewer") from error
         finally:
             runner.run(fence.close())
-    return records
 
 
 def add_definition_records(bootstrap: str, settings: Settings, records: Records) -> None:
@@ -80,7 +84,7 @@ def add_definition_records(bootstrap: str, settings: Settings, records: Records)
         producer.close()
 
 
-def require_sizes(topic: str, records: Records) -> None:
+def _require_sizes(topic: str, records: Records) -> None:
     """Raises UsageError for a record that the topic does not hold."""
     for name, value in records.items():
         if value is not None and len(value) > DEFINITION_BYTES_MAX:

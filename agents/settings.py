@@ -82,7 +82,8 @@ class Settings(BaseSettings):
     url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
-        description="Where others reach a worker's answers; without it http://METRICS_HOST:PORT.",
+        description="Where others reach a worker's answers, another one for each process; without it"
+        " http://METRICS_HOST:PORT.",
     )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Serves Prometheus metrics over HTTP, at /metrics, when set."

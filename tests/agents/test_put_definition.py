@@ -278,3 +278,8 @@ def test_who_never_comes_first_is_told(settings: Settings, monkeypatch: pytest.M
         change_definitions(bootstrap, settings, decide)
     assert len(tries) == 2 * definitions_writer.TRIES_MAX
     assert set(read_definition_records(bootstrap, settings).newest) == {"b"}
+    tries.clear()
+    monkeypatch.setattr(definitions_writer, "TRYING_S_MAX", 0.0)
+    with pytest.raises(UnavailableError, match="ask again in a moment"):
+        change_definitions(bootstrap, settings, decide)
+    assert len(tries) == 2
