@@ -61,10 +61,9 @@ class OwnedPartitions:
             with store.reading() as rows:
                 yield partition, rows, now + (until - now) / (len(owned) - done)
 
-    def require_some(self) -> None:
-        """Raises ProblemError, with who has one, where no partition is this worker's."""
-        if not self._owned():
-            raise self._not_here(0, "no partition is this worker's")
+    def none_here(self) -> ProblemError:
+        """What to raise, with who has one, where no partition is this worker's."""
+        return self._not_here(0, "no partition is this worker's")
 
     def _not_here(self, partition: int, what: str) -> ProblemError:
         owner = self._owner_of(partition)

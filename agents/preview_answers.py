@@ -26,8 +26,8 @@ from streams.store import Rows
 PREVIEW_S = 0.9
 LISTING_SHARE = 0.4
 """Of the time for a partition; the rest is for what the accounts contribute."""
-ACCOUNT_S = 0.2
-"""An account that takes longer is left out."""
+ACCOUNT_SHARE = 0.25
+"""An account that takes more of it is left out."""
 SAMPLE_COUNT, SAMPLE_COUNT_MAX = 2_000, 100_000
 VERSION = "preview"
 _TOUCHPOINTS = "touchpoints"
@@ -57,13 +57,14 @@ class PreviewAnswers:
         parameters.require_all_taken()
         file = one_definition(body)
         definition = Definition(VERSION, file.zone, file.week_start, installed_tzdata(), file.analyses[0])
-        self._partitions.require_some()
         preview, taken = Preview(definition), _Taken()
         share = min(1.0, count / max(1, self._account_count()))
         covers: dict[int, Covers] = {}
         for partition, rows, until in self._partitions.shares(PREVIEW_S):
             covers[partition] = _covers(rows)
             self._take(rows, until, share, preview, taken)
+        if not covers:
+            raise self._partitions.none_here()
         totals, days = preview.totals(max(each.clock_ms for each in covers.values()))
         snapshot = snapshot_of(
             definition,
@@ -87,8 +88,9 @@ class PreviewAnswers:
 
     def _take(self, rows: Rows, until: float, share: float, preview: Preview, taken: _Taken) -> None:
         """Adds a share of one partition's accounts."""
-        now = time.monotonic()
-        listing_until = now + (until - now) * LISTING_SHARE
+        began = time.monotonic()
+        listing_until = began + (until - began) * LISTING_SHARE
+        account_s = (until - began) * ACCOUNT_SHARE
         listed: list[bytes] = []
         for account in Containers(self._plan.layers(rows), rows).accounts(b""):
             listed.append(account)
@@ -102,7 +104,7 @@ class PreviewAnswers:
             now = time.monotonic()
             if now > until:
                 return
-            if preview.add(rows, account, due_at(min(until, now + ACCOUNT_S))):
+            if preview.add(rows, account, due_at(min(until, now + account_s))):
                 taken.sampled += 1
             elif time.monotonic() <= until:
                 taken.left_out += 1

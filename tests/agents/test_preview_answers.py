@@ -109,7 +109,7 @@ def test_an_account_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatc
     """And counted, so that nobody takes what is left for all."""
     large = [touchpoint(f"l{n}", START + n, "A", account="large", opportunity="l") for n in range(600)]
     with monkeypatch.context() as changed:
-        changed.setattr(preview_answers, "ACCOUNT_S", -1.0)
+        changed.setattr(preview_answers, "ACCOUNT_SHARE", -1.0)
         changed.setattr(preview_answers, "PREVIEW_S", 60.0)
         found = asker(stores_of([*ARRIVED, *large]))(CANVAS)[1]
     assert (found["is_sample"], found["sampled"], found["total"], found["left_out"]) == (True, 9, 10, 1)
