@@ -1,37 +1,27 @@
-"""Publishes a definition file as the set in force."""
+"""Publishes definitions: a file as the set in force, or one analysis beside the others."""
 
-import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from kafka import KafkaProducer
 from pydantic import ValidationError
 
+from agents.definitions_writer import Records, change_definitions
 from agents.live_snapshots import published_snapshots
-from agents.reading import read_definition_records, read_definitions
+from agents.reading import Definitions, read_definitions
 from agents.settings import Settings
 from state.definition_set import (
+    Definition,
     DefinitionSet,
-    definition_set_of,
+    decode_definition,
     publications,
     require_tzdata_to_apply,
     stale_retirements,
 )
-from state.definitions import DefinitionFile
-from state.layers import layout_bytes
-from streams.errors import UnavailableError, UsageError
-from streams.topics import MESSAGE_BYTES_MAX, topic_name
-from streams.yaml_file import explain, load_yaml
-
-DEFINITION_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 2**10
-DEFINITIONS_BYTES_MAX = MESSAGE_BYTES_MAX - 64 * 2**10
-"""All of them together are one row of a commit, which then is not too large however little they can be compressed."""
-APPLY_S_MAX = 30.0
-"""From looking at what readers see to sending what takes it along; it may be retired later (`agents.snapshots`)."""
-_METADATA_S_MAX = _REQUEST_S_MAX = 10.0
-DELIVERY_S_MAX = _METADATA_S_MAX + 15.0
-"""From sending to an answer; behind it nothing is sent again."""
+from state.definitions import ANALYSIS_COUNT_MAX, DefinitionFile
+from streams.errors import UsageError
+from streams.json_value import json_value
+from streams.shown import shown
+from streams.yaml_file import explain, explain_value, load_yaml
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -43,6 +33,22 @@ class Applied(msgspec.Struct, frozen=True):
     in_force: DefinitionSet
 
 
+class Put(msgspec.Struct, frozen=True):
+    """What came of one analysis: its version now, and which one it replaced, if any; is_changed: whether it is new."""
+
+    version: str
+    replaced: str | None
+    is_changed: bool
+
+
+class OutdatedError(UsageError):
+    """Somebody else has published the analysis meanwhile. version: that which is in force; None where there is none."""
+
+    def __init__(self, message: str, version: str | None) -> None:
+        super().__init__(message)
+        self.version = version
+
+
 def load_definitions(path: Path) -> DefinitionFile:
     """Reads and validates a definition file; raises UsageError with file, line, path and what would be right."""
     plain, positions = load_yaml(path)
@@ -52,6 +58,18 @@ def load_definitions(path: Path) -> DefinitionFile:
         raise UsageError(explain(path, positions, error, DefinitionFile)) from error
 
 
+def one_definition(body: bytes) -> DefinitionFile:
+    """A definition file as JSON, which has one analysis. Raises UsageError with path and what would be right."""
+    plain = json_value(body)
+    try:
+        file = DefinitionFile.model_validate(plain)
+    except ValidationError as error:
+        raise UsageError(explain_value(plain, error, DefinitionFile)) from error
+    if len(file.analyses) != 1:
+        raise UsageError(f"analyses: there are {len(file.analyses)}; one is right")
+    return file
+
+
 def apply_definitions(
     file: DefinitionFile, bootstrap: str, settings: Settings, published_at_ms: int, *, new_tzdata: bool = False
 ) -> Applied:
@@ -59,28 +77,73 @@ def apply_definitions(
     within about a second, and count the past into them while events go on.
 
     new_tzdata: whether the workers are to have this machine's midnights from now on. Raises MismatchError, and
-    publishes nothing, where they have others and this was not said; UnavailableError where Kafka is too slow;
-    UsageError for definitions that are too large.
+    publishes nothing, where they have others and this was not said; also what `change_definitions` raises.
     """
-    begun = time.monotonic()
-    known = read_definition_records(bootstrap, settings)
-    in_force = known.in_force()
-    if not new_tzdata:
-        require_tzdata_to_apply(in_force)
-    records, unchanged = publications(file, in_force, published_at_ms, _shown_versions(bootstrap, settings, in_force))
-    published = sorted(name for name, value in records.items() if value is not None)
-    removed = sorted(name for name, value in records.items() if value is None)
-    if records:
-        records |= dict.fromkeys(stale_retirements(known.newest, records))
-        topic = topic_name("definitions", settings.prefix, settings.generation)
-        _require_sizes(records, topic, _behind(known.newest, records))
-        if time.monotonic() - begun > APPLY_S_MAX:
-            raise UnavailableError(
-                f"to read the definitions and snapshots at {bootstrap} took longer than {APPLY_S_MAX:g} s, and what"
-                " readers see may have changed since. Nothing was published; try again"
-            )
-        publish_definitions(bootstrap, settings, records)
+    unchanged: list[str] = []
+    changed: Records = {}
+
+    def decide(known: Definitions) -> Records:
+        nonlocal unchanged, changed
+        in_force = known.in_force()
+        if not new_tzdata:
+            require_tzdata_to_apply(in_force)
+        shown_versions = _shown_versions(bootstrap, settings, in_force)
+        changed, unchanged = publications(file, in_force, published_at_ms, shown_versions)
+        return _with_stale(known, changed)
+
+    change_definitions(bootstrap, settings, decide)
+    published = sorted(name for name, value in changed.items() if value is not None)
+    removed = sorted(name for name, value in changed.items() if value is None)
     return Applied(published, removed, unchanged, in_force=read_definitions(bootstrap, settings))
+
+
+def put_definition(
+    file: DefinitionFile, replaces: str | None, bootstrap: str, settings: Settings, published_at_ms: int
+) -> Put:
+    """Publishes the one analysis of `file` in the place of the version `replaces`, None for a new name; the other
+    analyses stay. What is in force already is not published again, whatever it is to replace.
+
+    Raises OutdatedError where another version is in force, and MismatchError as `apply_definitions` does.
+    """
+    (analysis,) = file.analyses
+    put = Put("", None, is_changed=False)
+
+    def decide(known: Definitions) -> Records:
+        nonlocal put
+        in_force = known.in_force()
+        require_tzdata_to_apply(in_force)
+        old = in_force.named(analysis.name)
+        shown_versions = _shown_versions(bootstrap, settings, in_force)
+        made, _ = publications(file, in_force, published_at_ms, shown_versions, keeps_others=True)
+        if old is not None and not made:
+            put = Put(old.version, None, is_changed=False)
+            return {}
+        _require_newest(analysis.name, old, replaces)
+        if old is None and len(in_force.definitions) >= ANALYSIS_COUNT_MAX:
+            raise UsageError(f"{ANALYSIS_COUNT_MAX} analyses are in force, and there can be no more; remove some")
+        value = made[analysis.name]
+        assert value is not None, "nothing is removed"
+        put = Put(decode_definition(value).version, replaces, is_changed=True)
+        return _with_stale(known, made)
+
+    change_definitions(bootstrap, settings, decide)
+    return put
+
+
+def _require_newest(name: str, old: Definition | None, replaces: str | None) -> None:
+    version = None if old is None else old.version
+    if version == replaces:
+        return
+    named = "no version" if replaces is None else shown(replaces, 50)
+    there = "there is none of that name" if old is None else f"{old.version} is in force"
+    raise OutdatedError(
+        f"{name}: {named} was to be replaced, but {there}; look at what is in force, and name its version", version
+    )
+
+
+def _with_stale(known: Definitions, records: Records) -> Records:
+    """The records, and the deletions of what is said about versions that nothing mentions any more."""
+    return {**records, **dict.fromkeys(stale_retirements(known.newest, records))} if records else {}
 
 
 def _shown_versions(bootstrap: str, settings: Settings, in_force: DefinitionSet) -> dict[str, str]:
@@ -88,46 +151,3 @@ def _shown_versions(bootstrap: str, settings: Settings, in_force: DefinitionSet)
     if not in_force.definitions:
         return {}
     return {name: snapshot.version for name, snapshot in next(published_snapshots(bootstrap, settings)).items()}
-
-
-def _behind(known: Mapping[str, bytes], records: Mapping[str, bytes | None]) -> DefinitionSet:
-    """The set in force behind a publication."""
-    newest: dict[str, bytes | None] = {**known, **records}
-    return definition_set_of({key: value for key, value in newest.items() if value is not None})
-
-
-def _require_sizes(records: Mapping[str, bytes | None], topic: str, behind: DefinitionSet) -> None:
-    for name, value in records.items():
-        if value is not None and len(value) > DEFINITION_BYTES_MAX:
-            raise UsageError(
-                f"the analysis {name!r} takes {len(value)} bytes, and {topic} holds {DEFINITION_BYTES_MAX} at most;"
-                " give it fewer nodes or values. Nothing was published"
-            )
-    found = layout_bytes(behind)
-    if found > DEFINITIONS_BYTES_MAX:
-        raise UsageError(
-            f"{len(behind.definitions)} analyses, and {len(behind.replaced)} former versions that readers see until a"
-            f" change is counted, take {found} bytes together; workers keep {DEFINITIONS_BYTES_MAX} at most. Apply"
-            " fewer or smaller ones, or change some after the others. Nothing was published"
-        )
-
-
-def publish_definitions(bootstrap: str, settings: Settings, records: Mapping[str, bytes | None]) -> None:
-    """Sends records to the definitions topic."""
-    topic = topic_name("definitions", settings.prefix, settings.generation)
-    producer = KafkaProducer(
-        bootstrap_servers=bootstrap,
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=MESSAGE_BYTES_MAX,
-        max_block_ms=int(_METADATA_S_MAX * 1000),
-        request_timeout_ms=int(_REQUEST_S_MAX * 1000),
-        delivery_timeout_ms=int((DELIVERY_S_MAX - _METADATA_S_MAX) * 1000),
-    )
-    try:
-        sent = [producer.send(topic, key=name.encode(), value=value) for name, value in records.items()]
-        producer.flush()
-        for future in sent:
-            future.get(timeout=DELIVERY_S_MAX)
-    finally:
-        producer.close()

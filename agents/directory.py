@@ -1,4 +1,5 @@
-"""The `workers` topic: where each worker answers questions, and for which partitions. Key: the worker's id.
+"""The `workers` topic: where each worker answers questions, and for which partitions. Key: the worker's id;
+behind it `/` and the role where that is not accounts.
 
 A worker says so when it changes, and takes it back when it ends in order. One that was killed still stands there, and
 two may name a partition for a moment: the one with the higher epoch, the offset of its claim, has it.
@@ -28,8 +29,12 @@ FORMAT = 1
 log = structlog.get_logger(__name__)
 
 
+ACCOUNTS, SNAPSHOTS = "accounts", "snapshots"
+
+
 class Announcement(msgspec.Struct, frozen=True):
-    """partitions: the epoch under which the worker owns each, by its number."""
+    """partitions: the epoch under which the worker owns each, by its number; of the role accounts those of
+    `touchpoints`, of the role snapshots the one of `snapshots`."""
 
     format: int
     url: str
@@ -46,10 +51,10 @@ class Directory(msgspec.Struct, frozen=True):
 
     announcements: Mapping[str, Announcement]
 
-    def owner_of(self, partition: int) -> str | None:
+    def owner_of(self, partition: int, role: str = ACCOUNTS) -> str | None:
         """The URL of a partition's owner; None where nobody says that it is theirs."""
         name = str(partition)
-        owners = [each for each in self.announcements.values() if name in each.partitions]
+        owners = [each for each in self.announcements.values() if each.role == role and name in each.partitions]
         return max(owners, key=lambda each: each.partitions[name]).url if owners else None
 
     def urls(self, partition_count: int) -> dict[str, list[int]]:
@@ -85,27 +90,30 @@ class CachedDirectory:
         self._read_at = -KEPT_S
         self._directory = Directory({})
 
-    def owner_of(self, partition: int) -> str | None:
+    def owner_of(self, partition: int, role: str = ACCOUNTS) -> str | None:
         """Where a partition's owner answers, None where nobody is known. Raises UnavailableError."""
         with self._lock:
             if time.monotonic() - self._read_at >= KEPT_S:
                 self._directory = read_directory(self._bootstrap, self._settings)
                 self._read_at = time.monotonic()
-            return self._directory.owner_of(partition)
+            return self._directory.owner_of(partition, role)
 
 
-async def announce(bootstrap: str, settings: Settings, url: str, epochs: Callable[[], Mapping[int, int]]) -> None:
+async def announce(
+    bootstrap: str, settings: Settings, url: str, role: str, epochs: Callable[[], Mapping[int, int]]
+) -> None:
     """Keeps the worker's word on the topic until it is cancelled, then takes it back. epochs: of what it owns now.
 
     While Kafka does not take it, it is tried again: whoever asks the former owner hears that it is not one.
     """
     said: Announcement | None = None
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all")
-    topic, key = _topic(settings), settings.worker_id.encode()
+    topic = _topic(settings)
+    key = (settings.worker_id if role == ACCOUNTS else f"{settings.worker_id}/{role}").encode()
     try:
         await _started(producer)
         while True:
-            now = Announcement(FORMAT, url, "accounts", {str(p): epoch for p, epoch in sorted(epochs().items())})
+            now = Announcement(FORMAT, url, role, {str(p): epoch for p, epoch in sorted(epochs().items())})
             if now != said:
                 try:
                     await producer.send_and_wait(topic, _encode(now), key)

@@ -102,18 +102,26 @@ def part_snapshots(
     for sums in partial_sums(bootstrap, settings, wanted, wanted_range):
         shown = [definitions.shown(name, sums.is_complete) for name in names]
         yield {
-            definition.analysis.name: snapshot_of(
-                definition,
-                sums.totals(definition.version),
-                sums.covers,
-                touchpoints=touchpoints,
-                lateness_ms=settings.lateness_s * 1000,
-                range_dates=None if (days := sums.days(definition.version)) is None else dates_text(days),
-                through=through,
-            )
+            definition.analysis.name: part_snapshot(definition, sums, touchpoints, settings.lateness_s * 1000, through)
             for definition in shown
             if definition is not None
         }
+
+
+def part_snapshot(
+    definition: Definition, sums: PartialSums, touchpoints: str, lateness_ms: int, through: Sequence[Place] = ()
+) -> Snapshot:
+    """An analysis as these sums, which are over some range, have it; as `snapshot_of` otherwise."""
+    days = sums.days(definition.version)
+    return snapshot_of(
+        definition,
+        sums.totals(definition.version),
+        sums.covers,
+        touchpoints=touchpoints,
+        lateness_ms=lateness_ms,
+        range_dates=None if days is None else dates_text(days),
+        through=through,
+    )
 
 
 def partial_sums(

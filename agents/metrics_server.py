@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 import msgspec
@@ -25,6 +26,7 @@ from streams.errors import UnavailableError, UsageError
 
 PATH = "/metrics"
 QUERIES = "/v1/"
+_READING = ("GET", "HEAD")
 REQUEST_S_MAX = 10.0
 _FILE_BYTES_MAX = 4_096
 _TOKEN = re.compile(r"[\x21-\x7e]{16,1024}")
@@ -128,6 +130,9 @@ def _guarded(metrics: Application, queries: Application | None, token: SecretStr
         if wanted is not None and not _is_allowed(environ.get("HTTP_AUTHORIZATION", ""), wanted):
             start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer"), ("Content-Type", "text/plain")])
             return [b"Authorization: Bearer TOKEN is missing, or the token is another one\n"]
+        if wanted is None and environ["REQUEST_METHOD"] not in _READING and not _is_asked_here(environ):
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"Host is not this machine; what changes something is taken from it, or with a token\n"]
         if queries is not None and environ["PATH_INFO"].startswith(QUERIES):
             return queries(environ, start_response)
         if environ["PATH_INFO"] != PATH:
@@ -136,6 +141,16 @@ def _guarded(metrics: Application, queries: Application | None, token: SecretStr
         return metrics(environ, start_response)
 
     return answer
+
+
+def _is_asked_here(environ: dict[str, Any]) -> bool:
+    """Whether who asks calls this machine by a name of its own. A page of elsewhere, in a browser of this machine, can
+    have its own name lead here, and says that one."""
+    try:
+        host = urlsplit(f"//{environ.get('HTTP_HOST', 'localhost')}").hostname
+    except ValueError:
+        return False
+    return host is not None and _is_this_machine(host)
 
 
 def _is_allowed(header: str, wanted: bytes) -> bool:

@@ -1,4 +1,5 @@
-"""What a worker answers about the partitions that it owns: stories, who is behind a number, and why.
+"""What a worker answers: of the partitions that it owns stories, who is behind a number, and why; of the sums over all
+partitions, where it keeps them, analyses over any days.
 
 Each request has a thread of its own and reads the rows as one commit left them (`RocksStore.reading`), so the loop that
 applies events is not waited for and does not wait, but for its share of the interpreter: a few requests read at once,
@@ -6,17 +7,21 @@ the others wait or are told to come again. A partition that is given up meanwhil
 """
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
-import structlog
+import msgspec
 
-from agents.answer_parts import ContainedParts, applied_in, behind_cell, counted_of
+from agents.answer_parts import ContainedParts, behind_cell, counted_of
+from agents.definition_answers import DefinitionAnswers
+from agents.http_answer import answer_to, json_body
+from agents.owned_partitions import OwnedPartitions
+from agents.preview_answers import PreviewAnswers
 from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
 from agents.reading_plan import ReadingPlan
+from agents.sums_answers import SumsAnswers
+from agents.value_answers import values_here
 from state.containers import Containers
 from state.cut import cut_of
 from state.definitions import ContainerKind
@@ -26,19 +31,12 @@ from state.story import Wanted, cursor_of, key_of_cursor, story_page
 from state.why import Behind, Change, merged
 from streams.answers import (
     CellsAnswer,
-    Contained,
     Found,
-    Problem,
     SearchAnswer,
     StoryAnswer,
     WhyAnswer,
-    encode_answer,
 )
-from streams.errors import LostError, UnavailableError, UsageError
-from streams.partitioning import partition_of
-from streams.protocol_rows import COMMIT_KEY, CommitRow, decode_commit
 from streams.shown import shown
-from streams.store import Rows
 
 CELLS_S = 1.2
 """How long a page of containers is looked for; whoever merges the workers' waits for 2 s."""
@@ -49,80 +47,65 @@ WHY_COUNT_MAX = 1_000
 SEARCH_COUNT = 20
 AT_ONCE_MAX = 2
 WAIT_S_MAX = 1.0
-JSON, PROBLEM = "application/json", "application/problem+json"
-
-log = structlog.get_logger(__name__)
-
-
-class Readable(Protocol):
-    """A partition's store."""
-
-    def reading(self) -> Any:
-        """A context manager that gives `Rows`."""
 
 
 class Queries:
-    """The WSGI application below /v1/.
-
-    owned: the stores of the partitions that this worker owns. owner_of: where the owner of another partition answers,
-    None where nobody is known.
-    """
+    """The WSGI application below /v1/."""
 
     def __init__(
         self,
         plan: ReadingPlan,
-        owned: Callable[[], Mapping[int, Readable]],
-        partition_count: int,
-        owner_of: Callable[[int], str | None],
+        partitions: OwnedPartitions,
+        sums: SumsAnswers,
+        definitions: DefinitionAnswers,
+        previews: PreviewAnswers,
     ) -> None:
         self._plan = plan
-        self._owned = owned
-        self._partition_count = partition_count
-        self._owner_of = owner_of
+        self._partitions = partitions
+        self._sums = sums
+        self._definitions = definitions
+        self._previews = previews
         self._turns = threading.BoundedSemaphore(AT_ONCE_MAX)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            if environ["REQUEST_METHOD"] != "GET":
-                raise ProblemError(400, "questions are asked with GET")
-            path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-            body, status, kind = encode_answer(self._answer(path, environ.get("QUERY_STRING", ""))), 200, JSON
-        except ProblemError as error:
-            body, status, kind = encode_answer(error.problem), error.problem.status, PROBLEM
-        except UsageError as error:
-            body, status, kind = (
-                encode_answer(Problem("The question can not be answered", 400, str(error))),
-                400,
-                PROBLEM,
-            )
-        except (LostError, UnavailableError) as error:
-            body, status, kind = encode_answer(Problem("Not now", 503, str(error))), 503, PROBLEM
-        except Exception:
-            # A defect of ours, which the worker's own work does not depend on.
-            log.exception("a question could not be answered")
-            body, status, kind = (
-                encode_answer(Problem("A defect of milepost", 500, "see the worker's log")),
-                500,
-                PROBLEM,
-            )
-        start_response(f"{status} {HTTPStatus(status).phrase}", [("Content-Type", kind), ("Cache-Control", "no-store")])
-        return [body]
+        return answer_to(lambda: self._answer(environ), start_response)
 
-    def _answer(self, path: str, query: str) -> Contained:
-        parameters = Parameters(query)
-        with self._turn():
-            match path.removeprefix("/v1/").split("/"):
-                case ["cells"]:
-                    return self._cells(parameters)
-                case ["why"]:
-                    return self._why(parameters)
-                case ["search"]:
-                    return self._search(parameters)
-                case [kind, *id_, "story"] if kind in KIND_BY_NAME and any(id_):
-                    return self._story(KIND_BY_NAME[kind], "/".join(id_), parameters)
+    def _answer(self, environ: dict[str, Any]) -> msgspec.Struct:
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").removeprefix("/v1/").split("/")
+        parameters = Parameters(environ.get("QUERY_STRING", ""))
+        match environ["REQUEST_METHOD"], path:
+            case "GET", _:
+                with self._turn():
+                    return self._read(path, parameters)
+            case "PUT", ["definitions", name]:
+                return self._definitions.put(name, parameters, json_body(environ))
+            case "POST", ["preview"]:
+                body = json_body(environ)
+                with self._turn():
+                    return self._previews.preview(parameters, body)
         raise ProblemError(
-            404, "there is /v1/CONTAINER/ID/story, /v1/cells, /v1/why and /v1/search; containers are"
-            f" {', '.join(KIND_BY_NAME)}"
+            405, "questions are asked with GET; a definition is put to /v1/definitions/NAME, and posted to /v1/preview"
+        )
+
+    def _read(self, path: list[str], parameters: Parameters) -> msgspec.Struct:
+        match path:
+            case ["cells"]:
+                return self._cells(parameters)
+            case ["why"]:
+                return self._why(parameters)
+            case ["search"]:
+                return self._search(parameters)
+            case ["values"]:
+                return values_here(self._partitions, parameters)
+            case ["snapshot"]:
+                return self._sums.snapshot(parameters)
+            case ["flow", "through"]:
+                return self._sums.through(parameters)
+            case [kind, *id_, "story"] if kind in KIND_BY_NAME and any(id_):
+                return self._story(KIND_BY_NAME[kind], "/".join(id_), parameters)
+        raise ProblemError(
+            404, "there is /v1/CONTAINER/ID/story, /v1/cells, /v1/why, /v1/search, /v1/values, /v1/snapshot and"
+            f" /v1/flow/through; containers are {', '.join(KIND_BY_NAME)}"
         )  # fmt: skip
 
     @contextmanager
@@ -156,7 +139,7 @@ class Queries:
         )
         count = parameters.count("limit", STORY_COUNT, STORY_COUNT_MAX)
         parameters.require_all_taken()
-        with self._rows_of(account) as (rows, contained):
+        with self._partitions.rows_of(account) as (rows, contained):
             layers = plan.layers(rows)
             milestones = Milestones(plan.definitions, layers, Containers(layers, rows))
             page = story_page(rows, milestones, account.encode(), wanted, count)
@@ -178,7 +161,7 @@ class Queries:
         count = parameters.count("limit", STORY_COUNT, WHY_COUNT_MAX)
         parameters.require_all_taken()
         figure = asked.figure()
-        with self._rows_of(account) as (rows, contained):
+        with self._partitions.rows_of(account) as (rows, contained):
             layers = plan.complete_layers(rows, asked.definition)
             behind = Behind(layers, Containers(layers, rows), asked.definition.version, figure)
             changes: list[Change] = []
@@ -202,32 +185,7 @@ class Queries:
 
     def _is_complete(self, version: str) -> bool:
         """Whether every partition here counts all of its accounts in it."""
-        for store in self._owned().values():
-            with store.reading() as rows:
-                if not self._plan.is_complete(rows, version):
-                    return False
-        return True
-
-    @contextmanager
-    def _rows_of(self, account: str) -> Iterator[tuple[Rows, dict[str, Any]]]:
-        """The rows of an account's partition, and what they contain. Raises ProblemError where another has it."""
-        partition = partition_of(account.encode(), self._partition_count)
-        store = self._owned().get(partition)
-        if store is None:
-            owner = self._owner_of(partition)
-            detail = f"partition {partition} is not this worker's; " + (
-                f"ask {owner}" if owner else "nobody says that it is theirs"
-            )
-            raise ProblemError(421 if owner else 503, detail, owner)
-        with store.reading() as rows:
-            row = self._committed(rows)
-            yield rows, {"applied": {str(partition): applied_in(row)}, "clock_ms": row.clock_ms}
-
-    def _committed(self, rows: Rows) -> CommitRow:
-        (value,) = rows.get([COMMIT_KEY])
-        if value is None:
-            raise UnavailableError("the partition has no commit yet; ask again in a moment")
-        return decode_commit(value)
+        return self._partitions.are_all(lambda rows: self._plan.is_complete(rows, version))
 
     # --- of all partitions here
 
@@ -241,8 +199,7 @@ class Queries:
         figure = asked.figure()
         pages = []
         contained = ContainedParts()
-        owned = self._owned()
-        for rows, is_due in self._each(owned, CELLS_S, contained):
+        for rows, is_due in self._partitions.each(CELLS_S, contained):
             layers = plan.complete_layers(rows, asked.definition)
             behind = Behind(layers, Containers(layers, rows), asked.definition.version, figure)
             pages.append(behind.page(place, count, is_due))
@@ -269,22 +226,10 @@ class Queries:
         found: list[Found] = []
         is_complete = True
         contained = ContainedParts()
-        for rows, is_due in self._each(self._owned(), LOOK_UP_S, contained):
+        for rows, is_due in self._partitions.each(LOOK_UP_S, contained):
             if kind is ContainerKind.ACCOUNT:
                 found += accounts_named(Containers(plan.layers(rows), rows), text, count)
             else:
                 some, is_all = accounts_of(plan.layers(rows), rows, kind, text, is_due)
                 found, is_complete = found + some, is_complete and is_all
         return SearchAnswer(found=sorted(found)[:count], is_complete=is_complete, **contained.said())
-
-    def _each(
-        self, owned: Mapping[int, Readable], patience_s: float, contained: "ContainedParts"
-    ) -> Iterator[tuple[Rows, Callable[[], bool]]]:
-        """The rows of every partition here, each with its share of the time that is left."""
-        until = time.monotonic() + patience_s
-        for done, (partition, store) in enumerate(sorted(owned.items())):
-            now = time.monotonic()
-            share_until = now + (until - now) / (len(owned) - done)
-            with store.reading() as rows:
-                contained.take(partition, self._committed(rows))
-                yield rows, lambda end=share_until: time.monotonic() > end  # type: ignore[misc]

@@ -1,12 +1,12 @@
 """Asks workers: the owner of an account, or all of them, whose answers become one.
 
-Whoever does not answer within ASK_ALL_S is left out, and its partitions are named in `missing`.
+Of all, whoever does not answer in time is left out, and its partitions are named in `missing`.
 """
 
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -15,20 +15,23 @@ import msgspec
 from agents.directory import Directory, read_directory
 from agents.metrics_server import token_of
 from agents.settings import Settings
+from agents.value_answers import VALUE_COUNT, VALUE_COUNT_MAX
 from state.story import cursor_of, key_of_cursor
+from state.values import most_frequent
 from state.why import merged_lists
 from streams.admin import end_offsets
-from streams.answers import CellsAnswer, Problem, SearchAnswer, StoryAnswer, WhyAnswer
+from streams.answers import CellsAnswer, Problem, SearchAnswer, StoryAnswer, ValuesAnswer, WhyAnswer
 from streams.errors import UnavailableError, UsageError
 from streams.partitioning import partition_of
 from streams.shown import shown
 from streams.topics import topic_name
 
 ASK_ALL_S = 2.0
+ASK_VALUES_S = 0.3
 ASK_ONE_S = 30.0
 ANSWER_BYTES_MAX = 64 << 20
 HOPS_MAX = 2
-Answer = TypeVar("Answer", StoryAnswer, WhyAnswer, CellsAnswer, SearchAnswer)
+Answer = TypeVar("Answer", StoryAnswer, WhyAnswer, CellsAnswer, SearchAnswer, ValuesAnswer)
 Query = Mapping[str, str | int | Sequence[str] | None]
 
 
@@ -72,6 +75,25 @@ class QueryClient:
             **_contained(answers, missing),
         )
 
+    def values(self, limit: int = VALUE_COUNT, **query: Any) -> ValuesAnswer:
+        """The most frequent values of a dimension, of all workers."""
+        asked = {"limit": VALUE_COUNT_MAX, **query}
+        answers, missing = self._ask_all("/v1/values", asked, ValuesAnswer, ASK_VALUES_S)
+        counts: dict[str, int] = {}
+        for answer in answers:
+            for value, count in answer.values:
+                counts[value] = counts.get(value, 0) + count
+        wanted = most_frequent(counts, "", limit + 1)
+        return ValuesAnswer(
+            dimension=answers[0].dimension,
+            values=wanted[:limit],
+            is_cut=len(wanted) > limit or any(each.is_cut for each in answers),
+            looked_at=sum(each.looked_at for each in answers),
+            # What one of them cut off may be among the most frequent of all.
+            is_complete=not missing and all(each.is_complete and not each.is_cut for each in answers),
+            **_contained(answers, missing),
+        )
+
     def _ask_owner(self, account: str, path: str, query: Query, kind: type[Answer]) -> Answer:
         partition = partition_of(account.encode(), self._partition_count)
         url = self._directory.owner_of(partition)
@@ -86,27 +108,29 @@ class QueryClient:
             url = found.owner
         raise UnavailableError(f"the workers do not agree who has partition {partition}; ask again in a moment")
 
-    def _ask_all(self, path: str, query: Query, kind: type[Answer]) -> tuple[list[Answer], list[int]]:
+    def _ask_all(
+        self, path: str, query: Query, kind: type[Answer], patience_s: float = ASK_ALL_S
+    ) -> tuple[list[Answer], list[int]]:
         """The answers that came in time, at least one, and the partitions of which there is none."""
         partitions = self._directory.urls(self._partition_count)
-        with ThreadPoolExecutor(max(1, len(partitions))) as pool:
-            asked: dict[Future[Any], str] = {
-                pool.submit(self._ask, url, path, query, kind, ASK_ALL_S): url for url in partitions
-            }
-            done, _ = wait(asked, ASK_ALL_S + 0.5)
-            answers: list[Answer] = []
-            problems: list[Exception] = []
-            for future in done:
-                try:
-                    found = future.result()
-                except UnavailableError as error:
-                    problems.append(error)
-                    continue
-                if isinstance(found, Problem):
-                    problems.append(_error_of(found))
-                else:
-                    answers.append(found)
+        pool = ThreadPoolExecutor(max(1, len(partitions)))
+        try:
+            asked = [pool.submit(self._ask, url, path, query, kind, patience_s) for url in partitions]
+            done, _ = wait(asked, patience_s)
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        answers: list[Answer] = []
+        problems: list[Exception] = []
+        for future in done:
+            try:
+                found = future.result()
+            except UnavailableError as error:
+                problems.append(error)
+                continue
+            if isinstance(found, Problem):
+                problems.append(_error_of(found))
+            else:
+                answers.append(found)
         for problem in problems:
             if isinstance(problem, UsageError):
                 raise problem

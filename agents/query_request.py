@@ -20,8 +20,9 @@ from streams.touchpoint import EVENT_TIME_MAX_MS
 PARAMETERS_MAX = 200
 QUERY_BYTES_MAX = 64 * 1024
 _TITLES = {
-    400: "The question can not be answered", 404: "There is no such thing", 421: "Another worker has the account",
-    503: "Not now",
+    400: "The question can not be answered", 404: "There is no such thing", 405: "It is not asked so",
+    409: "It was changed meanwhile", 411: "The length is missing", 413: "It is too large", 415: "It is not JSON",
+    421: "Another worker answers this", 503: "Not now",
 }  # fmt: skip
 FILTER_BY_PARAMETER = {
     "types": "type", "people": "person", "channels": "channel", "opportunities": "opportunity",
@@ -36,9 +37,9 @@ Default = TypeVar("Default", int, None)
 class ProblemError(MilepostError):
     """What is answered instead of what was asked for."""
 
-    def __init__(self, status: int, detail: str, owner: str | None = None) -> None:
+    def __init__(self, status: int, detail: str, owner: str | None = None, version: str | None = None) -> None:
         super().__init__(detail)
-        self.problem = Problem(_TITLES[status], status, detail, owner)
+        self.problem = Problem(_TITLES[status], status, detail, owner, version)
 
 
 class Parameters:
@@ -112,7 +113,7 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet, is_complete
     is_complete: whether a version counts all accounts, as far as is known here.
     """
     name = parameters.required("analysis", "the name of the analysis")
-    definition = _definition_asked(definitions, name, parameters.text("v"), is_complete)
+    definition = definition_asked(definitions, name, parameters.text("v"), lambda: definitions.seen(name, is_complete))
     cell = parameters.required("cell", "the address of the number, see docs/formats.md")
     text = parameters.text("range")
     if text is None and definition.analysis.last is not None:
@@ -124,15 +125,17 @@ def number_asked(parameters: Parameters, definitions: DefinitionSet, is_complete
     return Asked(definition, cell, days, None if days is None else dates_text(days), clock_ms)
 
 
-def _definition_asked(
-    definitions: DefinitionSet, name: str, version: str | None, is_complete: Callable[[str], bool]
+def definition_asked(
+    definitions: DefinitionSet, name: str, version: str | None, seen: Callable[[], Definition | None]
 ) -> Definition:
-    found = definitions.seen(name, is_complete) if version is None else definitions.named(name)
-    if found is None:
+    """The version of an analysis; without one what readers see under the name, `seen`, or the newest where they see
+    nothing yet. Raises ProblemError where there is no such one."""
+    newest = definitions.named(name)
+    if newest is None:
         known = [each.analysis.name for each in definitions.definitions]
         raise ProblemError(404, f"there is no analysis {shown(name, 100)!r}; there are {_listed(known)}")
     if version is None:
-        return found
+        return seen() or newest
     by_version = {each.version: each for each in definitions.every if each.analysis.name == name}
     if version not in by_version:
         raise ProblemError(404, f"{name} is in force as version {' and '.join(by_version)}, not {shown(version, 50)!r}")

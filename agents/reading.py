@@ -15,6 +15,7 @@ from agents.settings import Settings
 from state.definition_set import DefinitionSet, definition_set_of
 from streams.admin import CONNECT_MS
 from streams.errors import UnavailableError
+from streams.protocol_rows import FENCE_KEY
 from streams.topics import topic_name
 
 POLL_MS = 250
@@ -140,6 +141,8 @@ class Definitions:
     def apply(self, record: ReadRecord) -> None:
         """Takes the next record."""
         self.end = record.offset + 1
+        if record.key == FENCE_KEY:
+            return
         if record.value is None:
             self.newest.pop(record.key.decode(), None)
         else:

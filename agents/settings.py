@@ -76,13 +76,14 @@ class Settings(BaseSettings):
 
     queries: bool = Field(
         True,
-        description="Workers of the role accounts answer questions over HTTP: stories, and who is behind a number. On"
-        " the port of the metrics, or without one on a free port of this machine.",
+        description="Workers of the roles accounts and snapshots answer questions over HTTP: stories, who is behind a"
+        " number, other days. On the port of the metrics, or without one on a free port of this machine.",
     )
     url: str | None = Field(
         None,
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
-        description="Where others reach a worker's answers; without it http://METRICS_HOST:PORT.",
+        description="Where others reach a worker's answers, another one for each process; without it"
+        " http://METRICS_HOST:PORT.",
     )
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="Serves Prometheus metrics over HTTP, at /metrics, when set."

@@ -6,17 +6,20 @@ them and raises when the writer may not write any more.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from agents.defining import APPLY_S_MAX, DELIVERY_S_MAX
+from agents.definitions_writer import APPLY_S_MAX, DELIVERY_S_MAX
 from state.definition_set import Definition, DefinitionSet, Retirement
 from state.layers import Current
 from state.render.ranges import dates_text
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
+from streams.errors import UnavailableError
 from streams.snapshot import Snapshot, SnapshotTag, encode_snapshot
 from streams.store import Row
 
@@ -53,6 +56,8 @@ class Schedule:
         lateness_ms: int,
     ) -> None:
         self.sums = PartialSums()
+        self.is_caught_up = False  # whether what stood on `partials` at the start has been read
+        self._applying = threading.Lock()
         self._current = current
         self._definitions = DefinitionSet(())
         self._touchpoints = touchpoints
@@ -78,9 +83,20 @@ class Schedule:
 
     def apply(self, partition: int, records: list[tuple[bytes, bytes | None]], now_s: float) -> None:
         """Takes the next records of a partition of `partials`."""
-        if self.sums.apply(partition, records):
+        with self._applying:
+            has_moved = self.sums.apply(partition, records)
+        if has_moved:
             self._moved_at = now_s
             self._behind.update(definition.version for definition in self._definitions.every)
+
+    @contextmanager
+    def standing(self) -> Iterator[PartialSums]:
+        """The sums for a thread of its own, which nothing is applied to meanwhile: be brief. Raises UnavailableError
+        where not everything has been read."""
+        with self._applying:
+            if not self.is_caught_up or not self.sums.covers:
+                raise UnavailableError("the results are being read, or there are none yet; ask again in a moment")
+            yield self.sums
 
     def due(self, now_s: float) -> Iterator[Snapshot]:
         """The snapshots to publish now."""
@@ -164,6 +180,7 @@ async def follow_partials(
         while True:
             await _read(consumer, schedule)
             behind = {place: end for place, end in behind.items() if await consumer.position(place) < end}
+            schedule.is_caught_up = not behind
             if not behind and time.monotonic() >= rest_until:
                 took_s = await _publish_due(schedule, publish)
                 await retire(schedule.retired(time.monotonic()))

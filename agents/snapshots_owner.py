@@ -9,18 +9,20 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
 
 from agents.app import make_app
-from agents.defining import publish_definitions
 from agents.definitions_follower import DefinitionsFollower
+from agents.definitions_writer import add_definition_records
 from agents.reading import read_topic
 from agents.settings import Settings
 from agents.snapshots import Schedule, follow_partials
 from state.definition_set import RETIREMENT_VALUE, Retirement
 from state.layers import Current
+from state.sums import PartialSums
 from streams.batch import BatchTooLargeError, one_batch
 from streams.batch_event import batch_topic
 from streams.errors import LostError
@@ -54,6 +56,15 @@ class SnapshotsOwner:
         self._following: asyncio.Task[None] | None = None
         self._appended_at = 0.0
         self._retired: set[Retirement] = set()
+
+    @property
+    def epoch(self) -> int:
+        """The offset of its claim, -1 before the first."""
+        return self._schedule.claim_offset
+
+    def standing(self) -> AbstractContextManager[PartialSums]:
+        """The sums, for a thread of its own; see `Schedule.standing`."""
+        return self._schedule.standing()
 
     def _name(self, topic: str) -> str:
         return topic_name(topic, self._settings.prefix, self._settings.generation)
@@ -118,7 +129,7 @@ class SnapshotsOwner:
         """
         if new := [each for each in retirements if each not in self._retired]:
             records = {each.key: RETIREMENT_VALUE for each in new}
-            await asyncio.to_thread(publish_definitions, self._bootstrap, self._settings, records)
+            await asyncio.to_thread(add_definition_records, self._bootstrap, self._settings, records)
             self._retired.update(new)
 
     async def _publish(self, records: list[Row]) -> None:

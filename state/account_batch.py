@@ -28,7 +28,7 @@ from state.rows import (
     encode_row,
 )
 from state.series import Revision, new_container
-from streams.store import Row, Store
+from streams.store import Row, Rows, Store
 from streams.touchpoint import Touchpoint
 
 _SESSIONLIKE = (b"s", b"v")
@@ -83,10 +83,10 @@ class Changes:
         return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms), account_counts)
 
 
-def totals(store: Store, layouts: Iterable[int]) -> tuple[int, dict[int, int]]:
+def totals(rows: Rows, layouts: Iterable[int]) -> tuple[int, dict[int, int]]:
     """The greatest event time seen, in milliseconds, and how many accounts there are by layout."""
     codes = list(layouts)
-    event_time_ms, *counts = (int(found or 0) for found in store.get([EVENT_TIME_KEY, *map(account_count_key, codes)]))
+    event_time_ms, *counts = (int(found or 0) for found in rows.get([EVENT_TIME_KEY, *map(account_count_key, codes)]))
     return event_time_ms, dict(zip(codes, counts, strict=True))
 
 

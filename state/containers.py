@@ -137,8 +137,13 @@ class Containers:
             touchpoint = decode(value)
             if not touchpoint.withdrawn and plan.id_of(touchpoint) == id_.decode():
                 placed.append((keys_of(account, touchpoint)[1], touchpoint))
-        placed.sort(key=lambda each: each[0])
-        entries = [[order, plan.project(touchpoint)] for order, touchpoint in placed]
-        if entries and plan.needs_first and entries[0][1] is None:
-            entries[0][1] = plan.nothing
-        return [entry for entry in entries if entry[1] is not None]
+        return entries_of(plan, placed)
+
+
+def entries_of(plan: KindPlan, placed: list[tuple[bytes, Touchpoint]]) -> list[list[Any]]:
+    """The series that a container's touchpoints make, each with its order key and in any order."""
+    placed.sort(key=lambda each: each[0])
+    entries = [[order, plan.project(touchpoint)] for order, touchpoint in placed]
+    if entries and plan.needs_first and entries[0][1] is None:
+        entries[0][1] = plan.nothing
+    return [entry for entry in entries if entry[1] is not None]

@@ -129,12 +129,17 @@ def _require_tzdata(definitions: DefinitionSet, words: str) -> None:
 
 
 def publications(
-    file: DefinitionFile, in_force: DefinitionSet, published_at_ms: int, shown: Mapping[str, str] = _NOTHING_SHOWN
+    file: DefinitionFile,
+    in_force: DefinitionSet,
+    published_at_ms: int,
+    shown: Mapping[str, str] = _NOTHING_SHOWN,
+    *,
+    keeps_others: bool = False,
 ) -> tuple[dict[str, bytes | None], list[str]]:
     """The records that make `file` the set in force, by key (None removes), and the names that do not change.
 
     An unchanged analysis keeps its version. shown: per name the version that readers see now, which one that replaces
-    it takes along.
+    it takes along. keeps_others: analyses that are not in the file stay.
     """
     tzdata = installed_tzdata()
     records: dict[str, bytes | None] = {}
@@ -151,7 +156,8 @@ def publications(
             made, published_at_ms, seen if seen is not None and seen.tzdata == tzdata else None
         )
     kept = {analysis.name for analysis in file.analyses}
-    records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
+    if not keeps_others:
+        records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
     return records, unchanged
 
 

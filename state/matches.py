@@ -41,7 +41,8 @@ def _known_field(name: str) -> str:
     )
 
 
-def _known_dimension(name: str) -> str:
+def known_dimension(name: str) -> str:
+    """The name. Raises ValueError where it is none of a dimension."""
     if name in DIMENSIONS or (name.startswith("attributes.") and len(name) > len("attributes.")):
         return name
     raise ValueError(f"{name!r} is no dimension; take one of {', '.join(DIMENSIONS)} or attributes.NAME")
@@ -53,7 +54,7 @@ def _normal_text(found: Any) -> Any:
 
 
 FieldName = Annotated[str, AfterValidator(_known_field)]
-Dimension = Annotated[str, AfterValidator(_known_dimension)]
+Dimension = Annotated[str, AfterValidator(known_dimension)]
 Text = Annotated[str, BeforeValidator(_normal_text), Field(min_length=1, max_length=2048)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Comparable = Annotated[str | bool | int | float, BeforeValidator(_normal_text)]

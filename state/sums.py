@@ -107,6 +107,14 @@ class PartialSums:
             self._follow_clock()
         return moved
 
+    def over(self, version: str, wanted: Range | None) -> "PartialSums":
+        """Other sums, at the covers of now and of one version, over another range. They go no further, and `define`
+        makes their totals: meanwhile these may go on."""
+        other = PartialSums((), wanted)
+        other.covers = dict(self.covers)
+        other._values[version] = {number: dict(values) for number, values in self._values.get(version, {}).items()}
+        return other
+
     def days(self, version: str) -> Days | None:
         """The days of the range now, None for all; there are some as soon as there are covers."""
         return self._days[version]

@@ -11,18 +11,15 @@ from typing import TypeVar
 import msgspec
 
 from state.account_gates import AccountGates
-from state.analyses.lens import Lens, Placing
+from state.analyses.lens import Placing
 from state.analyses.segment import AccountGateLens
 from state.containers import Container, Containers, Entries
 from state.figures.figure import Figure
+from state.folding import CellFolding, IsDue, TooLongError
 from state.layers import Layers
-from state.plan import NAME_BY_CODE, SESSION_GAP_MS, VISITS, KindPlan
-from state.rows import event_time_of, parts_of
-from state.tallies import counted
-from streams.partials import Cell
+from state.plan import NAME_BY_CODE, KindPlan
+from state.rows import parts_of
 
-ENTRIES_PER_LOOK = 512
-IsDue = Callable[[], bool]
 Each = TypeVar("Each")
 
 
@@ -55,53 +52,28 @@ class Page(msgspec.Struct, frozen=True):
     reached: bytes | None
 
 
-class _TooLong(Exception):
-    """The time is over within a series."""
-
-
 class Folding:
     """One number over the series of containers of one kind."""
 
     def __init__(self, plan: KindPlan, place: int, figure: Figure) -> None:
         """place: the analysis' in the plan."""
-        self._lens: Lens = plan.lenses[place]
-        self._place = place
+        self._cells = CellFolding(plan, place)
         self._weight = figure.weight
         self._may_stand = figure.may_stand
-        self._is_visits = plan.code == VISITS
-        self.is_under_account = self._lens.under_account
+        self.is_under_account = self._cells.lens.under_account
 
     def may_contribute(self, container: Container) -> bool:
         """Where a container stands may tell at once that it does not; sessions that are over stand nowhere."""
-        if self._may_stand is None or self._is_visits or not isinstance(self._lens, Placing):
+        lens = self._cells.lens
+        if self._may_stand is None or self._cells.is_visits or not isinstance(lens, Placing):
             return True
-        return self._may_stand(self._lens.position(container.row.states[self._place]))
+        return self._may_stand(lens.position(container.row.states[self._cells.place]))
 
     def changes(self, entries: Entries, is_due: IsDue | None = None) -> Iterator[Change]:
-        """Where the number changes, in the order of the series. Raises _TooLong when it `is_due` before the end."""
-        lens, place = self._lens, self._place
-        tally: dict[Cell, int] = {}
-        state = lens.empty()
-        last_ms = started_ms = None
-        for count, (order, projections) in enumerate(entries):
-            event_time = event_time_of(order)
-            if self._is_visits and (last_ms is None or event_time - last_ms > SESSION_GAP_MS):
-                state, tally, started_ms = lens.empty(), {}, event_time
-            last_ms = event_time
-            if projections[place] is not None or lens.needs_first:
-                cells: dict[Cell, int] = {}
-                lens.advance(state, event_time, projections[place], cells)
-                if amount := self._amount_of(cells, tally):
-                    yield Change(order, amount, started_ms)
-            if is_due is not None and count % ENTRIES_PER_LOOK == ENTRIES_PER_LOOK - 1 and is_due():
-                raise _TooLong
-
-    def _amount_of(self, cells: dict[Cell, int], tally: dict[Cell, int]) -> int:
-        """What changes of cells change of the number."""
-        lens = self._lens
-        if lens.distinct or lens.gate is not None:
-            cells = counted(tally, cells, lens.gate, distinct=lens.distinct)
-        return sum(self._weight(cell) * change for cell, change in cells.items())
+        """Where the number changes, in the order of the series. Raises TooLongError when it `is_due` before the end."""
+        for order, cells, started_ms in self._cells.changes(entries, is_due):
+            if amount := sum(self._weight(cell) * change for cell, change in cells.items()):
+                yield Change(order, amount, started_ms)
 
 
 class Behind:
@@ -131,7 +103,7 @@ class Behind:
             if container is not None and self._may_contribute(container):
                 try:
                     found += self._contributions(container, is_due)
-                except _TooLong:
+                except TooLongError:
                     if reached is not None:
                         return Page(found, reached)
                     # Next time it would be the first again, and no page ever came to its end.

@@ -6,6 +6,7 @@ empty. Every answer says what it contains: `applied` and `clock_ms` of the commi
 
 import msgspec
 
+from streams.snapshot import Snapshot
 from streams.touchpoint import Scalar
 
 
@@ -135,13 +136,49 @@ class SearchAnswer(Contained, frozen=True, kw_only=True):
     is_complete: bool
 
 
+class ValuesAnswer(Contained, frozen=True, kw_only=True):
+    """Values of a dimension, the most frequent first, each with how many touchpoints have it. is_cut: there are more
+    than are listed. looked_at: how many touchpoints; is_complete: these are all, and the counts are exact."""
+
+    dimension: str
+    values: list[tuple[str, int]]
+    is_cut: bool
+    looked_at: int
+    is_complete: bool
+
+
+class DefinitionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An analysis that was put. version: the one in force now; replaced: the one that it replaced, null for none.
+    is_changed: false where all of it was in force already."""
+
+    analysis: str
+    version: str
+    replaced: str | None
+    is_changed: bool
+
+
+class PreviewAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An analysis that nobody computes, over accounts of one worker. is_sample: they are not all that it has. sampled:
+    how many they are, of how many in `total`; drawn_from: of these so many were found in time, the first by name, and
+    the sample is one of them by chance; left_out: accounts of it that were too large to be looked at in time."""
+
+    is_sample: bool
+    sampled: int
+    total: int
+    drawn_from: int
+    left_out: int
+    snapshot: Snapshot
+
+
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An error (RFC 9457, application/problem+json). owner: with 421, where the owner of the account answers."""
+    """An error (RFC 9457, application/problem+json). owner: with 421, where the right worker answers. version: with
+    409, the version in force, null where there is none."""
 
     title: str
     status: int
     detail: str
     owner: str | None = None
+    version: str | None = None
 
 
 encode_answer = msgspec.json.Encoder().encode

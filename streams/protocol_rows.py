@@ -1,11 +1,12 @@
 """The rows of the commit protocol itself: what stands in a changelog beside a stage's rows, and in its outputs.
 
-| key     | where      | value                                                                            |
-|---------|------------|----------------------------------------------------------------------------------|
-| !claim  | changelog  | who claims the partition; its offset is the epoch                                |
-| !ready  | changelog  | the epoch; must stand right behind the claim                                     |
-| !commit | changelog  | CommitRow, first record of each commit, so that its offset is the commit's tag   |
-| !fence  | an output  | the epoch; it is there so that the broker knows the new owner on that partition  |
+| key     | where       | value                                                                            |
+|---------|-------------|----------------------------------------------------------------------------------|
+| !claim  | changelog   | who claims the partition; its offset is the epoch                                |
+| !ready  | changelog   | the epoch; must stand right behind the claim                                     |
+| !commit | changelog   | CommitRow, first record of each commit, so that its offset is the commit's tag   |
+| !fence  | an output   | the epoch; it is there so that the broker knows the new owner on that partition  |
+|         | definitions | nothing; it is there so that the broker knows the new writer                     |
 
 `!commit` stays readable as the tag after compaction: the newest of its key is never dropped. Readers of outputs skip
 keys that begin with `!`.

@@ -5,7 +5,7 @@ no tag builds an object, a date stays the text it is, and neither aliases nor de
 said of a file is bounded, and shows what stands there without a terminal obeying it.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -72,13 +72,24 @@ def locate(positions: Position, path: Loc) -> tuple[int, int]:
     return found.line, found.column
 
 
+def explain_value(value: Any, error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """The same for a value that comes from no file: `path: what was found, what is right`."""
+    return _explained(_places_of(value), error, model, lambda _line, _column: "")
+
+
 def explain(file: Path, positions: Position, error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """A validation error in the user's words, a line each: `file:line:column: path: what was found, what is right`.
 
     With the `model` that was validated, an unknown key is answered with the keys that are known there.
     """
+    return _explained(positions, error, model, lambda line, column: f"{file}:{line}:{column}: ")
+
+
+def _explained(
+    positions: Position, error: ValidationError, model: type[BaseModel] | None, place: Callable[[int, int], str]
+) -> str:
     problems = list({str(p["loc"]): p for p in error.errors(include_url=False)}.values())
-    lines = [_line(file, positions, dict(problem), model) for problem in problems[:PROBLEM_COUNT_MAX]]
+    lines = [_line(place, positions, dict(problem), model) for problem in problems[:PROBLEM_COUNT_MAX]]
     if len(problems) > PROBLEM_COUNT_MAX:
         lines.append(f"and {len(problems) - PROBLEM_COUNT_MAX} more")
     return "\n".join(lines)
@@ -221,14 +232,24 @@ def _walk(positions: Position, path: Loc) -> tuple[Position, list[str | int], li
     return positions, there, rest
 
 
-def _line(file: Path, positions: Position, problem: dict[str, Any], model: type[BaseModel] | None) -> str:
+def _places_of(value: Any) -> Position:
+    """What there is, without lines and columns."""
+    position = Position(0, 0, 0, 0, {})
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    position.children.update({key: _places_of(part) for key, part in parts})
+    return position
+
+
+def _line(
+    place: Callable[[int, int], str], positions: Position, problem: dict[str, Any], model: type[BaseModel] | None
+) -> str:
     position, there, rest = _walk(positions, problem["loc"])
     kind = problem["type"]
     line, column = position.line, position.column
     if kind == "extra_forbidden":
         line, column = position.key_line, position.key_column
     where = shown(_path_text([*there, *rest[-1:]] if kind == "missing" else there), PROBLEM_CHARACTERS_MAX)
-    return f"{file}:{line}:{column}: {where}: {shown(_words(problem, model), PROBLEM_CHARACTERS_MAX)}"
+    return f"{place(line, column)}{where}: {shown(_words(problem, model), PROBLEM_CHARACTERS_MAX)}"
 
 
 def _path_text(path: Loc) -> str:

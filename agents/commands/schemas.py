@@ -10,12 +10,21 @@ import msgspec
 from agents.settings import Settings
 from state.definitions import DefinitionFile
 from state.journeys import Journey
-from streams.answers import CellsAnswer, Problem, SearchAnswer, StoryAnswer, WhyAnswer
+from streams.answers import (
+    CellsAnswer,
+    DefinitionAnswer,
+    PreviewAnswer,
+    Problem,
+    SearchAnswer,
+    StoryAnswer,
+    ValuesAnswer,
+    WhyAnswer,
+)
 from streams.event import Event
 from streams.mapping.model import Mapping
 from streams.snapshot import Snapshot
 
-_ANSWERS = (StoryAnswer, CellsAnswer, WhyAnswer, SearchAnswer, Problem)
+_ANSWERS = (StoryAnswer, CellsAnswer, WhyAnswer, SearchAnswer, ValuesAnswer, DefinitionAnswer, PreviewAnswer, Problem)
 
 
 def _answers() -> dict[str, Any]:

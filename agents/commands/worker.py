@@ -10,6 +10,7 @@ import click
 
 from agents.connection import connect, with_settings
 from agents.definitions_follower import DefinitionsFollower
+from agents.directory import ACCOUNTS, SNAPSHOTS
 from agents.metrics import READY, STANDING
 from agents.metrics_server import Listening, listening_of, serve_metrics
 from agents.settings import Settings
@@ -37,7 +38,7 @@ def command(roles: str, worker_id: str | None, while_stdin: bool, settings: Sett
         )
     if worker_id is not None:
         settings = settings.model_copy(update={"worker_id": worker_id})
-    if "accounts" in wanted and settings.queries and settings.metrics_port is None:
+    if _answers(wanted, settings) and settings.metrics_port is None:
         settings = settings.model_copy(update={"metrics_port": 0})
     listening = listening_of(settings)
     if while_stdin:
@@ -45,6 +46,10 @@ def command(roles: str, worker_id: str | None, while_stdin: bool, settings: Sett
     with connect(settings) as bootstrap:
         require_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
         _run(wanted, settings, bootstrap, listening)
+
+
+def _answers(roles: list[str], settings: Settings) -> bool:
+    return settings.queries and not {ACCOUNTS, SNAPSHOTS}.isdisjoint(roles)
 
 
 def _stop_with_parent() -> None:
@@ -75,9 +80,9 @@ def _run(roles: list[str], settings: Settings, bootstrap: str, listening: Listen
         READY.labels(role).set_function(partial(is_ready, app))
         STANDING.labels(role).set_function(partial(standing_count, app))
     if listening is not None:
-        accounts = app_by_role.get("accounts") if settings.queries else None
-        if accounts is None:
-            serve_metrics(listening)
+        if _answers(roles, settings):
+            answering = {role: app for role, app in app_by_role.items() if role in (ACCOUNTS, SNAPSHOTS)}
+            answer_questions(answering, settings, bootstrap, definitions, listening)
         else:
-            answer_questions(accounts, settings, bootstrap, definitions, listening)
+            serve_metrics(listening)
     run_apps(list(app_by_role.values()), settings)

@@ -57,6 +57,9 @@ __all__ = [
     "UnderAccount",
 ]
 
+ANALYSIS_COUNT_MAX = 500
+"""In a file, and in force."""
+
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]
 
 
@@ -84,7 +87,9 @@ class DefinitionFile(Model):
         max_length=500,
         description="Segments for filters to name: {segment: NAME} wherever one stands. They are this file's.",
     )
-    analyses: Annotated[list[Annotated[Analysis, AfterValidator(_without_names)]], Field(min_length=1, max_length=500)]
+    analyses: Annotated[
+        list[Annotated[Analysis, AfterValidator(_without_names)]], Field(min_length=1, max_length=ANALYSIS_COUNT_MAX)
+    ]
 
     @field_validator("zone")
     @classmethod

@@ -1,12 +1,12 @@
 """Definitions on their way from a file to the workers, without a broker: topics are lists here."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pytest
 
-from agents import defining, definitions_follower
+from agents import defining, definitions_follower, definitions_writer
 from agents.defining import apply_definitions
 from agents.definitions_follower import DefinitionsFollower
 from agents.reading import Definitions, ReadRecord
@@ -16,7 +16,7 @@ from state import definition_set
 from state.definition_set import DefinitionSet, definition_set_of, encode_definition, publications
 from state.definitions import DefinitionFile
 from state.layers import layout_bytes
-from streams.errors import MismatchError, UnavailableError, UsageError
+from streams.errors import MismatchError, UsageError
 from streams.topics import MESSAGE_BYTES_MAX
 from tests.state.partitions import Partition
 from tests.state.worlds import definition_set as set_of
@@ -43,10 +43,17 @@ class Topic:
     def __init__(self) -> None:
         self.records: list[ReadRecord] = []
 
-    def publish(self, _: str, __: Settings, records: dict[str, bytes | None]) -> None:
+    def publish(self, records: Mapping[str, bytes | None]) -> None:
         """Appends records."""
         for key, value in records.items():
             self.records.append(ReadRecord(0, len(self.records), 0, key.encode(), value))
+
+    def change(self, _: str, __: Settings, decide: Callable[[Definitions], Mapping[str, bytes | None]]) -> None:
+        """Appends what is decided."""
+        known = self.read()
+        records = decide(known)
+        definitions_writer.require_sizes("definitions", known, records)
+        self.publish(records)
 
     def read(self, *_: Any) -> Definitions:
         """What stands there."""
@@ -60,8 +67,7 @@ class Topic:
 def topic(monkeypatch: pytest.MonkeyPatch) -> Topic:
     """An empty topic in the place of the broker's; no snapshot is published."""
     made = Topic()
-    monkeypatch.setattr(defining, "publish_definitions", made.publish)
-    monkeypatch.setattr(defining, "read_definition_records", made.read)
+    monkeypatch.setattr(defining, "change_definitions", made.change)
     monkeypatch.setattr(defining, "read_definitions", lambda *_: made.read().in_force())
     monkeypatch.setattr(defining, "published_snapshots", lambda *_: iter([{}]))
     return made
@@ -106,7 +112,7 @@ def test_what_readers_still_see_has_the_same_midnights(topic: Topic, monkeypatch
     records, _ = publications(file_of("a"), definition_set_of({}), 5)
     (made,) = definition_set_of({"a": records["a"] or b""}).definitions
     former = definition_set.Definition("former", made.zone, made.week_start, "1999.1", made.analysis)
-    topic.publish("", SETTINGS, {"a": encode_definition(made, 5, former)})
+    topic.publish({"a": encode_definition(made, 5, former)})
     assert [each.tzdata for each in topic.read().in_force().every] == ["1999.1", HERE]
     with pytest.raises(MismatchError, match=r"'a' was published with tzdata 1999\.1, this milepost has"):
         definition_set.require_tzdata(topic.read().in_force())
@@ -114,29 +120,12 @@ def test_what_readers_still_see_has_the_same_midnights(topic: Topic, monkeypatch
         apply("a")
 
 
-def test_an_apply_that_took_too_long_publishes_nothing(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it saw on the screens may be retired by the time it would take that along."""
-    apply("a")
-    before, clock = list(topic.records), [0.0]
-    monkeypatch.setattr(defining.time, "monotonic", lambda: clock[0])
-
-    def slow(*_: Any) -> Iterator[dict[str, Any]]:
-        clock[0] += defining.APPLY_S_MAX + 1
-        yield {}
-
-    monkeypatch.setattr(defining, "published_snapshots", slow)
-    with pytest.raises(UnavailableError, match=r"took longer than 30 s.*Nothing was published; try again"):
-        apply("b")
-    assert topic.records == before
-    assert apply("a") == []
-
-
 def test_definitions_that_are_too_large_together_are_refused(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the size found and the limit; what readers still see of those that change counts as well."""
     apply("a", "b")
     in_force, before = topic.read().in_force(), list(topic.records)
     size = layout_bytes(in_force)
-    monkeypatch.setattr(defining, "DEFINITIONS_BYTES_MAX", size)
+    monkeypatch.setattr(definitions_writer, "DEFINITIONS_BYTES_MAX", size)
     with pytest.raises(UsageError, match=rf"3 analyses, and 0 former .* take \d+ bytes .* keep {size} at most"):
         apply("a", "b", "c")
     shown = {each.analysis.name: Shown(each.version) for each in in_force.definitions}
@@ -155,7 +144,7 @@ def test_definitions_as_large_as_apply_takes_fit_a_commit() -> None:
     flow = {"name": "large", "kind": "flow", "container": "account", "dimension": "type", "starts_with": anchor}
     large = set_of([flow])
     size = layout_bytes(large)
-    assert defining.DEFINITIONS_BYTES_MAX - 100_000 < size <= defining.DEFINITIONS_BYTES_MAX
+    assert definitions_writer.DEFINITIONS_BYTES_MAX - 100_000 < size <= definitions_writer.DEFINITIONS_BYTES_MAX
     partition = Partition(DefinitionSet(()))
     partition.define(large)
     work = partition.live().chore(0, 1)
@@ -166,7 +155,7 @@ def test_definitions_as_large_as_apply_takes_fit_a_commit() -> None:
 
 def test_a_retirement_is_said_later_than_any_apply_that_did_not_see_the_new_version_can_publish() -> None:
     """With some seconds between."""
-    assert RETIRE_AFTER_S > defining.APPLY_S_MAX + defining.DELIVERY_S_MAX
+    assert RETIRE_AFTER_S > definitions_writer.APPLY_S_MAX + definitions_writer.DELIVERY_S_MAX
 
 
 Follow = Callable[..., Iterator[list[ReadRecord]]]

@@ -5,16 +5,19 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from agents import metrics_server
 from agents.commands.demo import everyday_definitions
 from agents.connection import settings_of
 from agents.defining import apply_definitions, load_definitions
-from agents.metrics_server import listening_of, serve_metrics
+from agents.metrics_server import Listening, listening_of, serve_metrics
 from agents.pipeline import Workers
 from agents.settings import Settings
 from streams.admin import create_topics
@@ -53,6 +56,36 @@ def test_metrics_are_served_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> 
     assert get(port, "/")[0] == get(port, "/metrics/x")[0] == get(port, "/favicon.ico")[0] == 404
     listening = [each.laddr for each in psutil.Process().net_connections() if each.status == "LISTEN"]
     assert ("127.0.0.1", port) in [tuple(address) for address in listening]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:9", 200), ("localhost", 200), ("[::1]:9", 200), ("elsewhere.example:9", 403), ("[", 403), ("", 403)],
+)
+def test_without_a_token_what_changes_something_is_asked_for_by_name(host: str, status: int) -> None:
+    """A page of elsewhere, in a browser of this machine, may have its name lead here, but can not say another one. With
+    a token it could not know it; and what only reads is as before."""
+
+    def application(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b""]
+
+    open_, guarded = (
+        serve_metrics(Listening("127.0.0.1", 0, token), application) for token in (None, SecretStr(TOKEN))
+    )
+
+    def asked(port: int, method: str, **headers: str) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request(method, "/v1/definitions/a", headers={"Host": host, **headers})
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    assert asked(open_, "PUT") == asked(open_, "POST") == status
+    assert asked(open_, "GET") == 200
+    assert asked(guarded, "PUT") == 401
+    assert asked(guarded, "PUT", Authorization=f"Bearer {TOKEN}") == 200
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])

@@ -93,7 +93,7 @@ def test_a_large_definition_is_published_and_a_larger_one_refused(
     """Up to what its topic holds; above that it is named, and nothing is published."""
     bootstrap, file = kafka.bootstrap_servers, load_definitions(large_definitions(tmp_path / "large.yaml"))
     with monkeypatch.context() as smaller:
-        smaller.setattr("agents.defining.DEFINITION_BYTES_MAX", MIB)
+        smaller.setattr("agents.definitions_writer.DEFINITION_BYTES_MAX", MIB)
         with pytest.raises(UsageError, match=r"the analysis 'large' takes \d+ bytes, and .* holds 1048576 at most"):
             apply_definitions(file, bootstrap, settings, 0)
     assert not read_definitions(bootstrap, settings).definitions

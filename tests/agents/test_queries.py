@@ -16,9 +16,8 @@ from pydantic import SecretStr
 from agents import queries as queries_module
 from agents.directory import Announcement, Directory
 from agents.metrics_server import Listening, serve_metrics, url_of
-from agents.queries import Queries
 from agents.query_request import Parameters, ProblemError, number_asked
-from agents.reading_plan import ReadingPlan
+from agents.snapshots import Schedule
 from state.accounts import Accounts
 from state.accounts_stage import AccountsStage
 from state.definition_set import DefinitionSet
@@ -28,6 +27,8 @@ from streams.partitioning import partition_of
 from streams.protocol_rows import COMMIT_KEY, CommitRow, Input, encode_commit
 from streams.store import Position
 from streams.touchpoint import Touchpoint
+from tests.agents.asking import asked_of, queries_of
+from tests.agents.snapshot_worlds import commit
 from tests.agents.test_metrics_server import TOKEN, get
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
@@ -81,23 +82,7 @@ ARRIVED = [
 
 def asker(stores: Mapping[int, Any], owner_of: Any = lambda _: None) -> Any:
     """Asks a worker that owns these; gives (status, body)."""
-    return asked_of(Queries(ReadingPlan(lambda: (0, DEFINITIONS)), lambda: stores, PARTITIONS, owner_of))
-
-
-def asked_of(application: Queries) -> Any:
-    """Asks an application; gives (status, body)."""
-
-    def ask(path: str, method: str = "GET", **query: Any) -> tuple[int, Any]:
-        told: list[Any] = []
-        environ = {
-            "REQUEST_METHOD": method, "PATH_INFO": path.encode().decode("latin-1"),
-            "QUERY_STRING": urlencode(query, doseq=True),
-        }  # fmt: skip
-        body = b"".join(application(environ, lambda status, headers: told.extend((status, dict(headers)))))
-        assert told[1]["Content-Type"] == ("application/json" if told[0] == "200 OK" else "application/problem+json")
-        return int(told[0][:3]), msgspec.json.decode(body)
-
-    return ask
+    return asked_of(queries_of(lambda: (0, DEFINITIONS), lambda: stores, PARTITIONS, owner_of))
 
 
 def test_a_moving_number_is_asked_for_with_its_days() -> None:
@@ -110,11 +95,16 @@ def test_a_moving_number_is_asked_for_with_its_days() -> None:
     assert (asked.days, asked.dates) == ((20454, 20483), ("2026-01-01", "2026-01-30"))
 
 
+PATHS = ["cells", "why", "search", "values", "snapshot", "flow/through", "person/x/story", "account/x/story"]
 NAMES = [
-    "q", "kind", "analysis", "cell", "range", "clock_ms", "account", "container", "cursor", "before", "limit", "side",
-    "milestone",
+    "dimension", "starts", "item", "f", "v", "q", "kind", "analysis", "cell", "range", "clock_ms", "account",
+    "container", "cursor", "before", "limit", "side", "milestone",
 ]  # fmt: skip
+VALUES = ["c", "f", "a", "0:A", "0=A", "type", "2026-01-01..2026-01-02", "last 2 days", "AAAA"]
 STORES = stores_of(ARRIVED)
+SUMS = Schedule(lambda: (0, DEFINITIONS), touchpoints="touchpoints", claim_offset=1, interval_s=1, lateness_ms=0)
+SUMS.apply(0, list(commit(7, {("c", ("t", 19_675)): 9}, DEFINITIONS)), 0.0)
+SUMS.is_caught_up = True
 ask_all = asker(STORES)
 
 
@@ -255,12 +245,15 @@ def test_a_question_that_can_not_be_answered_is_a_problem(
 
 @settings(max_examples=60)
 @given(
-    st.one_of(st.text(max_size=30), st.sampled_from(["cells", "why", "search", "person/x/story", "account/x/story"])),
+    st.one_of(st.text(max_size=30), st.sampled_from(PATHS)),
     st.one_of(
         st.text(max_size=60),
         st.dictionaries(
             st.sampled_from(NAMES),
-            st.one_of(st.text(max_size=20), st.sampled_from(["c", "f", "a", "0:A", "2026-01-01..2026-01-02", "AAAA"])),
+            st.one_of(
+                st.text(max_size=20),
+                st.sampled_from(VALUES),
+            ),
         ).map(urlencode),
     ),
 )
@@ -271,15 +264,15 @@ def test_whatever_is_asked_is_answered_or_refused(path: str, query: str) -> None
         "REQUEST_METHOD": "GET", "PATH_INFO": f"/v1/{path}".encode("utf-8", "replace").decode("latin-1"),
         "QUERY_STRING": query,
     }  # fmt: skip
-    application = Queries(ReadingPlan(lambda: (0, DEFINITIONS)), lambda: STORES, PARTITIONS, lambda _: None)
+    application = queries_of(lambda: (0, DEFINITIONS), lambda: STORES, PARTITIONS, standing=lambda: SUMS)
     body = b"".join(application(environ, lambda status, _: told.append(status)))
     assert told[0][:3] in ("200", "400", "404"), (told, body)
     assert len(body) < 20_000
 
 
 def test_only_get_is_answered() -> None:
-    """Nothing here changes anything."""
-    assert ask_all(STORY, "POST")[0] == 400
+    """Nothing of these changes anything."""
+    assert ask_all(STORY, "POST")[0] == ask_all("/v1/cells", "PUT")[0] == ask_all("/v1/cells", "HEAD")[0] == 405
 
 
 def test_the_wrong_owner_names_the_right_one() -> None:
@@ -360,12 +353,7 @@ def test_answers_lie_behind_the_token_and_beside_the_metrics(tmp_path: Path) -> 
     store = RocksStore(tmp_path / "rows")
     memory = stores_of(ARRIVED)[partition_of(ACCOUNTS[1].encode(), PARTITIONS)]
     store.write(memory.rows.items(), Position(1, 0, 0, "id", 0), None)
-    application = Queries(
-        ReadingPlan(lambda: (0, DEFINITIONS)),
-        lambda: dict.fromkeys(range(PARTITIONS), store),
-        PARTITIONS,
-        lambda _: None,
-    )
+    application = queries_of(lambda: (0, DEFINITIONS), lambda: dict.fromkeys(range(PARTITIONS), store), PARTITIONS)
     listening = Listening("127.0.0.1", 0, SecretStr(TOKEN))
     port = serve_metrics(listening, application)
     path = f"/v1/account/{quote(ACCOUNTS[1], safe='')}/story"

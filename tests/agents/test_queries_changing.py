@@ -11,13 +11,12 @@ from click.testing import CliRunner
 from agents import live_snapshots
 from agents.commands import why as why_module
 from agents.live_snapshots import Published
-from agents.queries import Queries
-from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
 from state import moving
 from state.definition_set import Definition, DefinitionSet
 from streams.answers import CellsAnswer
-from tests.agents.test_queries import asked_of, commit_row
+from tests.agents.asking import asked_of, queries_of
+from tests.agents.test_queries import commit_row
 from tests.state.memory_store import MemoryStore
 from tests.state.partitions import Partition
 from tests.state.worlds import DAY, START, definition_set, touchpoint
@@ -38,9 +37,7 @@ class Answering(Partition):
     def __init__(self, definitions: DefinitionSet) -> None:
         super().__init__(definitions)
         self.store.apply([commit_row(0, definitions)])
-        self.ask = asked_of(
-            Queries(ReadingPlan(lambda: (self.offset, self.definitions)), self._owned, 1, lambda _: None)
-        )
+        self.ask = asked_of(queries_of(lambda: (self.offset, self.definitions), self._owned))
 
     def _owned(self) -> dict[int, Any]:
         return {0: self}

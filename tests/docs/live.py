@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from agents.queries import Queries
-from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
 from state.accounts import Accounts
 from state.definition_set import Definition, DefinitionSet
@@ -20,6 +18,7 @@ from streams.snapshot import Snapshot
 from streams.stage import Applied
 from streams.store import Row
 from streams.touchpoint import Touchpoint
+from tests.agents.asking import queries_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record
@@ -76,7 +75,7 @@ class Live:
     def answer(self, path: str, **query: Any) -> bytes:
         """What the worker answers, as JSON."""
         told: list[str] = []
-        queries = Queries(ReadingPlan(lambda: (0, self.definitions)), lambda: {0: self._store}, 1, lambda _: None)
+        queries = queries_of(lambda: (0, self.definitions), lambda: {0: self._store})
         wanted = {name: value for name, value in query.items() if value not in (None, ())}
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": urlencode(wanted, doseq=True)}
         body = b"".join(queries(environ, lambda status, _: told.append(status)))

@@ -18,11 +18,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from agents.dead_letters import FOREIGN, letter_of
-from agents.defining import load_definitions
+from agents.defining import load_definitions, one_definition
 from agents.import_checkpoint import load_checkpoint, save_checkpoint
 from agents.importing import encode_reject
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet, definition_set_of, publications
+from state.definitions import DefinitionFile
 from state.job import decode_job
 from state.journeys import decode_journey
 from state.rows import decode_chunk, decode_container, decode_entries, encode_row, keys_of
@@ -252,8 +253,17 @@ def checkpoint(data: bytes) -> bool:
 
 def definitions(data: bytes) -> bool:
     """A definition file: refused with its place, or published, read back the same, and computed."""
+    return _published(lambda: load_definitions(_written("definitions.yaml", data)))
+
+
+def definition(data: bytes) -> bool:
+    """A definition that is put over HTTP: the same."""
+    return _published(lambda: one_definition(data))
+
+
+def _published(read: Callable[[], DefinitionFile]) -> bool:
     try:
-        file = load_definitions(_written("definitions.yaml", data))
+        file = read()
     except UsageError as error:
         require_showable(str(error), MESSAGE_MAX)
         return False
@@ -376,6 +386,7 @@ def targets() -> Iterator[Target]:
     yield Target("publication", publication, seeds.PUBLICATIONS, "json")
     yield Target("checkpoint", checkpoint, seeds.CHECKPOINTS, "json")
     yield Target("definitions", definitions, seeds.DEFINITIONS, "json")
+    yield Target("definition", definition, seeds.ONE_DEFINITION, "json")
     yield Target("definitions-yaml", definitions, seeds.DEFINITIONS_YAML, "text")
     yield Target("mapping", mapping, seeds.MAPPINGS, "json")
     yield Target("mapping-yaml", mapping, seeds.MAPPINGS_YAML, "text")

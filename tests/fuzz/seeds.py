@@ -120,6 +120,7 @@ _RICH = {
 }  # fmt: skip
 _DEFINITION_FILES = sorted((_EXAMPLES / "definitions").glob("*.yaml"))
 DEFINITIONS = [json.dumps(_RICH).encode(), *map(_as_json, _DEFINITION_FILES)]
+ONE_DEFINITION = [json.dumps({**_RICH, "analyses": [each]}).encode() for each in _RICH["analyses"]]
 DEFINITIONS_YAML = [path.read_bytes() for path in _DEFINITION_FILES]
 _FILES = [DefinitionFile.model_validate(_READ_YAML(text)) for text in DEFINITIONS[:2]]
 PUBLICATIONS = [

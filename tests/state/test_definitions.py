@@ -182,6 +182,14 @@ def test_a_version_changes_with_its_definition_and_only_then() -> None:
     assert elsewhere.hash != first.hash
 
 
+def test_analyses_that_are_not_in_the_file_go_or_stay_as_is_said() -> None:
+    """They go where the file is the set, and stay where it is put beside them."""
+    records, _ = publications(file_of(CANVAS, FLOW), EMPTY, 5)
+    before = definition_set_of({name: value for name, value in records.items() if value is not None})
+    assert publications(file_of(FLOW), before, 6)[0] == {file_of(CANVAS).analyses[0].name: None}
+    assert publications(file_of(FLOW), before, 6, keeps_others=True)[0] == {}
+
+
 def test_a_definition_that_can_not_be_read_is_refused_by_name() -> None:
     """A record of another format, or none at all, stops the worker with what to do."""
     records, _ = publications(file_of(FLOW), EMPTY, 5)

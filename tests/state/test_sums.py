@@ -92,6 +92,32 @@ def test_any_interleaving_gives_the_same_sums(
     assert set(sums.covers) == {n for n, count in newest.items() if count}
 
 
+@settings(deadline=None)
+@given(logs(), st.sampled_from([None, (0, 2), (3, 3), (4, 9)]), st.data())
+def test_other_days_are_summed_from_what_is_there(
+    world: tuple[list[Records], dict[tuple[str, Any], int]], days: tuple[int, int] | None, data: st.DataObject
+) -> None:
+    """As if they had been asked for at the beginning, at whatever place the reading stands; and what comes behind it
+    does not reach them."""
+    partitions, _ = world
+    sums, wanted = PartialSums(DEFINITIONS.definitions), PartialSums(DEFINITIONS.definitions, days)
+    rest = []
+    for number, log in enumerate(partitions):
+        end = data.draw(st.integers(0, len(log)))
+        sums.apply(number, log[:end])
+        wanted.apply(number, log[:end])
+        rest.append(log[end:])
+    found = {each.version: sums.over(each.version, days) for each in DEFINITIONS.definitions}
+    expected, covers = totals(wanted), dict(sums.covers)
+    for number, log in enumerate(rest):
+        sums.apply(number, log)
+    for each in DEFINITIONS.definitions:
+        found[each.version].define([each])
+        assert found[each.version].covers == covers
+        assert found[each.version].days(each.version) == wanted.days(each.version)
+    assert {(v, cell): n for v, one in found.items() for cell, n in one.totals(v).items()} == expected
+
+
 def test_sums_stand_at_covers() -> None:
     """Cells without their covers wait; with them both move at once."""
     sums = PartialSums(DEFINITIONS.definitions)
