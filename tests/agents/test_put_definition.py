@@ -284,8 +284,8 @@ def test_who_never_comes_first_is_told(settings: Settings, monkeypatch: pytest.M
         tries.append(known.end)
         if len(tries) % 2 == 0:  # behind the fence
             with ThreadPoolExecutor(1) as pool:
-                pool.submit(change_definitions, bootstrap, settings, lambda _: made("b", len(tries))).result()
-        return made("a", 1)
+                pool.submit(change_definitions, bootstrap, settings, lambda _: made("b", 2 + len(tries) % 3)).result()
+        return made("a", 2)
 
     with pytest.raises(UnavailableError, match=r"others publish definitions at the same moment.*another owner"):
         change_definitions(bootstrap, settings, decide)
