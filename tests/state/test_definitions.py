@@ -64,6 +64,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**FLOW, "limit": "first"}, "limit: first goes with starts_with"),
     ({**FLOW, "starts_with": "a", "limit": "last"}, "limit: last goes with ends_with"),
     ({**FLOW, "contains": "a", "columns": 2}, "at least 3"),
+    ({**FLOW, "stages": ["a"]}, "at least 2"),
+    ({**FLOW, "stages": ["a", "b", "a"]}, "stage a: stands there more than once"),
     ({**FLOW, "contains": "a", "columns": 51}, "at most 50 where every anchor counts"),
     ({**COHORT, "inclusion": {"any": [{"all": [{"match": TYPE_A}] * 64}]}}, "65 thresholds"),
     ({**FLOW, "dimension": "account"}, "'account' is no dimension"),

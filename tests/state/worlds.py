@@ -207,6 +207,8 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
         limit = {"starts_with": "first", "ends_with": "last"}.get(anchor)
         if limit and draw(st.booleans()):
             flow["limit"] = limit
+    if draw(st.booleans()):
+        flow["stages"] = draw(st.lists(st.sampled_from([*VALUES, *TYPES]), unique=True, min_size=2, max_size=5))
     if flow["count"] == "occurrences":
         flow |= draw(last_periods())
     if draw(st.booleans()):
