@@ -16,8 +16,8 @@ from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
 from state.job import Part
 from state.journeys import Positions, Standing, list_siblings, with_sibling
+from state.kinds import NAME_BY_CODE
 from state.layers import Share
-from state.plan import NAME_BY_CODE
 from state.row_list import RowList
 from state.rows import (
     ACCOUNT_COUNT_KEY,

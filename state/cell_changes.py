@@ -8,9 +8,8 @@ are also what a container brings along, or takes away, when the gate turns (`sta
 from collections.abc import Container
 from typing import Any
 
-from state.analyses.segment import AccountGateLens
 from state.gated_changes import GatedChanges
-from state.plan import KindPlan
+from state.plan import KindPlan, needs_place
 from state.rows import cell_row_key, tally_key
 from streams.partials import encode_cell
 from streams.store import Row, Store
@@ -67,10 +66,7 @@ class CellChanges:
             for lens, cells in zip(plan.lenses, sinks, strict=True):
                 if not self._counts(lens.version, silent):
                     continue
-                if isinstance(lens, AccountGateLens):
-                    gated.turn(lens, container, cells)
-                    continue
-                if lens.under_account or lens.gate is not None:
+                if needs_place(lens) or lens.gate is not None:
                     gated.add(lens, container, cells)
                     continue
                 if not lens.distinct:

@@ -5,7 +5,7 @@ The law: what this gives is the past that the published cells are of. A containe
 until the last slice.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -27,11 +27,14 @@ from state.rows import (
     keys_of,
     kind_of,
     layout_of,
+    pack,
     parts_of,
     place_of,
+    tally_key_at,
     touchpoints_prefix,
     unpack,
 )
+from streams.partials import Cell
 from streams.store import Rows
 from streams.touchpoint import Touchpoint
 
@@ -89,6 +92,11 @@ class Containers:
                 place = behind_places(account)
                 row = self._rows.after(prefix + beginning, prefix + place)
             place = max(place, last or place)
+
+    def tally(self, version: str, place: bytes, cells: Sequence[Cell]) -> dict[Cell, int]:
+        """What the tally of the container at a place, of an analysis, has of these cells."""
+        found = self._rows.get([tally_key_at(version, place, pack(cell)) for cell in cells])
+        return {cell: int(value) for cell, value in zip(cells, found, strict=True) if value is not None}
 
     def series(self, container: Container) -> Entries:
         """All entries of a container, in their order."""

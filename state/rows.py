@@ -153,6 +153,11 @@ def behind_places(account: bytes) -> bytes:
     return account + b"\0\xff"
 
 
+def place_at(account: bytes, kind: bytes, id_: bytes) -> bytes:
+    """The place of a container; of an account the id is empty."""
+    return b"%b\0%b%b" % (account, kind, id_)
+
+
 def parts_of(place: bytes) -> tuple[bytes, bytes, bytes]:
     """The account, the code of the kind and the id of a place."""
     account, _, rest = place.partition(b"\0")
