@@ -161,7 +161,7 @@ class _AccountChanges:
         is_visits = parts_of(place)[1] == VISITS
         gate = None if is_visits or lens.gate is None else lens.gate.packed
         was_open, is_open = self._let_in(place)
-        turns = was_open != is_open or (gate is not None and any(cell in reported for cell in gate.cells))
+        turns = was_open != is_open or (gate is not None and not reported.keys().isdisjoint(gate.cells))
         tally = self._tally(place) if turns else self._tally_of(place, [*(gate.cells if gate else ()), *reported])
         distinct = lens.distinct and not is_visits
         for cell, step in counted(tally, reported, gate, distinct=distinct, was_open=was_open, is_open=is_open).items():

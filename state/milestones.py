@@ -51,7 +51,7 @@ class Milestones:
             for id_, orders in orders_by_id.items():
                 container = self._containers.one(account, kind.code, id_.encode())
                 if container is not None:
-                    heard = [say and (say if self._counts(container, n) else None) for n, say in enumerate(says)]
+                    heard = [say if say and self._counts(container, n) else None for n, say in enumerate(says)]
                     self._mark(container, orders, heard, found)
         return found
 

@@ -7,7 +7,9 @@
 | chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
 | cell       | c version 0 cell                                | absolute contribution, decimal text           |
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
-|            |                                                 | contributes, decimal text                     |
+|            |                                                 | contributes, decimal text; also of the cells  |
+|            |                                                 | of its gate, and 1 of the person over a named |
+|            |                                                 | session and of such a session under a person  |
 | event time | e                                               | greatest event time seen, decimal text        |
 | accounts   | n                                               | how many accounts there are, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |

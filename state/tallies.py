@@ -35,7 +35,7 @@ def counted(
     all outer containers let it count, before and now.
     """
     answers = () if gate is None else gate.cells
-    turns = was_open != is_open or any(cell in changes for cell in answers)
+    turns = was_open != is_open or not changes.keys().isdisjoint(answers)
     cells = [cell for cell in ({**tally, **changes} if turns else changes) if cell not in answers]
     counts = was_open and (gate is None or gate.is_open(tally))
     before = [_shown(tally.get(cell, 0), distinct) if counts else 0 for cell in cells]

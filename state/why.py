@@ -13,6 +13,7 @@ import msgspec
 from state.analyses.asked import AskedLens
 from state.analyses.gate import PERSON
 from state.analyses.lens import Lens, Placing
+from state.analyses.segment import OfPersonLens
 from state.containers import Container, Containers, Entries
 from state.figures.figure import Figure
 from state.kinds import NAME_BY_CODE, VISITS
@@ -71,6 +72,7 @@ class Folding:
         self._weight = figure.weight
         self._may_stand = figure.may_stand
         self._is_visits = plan.code == VISITS
+        self._names_people = isinstance(self._lens, OfPersonLens)
 
     def may_contribute(self, container: Container) -> bool:
         """Where a container stands may tell at once that it does not; sessions that are over stand nowhere."""
@@ -101,7 +103,8 @@ class Folding:
     def _amount_of(self, cells: dict[Cell, int], tally: dict[Cell, int]) -> int:
         """What changes of cells change of the number."""
         lens = self._lens
-        cells = {cell: change for cell, change in cells.items() if cell[0] != PERSON}
+        if self._names_people:
+            cells = {cell: change for cell, change in cells.items() if cell[0] != PERSON}
         if lens.distinct or lens.gate is not None:
             cells = counted(tally, cells, lens.gate, distinct=lens.distinct)
         return sum(self._weight(cell) * change for cell, change in cells.items())

@@ -28,6 +28,7 @@ COHORT: dict[str, Any] = {
     "name": "r", "kind": "cohort", "container": "person", "granularity": "week",
     "inclusion": {"match": TYPE_A}, "return": {"match": TYPE_A},
 }  # fmt: skip
+HAS_A: dict[str, Any] = {"has": {"match": TYPE_A}}
 FLOW: dict[str, Any] = {"name": "f", "kind": "flow", "container": "account", "dimension": "type"}
 
 
@@ -76,6 +77,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "account: a filter asks for the analysis' own container, or",
     ),
     ({**COHORT, "filter": {"opportunity": {"has": {"match": TYPE_A}}}}, "opportunity: a filter asks for"),
+    ({**FLOW, "filter": {"person": HAS_A}}, "no account lies under one person; only a session can be asked first"),
+    ({**COHORT, "filter": {"person": HAS_A}}, "person is the analysis' own container"),
+    ({**FLOW, "container": "session", "filter": {"person": HAS_A, "then": {"account": HAS_A}}}, "outermost first"),
+    ({**FLOW, "container": "session", "filter": {"some": "session", "that": HAS_A}}, "under one session; nothing does"),
+    ({**COHORT, "filter": {"not": {"some": "opportunity", "that": HAS_A}}}, "under one person; session does"),
+    (
+        {**COHORT, "filter": {"account": {"some": "person", "that": {"some": "session", "that": HAS_A}}}},
+        "some: person: asks for some of what lies under it",
+    ),
     ({**COHORT, "filter": {"account": {"match": TYPE_A}}}, "write {has:"),
     ({**FLOW, "filter": {"account": {"has": {"match": TYPE_A}}}}, "account is the analysis' own container"),
     ({**FLOW, "filter": {"have": {"match": TYPE_A}}}, "has"),

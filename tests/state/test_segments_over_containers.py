@@ -8,12 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import series
+from state import moving, series
+from state.definition_set import DefinitionSet
 from streams.touchpoint import Touchpoint
 from tests.check.batches import cells_of_oracle, cells_of_sql
+from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.test_accounts import brute, cells_of, run, split, take_sliced
-from tests.state.worlds import START, TYPES, definition_set, filters, touchpoint
+from tests.state.test_moving import ACTS, renewals, require_exact_changes
+from tests.state.test_why import require_sums, stores_of
+from tests.state.worlds import KINDS_UNDER, START, definition_set, touchpoint
 
 MINUTE = 60_000
 
@@ -25,7 +29,7 @@ def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
 
 
-def moves(count_max: int = 40) -> st.SearchStrategy[list[Touchpoint]]:
+def moves() -> st.SearchStrategy[list[Touchpoint]]:
     """Few events of one account that come, change and go again: sessions change their people, end and meet, and people,
     deals and groups come to have something and lose it."""
     made = st.builds(
@@ -33,7 +37,7 @@ def moves(count_max: int = 40) -> st.SearchStrategy[list[Touchpoint]]:
         event_id=st.integers(0, 11).map(str),
         event_time=st.integers(0, 8).map(lambda n: START + n * 20 * MINUTE),
         withdrawn=st.sampled_from([False, False, False, True]),
-        type=st.sampled_from(TYPES),
+        type=st.sampled_from("ABBC"),
         person=st.sampled_from([None, "p1", "p2"]),
         session=st.sampled_from([None, None, "s1", "s2"]),
         opportunity=st.sampled_from([None, "o1", "o2"]),
@@ -43,7 +47,9 @@ def moves(count_max: int = 40) -> st.SearchStrategy[list[Touchpoint]]:
         attributes=st.sampled_from([None, None, {"tier": 1}, {"tier": "gold"}]),
         revision=st.integers(0, 3),
     )
-    return st.lists(made, max_size=count_max)
+    # Three at once, for a list of hypothesis' has five elements most of the time.
+    three = st.lists(st.lists(made, min_size=3, max_size=15), min_size=3, max_size=3)
+    return three.map(lambda some: [each for one in some for each in one])
 
 
 CANVAS: dict[str, Any] = {
@@ -55,32 +61,55 @@ CANVAS: dict[str, Any] = {
 FLOW: dict[str, Any] = {"kind": "flow", "dimension": "type", "columns": 3, "starts_with": "A"}
 
 
+def _has(type_: str, op: str = ">=", number: int = 1) -> dict[str, Any]:
+    return {"has": {"match": {"field": "type", "value": type_}, "op": op, "number": number}}
+
+
+OWN: list[dict[str, Any]] = [
+    _has("A"), _has("B"), _has("A", ">=", 2), _has("B", "<", 2), {"not": _has("A")}, {"not": _has("B")},
+    {"last": {"field": "attributes.tier", "op": "!=", "value": "gold"}},
+]  # fmt: skip
+
+
+@st.composite
+def asked_of(draw: st.DrawFn, kind: str) -> dict[str, Any]:
+    """What about half of all containers of a kind have: of its own, of what lies under it, or joined."""
+    own = st.sampled_from(OWN)
+    inside = KINDS_UNDER.get(kind, ())
+    some = st.fixed_dictionaries({"some": st.sampled_from(inside), "that": own}) if inside else own
+    first, second = draw(some), draw(own)
+    joined = [first, first, second, {"not": first}, {"any": [first, second]}, {"all": [{"not": second}, first]}]
+    return draw(st.sampled_from(joined))
+
+
 @st.composite
 def filtered(draw: st.DrawFn) -> dict[str, Any]:
-    """An analysis whose filter asks for something of other containers."""
-    container = draw(st.sampled_from(["account", "opportunity", "person", "session", "session"]))
-    wanted = draw(filters(container).filter(asks_others))
-    of_what = draw(st.sampled_from([CANVAS, FLOW, {**FLOW, "count": "containers"}]))
-    return {**of_what, "container": container, "filter": wanted}
-
-
-def asks_others(wanted: Any) -> bool:
-    """Whether a filter asks for a container but the analysis' own and its account."""
-    if isinstance(wanted, dict):
-        return bool({"person", "some"} & wanted.keys()) or any(asks_others(part) for part in wanted.values())
-    return isinstance(wanted, list) and any(asks_others(part) for part in wanted)
+    """An analysis whose filter asks for something of other containers, mostly."""
+    container = draw(st.sampled_from(["account", "opportunity", "person", "session", "session", "session"]))
+    outer = {"session": [["person"], ["person"], ["account", "person"], ["account"]], "account": [[]]}
+    wanted = draw(st.none() | asked_of(container) | st.just({"touchpoints": {"field": "type", "value": "A"}}))
+    for kind in reversed(draw(st.sampled_from(outer.get(container, [["account"], []])))):
+        wanted = {kind: draw(asked_of(kind)), **({} if wanted is None else {"then": wanted})}
+    of_what = draw(st.sampled_from([CANVAS, CANVAS, FLOW, {**FLOW, "count": "containers"}]))
+    return {**of_what, "container": container, **({} if wanted is None else {"filter": wanted})}
 
 
 WORLDS = moves(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8)
 
 
+@st.composite
+def filtered_sets(draw: st.DrawFn, count_max: int = 2) -> DefinitionSet:
+    """A set of such analyses."""
+    made = draw(st.lists(filtered(), min_size=1, max_size=count_max))
+    return definition_set([{"name": f"a{n}", **each} for n, each in enumerate(made)])
+
+
 @settings(max_examples=400, deadline=None)
-@given(st.lists(filtered(), min_size=1, max_size=2), *WORLDS)
+@given(filtered_sets(), *WORLDS)
 def test_oracle_any_order_and_batching_equals_brute_force(
-    made: list[dict[str, Any]], arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+    definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
-    """Shuffled and cut anywhere; and nothing is left of what has gone."""
-    definitions = definition_set([{"name": f"a{n}", **each} for n, each in enumerate(made)])
+    """Shuffled and cut anywhere."""
     store, shuffled = MemoryStore(), list(arrived)
     random_.shuffle(shuffled)
     run(definitions, split(shuffled, cuts), store)
@@ -88,12 +117,11 @@ def test_oracle_any_order_and_batching_equals_brute_force(
 
 
 @settings(max_examples=100, deadline=None)
-@given(filtered(), *WORLDS)
+@given(filtered_sets(1), *WORLDS)
 def test_oracle_slices_equal_brute_force(
-    made: dict[str, Any], arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+    definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
     """Where every change of the past is cut into slices of one chunk."""
-    definitions = definition_set([{"name": "a", **made}])
     store, shuffled = MemoryStore(), list(arrived)
     random_.shuffle(shuffled)
     take_sliced(definitions, split(shuffled, cuts), store)
@@ -101,12 +129,11 @@ def test_oracle_slices_equal_brute_force(
 
 
 @settings(max_examples=100, deadline=None)
-@given(filtered(), *WORLDS)
+@given(filtered_sets(1), *WORLDS)
 def test_tallies_are_those_of_what_is_there(
-    made: dict[str, Any], arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+    definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
 ) -> None:
     """However it came to be so, the rows of tallies, gates and of sessions under people are the same."""
-    definitions = definition_set([{"name": "a", **made}])
     whole, pieces, shuffled = MemoryStore(), MemoryStore(), list(arrived)
     random_.shuffle(shuffled)
     run(definitions, [arrived] if arrived else [], whole)
@@ -114,10 +141,30 @@ def test_tallies_are_those_of_what_is_there(
     assert list(pieces.scan(b"y")) == list(whole.scan(b"y"))
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(filtered(), min_size=1, max_size=3), moves())
-def test_oracle_the_batch_in_sql_equals_brute_force(made: list[dict[str, Any]], arrived: list[Touchpoint]) -> None:
+@settings(max_examples=75, deadline=None)
+@given(filtered_sets(), moves())
+def test_oracle_the_batch_in_sql_equals_brute_force(definitions: DefinitionSet, arrived: list[Touchpoint]) -> None:
     """What `milepost check` compares with."""
-    definitions = definition_set([{"name": f"a{n}", **each} for n, each in enumerate(made)])
     expected = [cells_of_oracle(arrived, each) for each in definitions.definitions]
     assert cells_of_sql(arrived, definitions) == expected
+
+
+@settings(max_examples=50, deadline=None)
+@given(renewals(filtered_sets), moves(), st.randoms(use_true_random=False), ACTS)
+def test_oracle_while_definitions_change(
+    sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, acts: list[int | str]
+) -> None:
+    """Accounts move into other layouts, whole and in pieces, between any two batches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
+        patch.setattr(moving, "SLICE_ROWS", 3)
+        require_exact_changes(sets, arrived, random_, acts)
+
+
+@settings(max_examples=50, deadline=None)
+@given(filtered_sets(), moves())
+def test_oracle_the_containers_behind_a_number_add_up_to_it(
+    definitions: DefinitionSet, arrived: list[Touchpoint]
+) -> None:
+    """Whoever is let in by others, and nobody else."""
+    require_sums(definitions, stores_of(layers_of(definitions), arrived), None, 3)
