@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from agents.answer_parts import ContainedParts, applied_in
 from agents.query_request import ProblemError
-from state.folding import IsDue
+from state.why import IsDue
 from streams.errors import UnavailableError
 from streams.partitioning import partition_of
 from streams.protocol_rows import COMMIT_KEY, CommitRow, decode_commit

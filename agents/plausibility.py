@@ -4,7 +4,7 @@ ever, in silence.
 Only a look at the newest touchpoints, so it warns and refuses nothing: what has not come yet may come.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
 from agents.reading import read_topic
@@ -41,15 +41,21 @@ def _never(analysis: Analysis, seen: Seen) -> Iterator[str]:
     """What the definition names and nothing has, in words."""
     if isinstance(analysis, Flow):
         anchor = analysis.starts_with or analysis.ends_with or analysis.contains
-        if isinstance(anchor, str) and anchor not in (known := seen.get(analysis.dimension, set())):
-            yield f"nothing has {analysis.dimension} {shown(anchor, _SHOWN_MAX)!r}{_like(anchor, known)}"
+        items = [*([anchor] if isinstance(anchor, str) else []), *(analysis.stages or [])]
+        yield from _unknown(analysis.dimension, items, seen.get(analysis.dimension, set()))
     for match in _matches_in(analysis):
         known = seen.get(match.field, set())
         if match.field.startswith("attributes.") and not known:
             yield f"nothing has {match.field!r}"
         elif match.op in (Operator.EQUAL, Operator.IN) and _is_listed(match.field) and len(known) < VALUE_COUNT_MAX:
-            yield from (f"nothing has {match.field} {shown(each, _SHOWN_MAX)!r}{_like(each, known)}"
-                        for each in match.literals if isinstance(each, str) and each not in known)  # fmt: skip
+            yield from _unknown(match.field, [each for each in match.literals if isinstance(each, str)], known)
+
+
+def _unknown(field: str, values: Iterable[str], known: set[object]) -> Iterator[str]:
+    """The values of a field that are not among the known ones, in words."""
+    for each in values:
+        if each not in known:
+            yield f"nothing has {field} {shown(each, _SHOWN_MAX)!r}{_like(each, known)}"
 
 
 def _is_listed(field: str) -> bool:

@@ -27,8 +27,8 @@ from streams.store import Rows
 PREVIEW_S = 0.9
 LISTING_SHARE = 0.4
 """Of the time for a partition; the rest is for what the accounts contribute."""
-ACCOUNT_SHARE = 0.25
-"""An account that takes more of it is left out."""
+ACCOUNT_SHARE = 0.05
+"""An account whose touchpoints take more of it to be read is left out; to compute with them takes four times that."""
 SAMPLE_COUNT, SAMPLE_COUNT_MAX = 2_000, 100_000
 VERSION = "preview"
 _TOUCHPOINTS = "touchpoints"

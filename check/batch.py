@@ -23,7 +23,7 @@ def batch_cells(
     make_calendar(connection, definition.zone, definition.week_start)
     make_members(connection, definition.analysis.container)
     if definition.analysis.filter is not None:
-        keep_filtered(connection, definition.analysis.filter, columns)
+        keep_filtered(connection, definition.analysis.filter, definition.analysis.container, columns)
     match definition.analysis:
         case Canvas() as canvas:
             return canvas_cells(connection, canvas, columns)

@@ -12,6 +12,7 @@ from typing import Any
 from check.cells import Cell
 from check.flow import anchor_of, lengths_of
 from check.flow_filters import has_filters, is_admitted
+from check.flow_marks import marks_of
 from state.definitions import AnchorMatch, Flow
 
 SEQUENCE_COUNT_MAX = 20
@@ -24,7 +25,8 @@ def flow_body(flow: Flow, cells: Mapping[Cell, int]) -> dict[str, Any]:
     """The body of a flow, of either way of counting."""
     anchor = anchor_of(flow)
     title = anchor.title if isinstance(anchor, AnchorMatch) else ""
-    return (_of_paths if flow.count == "occurrences" else _of_containers)(flow, cells, title)
+    body = (_of_paths if flow.count == "occurrences" else _of_containers)(flow, cells, title)
+    return body | marks_of(flow, body)
 
 
 def _of_paths(flow: Flow, cells: Mapping[Cell, int], title: str) -> dict[str, Any]:
@@ -129,11 +131,17 @@ def keyed_flow(body: Mapping[str, Any]) -> dict[str, Any]:
     """A flow's body with a key for what has no order of its own. Of the paths as rare as the last one shown only the
     number of them is kept: which of them are shown is not promised."""
     sequences = body["sequences"]
+    link_marks = dict(body["link_marks"])
+    sequence_marks: dict[int, list[Any]] = {}
+    for place, step, marks in body["sequence_marks"]:
+        sequence_marks.setdefault(place, []).append([step, marks])
     return {
         "total": body["total"],
         "columns": {column["step"]: _keyed_column(column) for column in body["columns"]},
-        "links": {_text_of_link(*link[:4]): link[4] for link in body["links"]},
-        "sequences": None if sequences is None else _keyed_sequences(sequences),
+        "links": {
+            _text_of_link(*link[:4]): [link[4], link_marks.get(place, [])] for place, link in enumerate(body["links"])
+        },
+        "sequences": None if sequences is None else _keyed_sequences(sequences, sequence_marks),
         "left_out": body["left_out"],
         "through": body["through"],
     }
@@ -148,9 +156,13 @@ def _text_of_link(from_step: int, origin: str | None, to_step: int, target: str 
     return f"{origin or 'more'} ({from_step}) > {target or 'more'} ({to_step})"
 
 
-def _keyed_sequences(sequences: list[Any]) -> dict[str, Any]:
+def _keyed_sequences(sequences: list[Any], marks: Mapping[int, list[Any]]) -> dict[str, Any]:
     rarest = min((count for _, _, count in sequences), default=0) if len(sequences) >= SEQUENCE_COUNT_MAX else 0
     return {
         "counts": [count for _, _, count in sequences],
-        "paths": {" > ".join([*reversed(back), *fore]): count for back, fore, count in sequences if count > rarest},
+        "paths": {
+            " > ".join([*reversed(back), *fore]): [count, marks.get(place, [])]
+            for place, (back, fore, count) in enumerate(sequences)
+            if count > rarest
+        },
     }

@@ -198,8 +198,7 @@ def _attribute_sql(i: int, stem: str) -> list[str]:
 def make_members(connection: duckdb.DuckDBPyConnection, kind: ContainerKind) -> None:
     """Makes the tables `member` (container, place) of the containers of this kind, and `container` (container, part,
     event_time): each with the partition and the time of its first touchpoint."""
-    members = _SESSIONS if kind is ContainerKind.SESSION else _named_by(kind.value)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE member AS {members}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE member AS {members_sql(kind)}")
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE container AS
@@ -207,6 +206,11 @@ def make_members(connection: duckdb.DuckDBPyConnection, kind: ContainerKind) -> 
         WHERE place IN (SELECT container FROM member)
         """
     )
+
+
+def members_sql(kind: ContainerKind) -> str:
+    """The query of the (container, place) of the containers of a kind."""
+    return _SESSIONS if kind is ContainerKind.SESSION else _named_by(kind.value)
 
 
 def _named_by(column: str) -> str:

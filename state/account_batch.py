@@ -16,8 +16,8 @@ from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
 from state.job import Part
 from state.journeys import Positions, Standing, list_siblings, with_sibling
+from state.kinds import NAME_BY_CODE
 from state.layers import Layers, Share
-from state.plan import NAME_BY_CODE
 from state.row_list import RowList
 from state.rows import (
     EVENT_TIME_KEY,
@@ -28,7 +28,7 @@ from state.rows import (
     encode_row,
 )
 from state.series import Revision, new_container
-from streams.store import Row, Rows, Store
+from streams.store import Row, Rows
 from streams.touchpoint import Touchpoint
 
 _SESSIONLIKE = (b"s", b"v")
@@ -65,7 +65,7 @@ class Changes:
         self.newest_ms = 0
         self.account_counts = dict.fromkeys((plan.code for plan in layers.plans), 0)
 
-    def outcome(self, store: Store) -> Outcome:
+    def outcome(self, store: Rows) -> Outcome:
         """The changes against what the store has."""
         rows = self.rows.rows
         cell_rows, cells = self.cells.settle(store)
@@ -94,7 +94,7 @@ class AccountBatch:
     """Computes one share of a batch, once. revised: containers whose past a job has changed already."""
 
     def __init__(
-        self, share: Share, store: Store, changes: Changes, revised: Mapping[bytes, Part] = _NOTHING_REVISED
+        self, share: Share, store: Rows, changes: Changes, revised: Mapping[bytes, Part] = _NOTHING_REVISED
     ) -> None:
         self._share = share
         self._plan = share.plan

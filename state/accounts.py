@@ -19,7 +19,7 @@ from state.series import Revision
 from streams.batch import BatchTooLargeError
 from streams.partials import COVERS_KEY, Covers, Tag, encode_covers, encode_partial, version_of
 from streams.stage import Applied
-from streams.store import Row, Store
+from streams.store import Row, Rows
 
 
 class PlacedRecord(TouchpointRecord, Protocol):
@@ -32,7 +32,7 @@ class PlacedRecord(TouchpointRecord, Protocol):
 class Accounts:
     """One partition's containers and cells, as its layers say. Pure with respect to the store."""
 
-    def __init__(self, layers: Layers, store: Store) -> None:
+    def __init__(self, layers: Layers, store: Rows) -> None:
         self._layers = layers
         self._store = store
 

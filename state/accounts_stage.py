@@ -10,7 +10,7 @@ from state.accounts import Accounts
 from state.chores import Chores
 from state.layers import Current, LayerReader
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
-from streams.store import Store
+from streams.store import Rows
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
@@ -19,7 +19,7 @@ _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
 class AccountsStage:
     """One partition of accounts. Outputs: `journeys`, split where it must be, and `partials`, always whole."""
 
-    def __init__(self, current: Current, journeys_topic: str, partials_topic: str, store: Store) -> None:
+    def __init__(self, current: Current, journeys_topic: str, partials_topic: str, store: Rows) -> None:
         self._store = store
         self._current = current
         self._reader = LayerReader(store, current)

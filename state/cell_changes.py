@@ -8,12 +8,11 @@ are also what a container brings along, or takes away, when the gate turns (`sta
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from state.analyses.segment import AccountGateLens
 from state.gated_changes import GatedChanges
-from state.plan import KindPlan
+from state.plan import KindPlan, needs_place
 from state.rows import ASIDE_PREFIX, cell_row_key, tally_key
 from streams.partials import encode_cell
-from streams.store import Row, Store
+from streams.store import Row, Rows
 
 Sinks = list[dict[Any, int]]  # per analysis of a kind: cell → change
 
@@ -48,7 +47,7 @@ class CellChanges:
         """Takes what was put aside, by the keys of the cells."""
         self._taken.update(changes)
 
-    def settle(self, store: Store) -> tuple[list[Row], list[tuple[bytes, int]]]:
+    def settle(self, store: Rows) -> tuple[list[Row], list[tuple[bytes, int]]]:
         """The rows to write, and (cell key, new absolute contribution) of each cell that changes, sorted."""
         rows, changes = self._changes(store)
         changed = _added(changes, store, cell_row_key)
@@ -57,14 +56,14 @@ class CellChanges:
         rows += ((cell_row_key(key), b"%d" % value) for key, value in changed)
         return rows, changed
 
-    def put_aside(self, store: Store) -> list[Row]:
+    def put_aside(self, store: Rows) -> list[Row]:
         """The rows to write where no cell is to change yet: the changes are added to what was put aside before."""
         rows, changes = self._changes(store)
         changed = _added(changes, store, ASIDE_PREFIX.__add__)
         rows += ((ASIDE_PREFIX + key, b"%d" % value if value else None) for key, value in changed)
         return rows
 
-    def _changes(self, store: Store) -> tuple[list[Row], dict[bytes, int]]:
+    def _changes(self, store: Rows) -> tuple[list[Row], dict[bytes, int]]:
         """The rows of tallies, and by the keys of cells what changes."""
         rows: list[Row] = []
         changes = self._taken
@@ -73,7 +72,7 @@ class CellChanges:
         self._count_by_container(changes, store, rows)
         return rows, changes
 
-    def _count_by_container(self, changes: dict[bytes, int], store: Store, rows: list[Row]) -> None:
+    def _count_by_container(self, changes: dict[bytes, int], store: Rows, rows: list[Row]) -> None:
         """Adds what single containers change: of the number of containers that contribute, or behind a gate."""
         tallies: list[tuple[bytes, bytes, int]] = []
         gated = GatedChanges(store)
@@ -81,10 +80,7 @@ class CellChanges:
             for lens, cells in zip(plan.lenses, sinks, strict=True):
                 if not self._counts(lens.version, silent):
                     continue
-                if isinstance(lens, AccountGateLens):
-                    gated.turn(lens, container, cells)
-                    continue
-                if lens.under_account or lens.gate is not None:
+                if needs_place(lens) or lens.gate is not None:
                     gated.add(lens, container, cells)
                     continue
                 if not lens.distinct:
@@ -101,7 +97,7 @@ class CellChanges:
         gated.settle(changes, rows)
 
 
-def _added(changes: dict[bytes, int], store: Store, row_key_of: Callable[[bytes], bytes]) -> list[tuple[bytes, int]]:
+def _added(changes: dict[bytes, int], store: Rows, row_key_of: Callable[[bytes], bytes]) -> list[tuple[bytes, int]]:
     """(key, new amount) of each amount of the store that changes, sorted."""
     keys = sorted(key for key, change in changes.items() if change)
     known = store.get([row_key_of(key) for key in keys])

@@ -12,7 +12,7 @@ from state.accounts import Accounts
 from state.definition_set import DefinitionSet
 from state.layers import Layers, LayersRow, with_definitions
 from state.moving import Mover, swept
-from streams.store import Store
+from streams.store import Rows
 
 
 class Step(NamedTuple):
@@ -31,7 +31,7 @@ _NEVER = -2
 class Chores:
     """The steps of one partition, for as long as it has this owner."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Rows) -> None:
         self._store = store
         # Ends of the definitions topic: where the layers stand whose next step fails, and that which can not take
         # effect. Then what both become if the step fails that was asked for last.

@@ -9,7 +9,7 @@ from state.groups import Added, Group
 from state.job import Part
 from state.rows import ContainerRow
 from state.series import Entry, Put, Revision, Series, note
-from streams.store import Store
+from streams.store import Rows
 
 
 class Stepper:
@@ -18,7 +18,7 @@ class Stepper:
     edges: of those that lose their oldest or newest touchpoint. revised: those whose past a job has changed already.
     """
 
-    def __init__(self, store: Store, put: Put, edges: Mapping[bytes, Edges], revised: Mapping[bytes, Part]) -> None:
+    def __init__(self, store: Rows, put: Put, edges: Mapping[bytes, Edges], revised: Mapping[bytes, Part]) -> None:
         self._store = store
         self._put = put
         self._edges = edges

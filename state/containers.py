@@ -5,7 +5,7 @@ The law: what this gives is the past that the published cells are of. A containe
 until the last slice.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -27,11 +27,14 @@ from state.rows import (
     keys_of,
     kind_of,
     layout_of,
+    pack,
     parts_of,
     place_of,
+    tally_key_at,
     touchpoints_prefix,
     unpack,
 )
+from streams.partials import Cell
 from streams.store import Rows
 from streams.touchpoint import Touchpoint
 
@@ -90,6 +93,11 @@ class Containers:
                 row = self._rows.after(prefix + beginning, prefix + place)
             place = max(place, last or place)
 
+    def tally(self, version: str, place: bytes, cells: Sequence[Cell]) -> dict[Cell, int]:
+        """What the tally of the container at a place, of an analysis, has of these cells."""
+        found = self._rows.get([tally_key_at(version, place, pack(cell)) for cell in cells])
+        return {cell: int(value) for cell, value in zip(cells, found, strict=True) if value is not None}
+
     def series(self, container: Container) -> Entries:
         """All entries of a container, in their order."""
         return self.stretch(container, _NOBODY)[1]
@@ -137,13 +145,8 @@ class Containers:
             touchpoint = decode(value)
             if not touchpoint.withdrawn and plan.id_of(touchpoint) == id_.decode():
                 placed.append((keys_of(account, touchpoint)[1], touchpoint))
-        return entries_of(plan, placed)
-
-
-def entries_of(plan: KindPlan, placed: list[tuple[bytes, Touchpoint]]) -> list[list[Any]]:
-    """The series that a container's touchpoints make, each with its order key and in any order."""
-    placed.sort(key=lambda each: each[0])
-    entries = [[order, plan.project(touchpoint)] for order, touchpoint in placed]
-    if entries and plan.needs_first and entries[0][1] is None:
-        entries[0][1] = plan.nothing
-    return [entry for entry in entries if entry[1] is not None]
+        placed.sort(key=lambda each: each[0])
+        entries = [[order, plan.project(touchpoint)] for order, touchpoint in placed]
+        if entries and plan.needs_first and entries[0][1] is None:
+            entries[0][1] = plan.nothing
+        return [entry for entry in entries if entry[1] is not None]

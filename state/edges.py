@@ -12,7 +12,7 @@ from state.groups import Group
 from state.layers import Share
 from state.plan import KindPlan
 from state.rows import ContainerRow, keys_of, touchpoints_prefix
-from streams.store import Store
+from streams.store import Rows
 from streams.touchpoint import Touchpoint
 
 Placed = tuple[bytes, Touchpoint]  # order key, touchpoint
@@ -39,7 +39,7 @@ def loses_an_edge(group: Group, row: ContainerRow) -> bool:
 
 
 def edges_of(
-    share: Share, store: Store, account: bytes, groups: Sequence[Group], superseded: Container[bytes]
+    share: Share, store: Rows, account: bytes, groups: Sequence[Group], superseded: Container[bytes]
 ) -> dict[bytes, Edges]:
     """The edges behind the batch of an account's `groups`, by key; none of a container that has nothing left.
 
@@ -62,7 +62,7 @@ def edges_of(
 
 
 def _stored(
-    decode: Callable[[bytes], Touchpoint], store: Store, account: bytes, superseded: Container[bytes]
+    decode: Callable[[bytes], Touchpoint], store: Rows, account: bytes, superseded: Container[bytes]
 ) -> Iterable[Placed]:
     """An account's touchpoints that the batch leaves as they are."""
     for key, value in store.scan(touchpoints_prefix(account)):

@@ -11,7 +11,7 @@ import msgspec
 
 from state.plan import KindPlan, Plan
 from state.rows import WAITING_PREFIX, container_key, keys_of
-from streams.store import Row, Store
+from streams.store import Row, Rows
 from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
 
 # A touchpoint that joins a container: its order key, what the plan reads, itself.
@@ -49,7 +49,7 @@ class Groups:
     only touchpoints up to this order key are in the containers, and those behind it wait.
     """
 
-    def __init__(self, plan: Plan, store: Store, until: bytes | None = None) -> None:
+    def __init__(self, plan: Plan, store: Rows, until: bytes | None = None) -> None:
         self._plan = plan
         self._account, self._others = plan.account, plan.others
         self._store = store

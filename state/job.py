@@ -16,7 +16,7 @@ from state.plan import KindPlan
 from state.row_list import RowList
 from state.rows import JOB_KEY, frozen, kind_of, layout_of, pack
 from state.series import Revision, Series
-from streams.store import Row, Store
+from streams.store import Row, Rows
 
 SLICE_BYTES = 256 << 10
 """Before compression: less than a commit may have behind it, so that every slice fits one, and little enough that
@@ -56,7 +56,7 @@ class Job(msgspec.Struct, array_like=True):
         """Whether all that is left is what an ordinary commit of the record does."""
         return all(part.revision.at is None for part in self.parts.values())
 
-    def slice(self, layers: Layers, store: Store) -> list[Row]:
+    def slice(self, layers: Layers, store: Rows) -> list[Row]:
         """The rows of the next slice; the job has moved behind it."""
         rows = RowList()
         for key, part in self.parts.items():

@@ -7,15 +7,15 @@ containers that it counts now.
 
 from collections.abc import Callable, Iterator, Sequence
 
-from state.account_gates import AccountGates
+from state.analyses.asked import AskedLens
 from state.analyses.lens import Cells
-from state.analyses.segment import is_in
 from state.calendar import Calendar
 from state.containers import Container, Containers
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import Canvas, Cohort
+from state.kinds import NAME_BY_CODE, VISITS
 from state.layers import Layers
-from state.plan import NAME_BY_CODE, VISITS
+from state.open_gates import OpenGates
 from state.render.cohort import label_of
 from state.rows import event_time_of, parts_of
 from streams.answers import Milestone
@@ -33,14 +33,14 @@ class Milestones:
     def __init__(self, definitions: DefinitionSet, layers: Layers, containers: Containers) -> None:
         self._layers = layers
         self._containers = containers
-        self._gates = AccountGates(containers)
+        self._gates = OpenGates(containers)
         self._says = {each.version: _say(each) for each in definitions.definitions}
 
     def of(self, account: bytes, placed: Sequence[Placed]) -> dict[bytes, list[Milestone]]:
         """The milestones of an account's touchpoints, by order key."""
         found: dict[bytes, list[Milestone]] = {}
         for kind in self._layers.plan_of(account).kinds:
-            says = [self._says.get(lens.version) for lens in kind.lenses]
+            says = [None if isinstance(lens, AskedLens) else self._says.get(lens.version) for lens in kind.lenses]
             if not any(says):
                 continue
             orders_by_id: dict[str, list[bytes]] = {}
@@ -51,19 +51,18 @@ class Milestones:
             for id_, orders in orders_by_id.items():
                 container = self._containers.one(account, kind.code, id_.encode())
                 if container is not None:
-                    heard = [say if self._counts(account, container, n) else None for n, say in enumerate(says)]
+                    heard = [say if say and self._counts(container, n) else None for n, say in enumerate(says)]
                     self._mark(container, orders, heard, found)
         return found
 
-    def _counts(self, account: bytes, container: Container, place: int) -> bool:
+    def _counts(self, container: Container, number: int) -> bool:
         """Whether an analysis counts a container. Of the derived sessions of a person the state tells what it has of
         the last one only, so with a gate of their own none is taken for being counted."""
-        lens = container.plan.lenses[place]
-        if lens.under_account and not self._gates.is_open(account, lens.version):
+        if not self._gates.let_in(container, number):
             return False
         if container.plan.code == VISITS:
-            return lens.gate is None
-        return is_in(lens, container.row.states[place])
+            return container.plan.lenses[number].gate is None
+        return self._gates.lets_itself_in(container, number)
 
     def _mark(
         self, container: Container, orders: list[bytes], says: Sequence[Say | None], found: dict[bytes, list[Milestone]]

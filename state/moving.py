@@ -30,7 +30,7 @@ from state.rows import (
     touchpoint_key,
     touchpoints_prefix,
 )
-from streams.store import Row, Store
+from streams.store import Row, Rows
 from streams.touchpoint import Touchpoint
 
 SLICE_TOUCHPOINTS = 2_000
@@ -44,7 +44,7 @@ Placed = list[tuple[bytes, Touchpoint]]
 class Mover:
     """The next slice of a partition whose layers are more than one."""
 
-    def __init__(self, layers: Layers, store: Store, parts: int = 1) -> None:
+    def __init__(self, layers: Layers, store: Rows, parts: int = 1) -> None:
         """parts: into how many the usual slice is cut."""
         self._touchpoints_max, self._rows_max = _part(SLICE_TOUCHPOINTS, parts), _part(SLICE_ROWS, parts)
         self._layers = layers
@@ -154,7 +154,7 @@ class Mover:
         return value is not None
 
 
-def swept(row: LayersRow, store: Store, parts: int = 1) -> tuple[list[Row], list[bytes], LayersRow]:
+def swept(row: LayersRow, store: Rows, parts: int = 1) -> tuple[list[Row], list[bytes], LayersRow]:
     """The next rows that nobody needs any more are deleted: the rows, the keys of the cells among them, and the layers
     behind that."""
     stem, *others = row.debris

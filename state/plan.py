@@ -1,8 +1,9 @@
 """A definition set compiled: per kind of container the analyses that look at it, and what they read of a touchpoint."""
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any, assert_never
 
+from state.analyses.asked import AskedLens, InnerLens, InnerOfPersonLens, OuterLens
 from state.analyses.canvas import CanvasLens
 from state.analyses.canvas_detail import CanvasDetailLens, needs_detail
 from state.analyses.cohort_tracked import cohort_lens
@@ -10,26 +11,18 @@ from state.analyses.flow import FlowLens
 from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection
-from state.analyses.segment import AccountGateLens, filtered_lens
+from state.analyses.property import Property
+from state.analyses.segment import OfPersonLens, filtered_lens, properties_of
 from state.calendar import Calendar
 from state.definition_set import Definition
-from state.definitions import Canvas, Cohort, ContainerKind, Flow, UnderAccount
+from state.definitions import Canvas, Cohort, ContainerKind, Flow
+from state.kinds import CODE_BY_KIND, VISITS
 from state.rows import FIRST_LAYOUT, pack
 from state.tallies import session_counter
 from streams.touchpoint import Touchpoint, prefix_decoder
 
 SESSION_GAP_MS = 1_800_000
-
-# One byte per kind of container; `v` are visits: sessions derived from a person's web touchpoints.
-CODE_BY_KIND = {
-    ContainerKind.ACCOUNT: b"a",
-    ContainerKind.OPPORTUNITY: b"o",
-    ContainerKind.BUYING_GROUP: b"g",
-    ContainerKind.PERSON: b"p",
-    ContainerKind.SESSION: b"s",
-}
-VISITS = b"v"
-NAME_BY_CODE = {code: kind.value for kind, code in CODE_BY_KIND.items()}
+_ACCOUNT = CODE_BY_KIND[ContainerKind.ACCOUNT]
 
 
 class KindPlan:
@@ -48,9 +41,9 @@ class KindPlan:
         self.id_of = id_of
         self.needs_first = any(lens.needs_first for lens in lenses)
         # Whether every touchpoint of such a container is one of its own, also those that interest no analysis.
-        self.counts_all = self.needs_first or code == CODE_BY_KIND[ContainerKind.ACCOUNT]
+        self.counts_all = self.needs_first or code == _ACCOUNT
         # Whether what one container contributes is kept apart from the others.
-        self.keeps_tallies = any(lens.distinct or lens.gate is not None or lens.under_account for lens in lenses)
+        self.keeps_tallies = any(lens.distinct or lens.gate is not None or needs_place(lens) for lens in lenses)
         self._gaps = [index for index, lens in enumerate(lenses) if isinstance(lens, GapLens)]
         self._projects = [lens.project for lens in lenses]
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
@@ -118,7 +111,7 @@ class VisitsPlan(KindPlan):
     ) -> None:
         super().__init__(code, lenses, id_of, placing)
         self._counters = [session_counter(lens) for lens in lenses]
-        self.keeps_tallies = any(lens.under_account for lens in lenses)
+        self.keeps_tallies = any(needs_place(lens) for lens in lenses)
         self.empty_packed = pack(self.empty())
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
@@ -170,22 +163,17 @@ class Plan:
         self.code = code
         self.current = frozenset(definition.version for definition in definitions)
         self.versions = self.current | {definition.version for definition in replaced}
-        lenses_by_kind: dict[ContainerKind, list[Lens]] = {}
+        lenses_by_code: dict[bytes, list[Lens]] = {}
         for definition in (*replaced, *definitions):
             is_computed = definition.version in self.current or definition.version in in_force
-            lens = lens_of(definition) if is_computed else GapLens(lens_of(definition))
-            lenses_by_kind.setdefault(definition.analysis.container, []).append(lens)
-            if isinstance(outer := definition.analysis.filter, UnderAccount):
-                gate = AccountGateLens(lens, outer.account) if is_computed else lens
-                lenses_by_kind.setdefault(ContainerKind.ACCOUNT, []).append(gate)
-        sessions = lenses_by_kind.get(ContainerKind.SESSION, [])
-        own, placing = lenses_by_kind.pop(ContainerKind.ACCOUNT, []), self.current
-        self.account = KindPlan(CODE_BY_KIND[ContainerKind.ACCOUNT], own, _id, placing)
+            for kind, lens in _lenses(definition):
+                lenses_by_code.setdefault(kind, []).append(lens if is_computed else GapLens(lens))
+        own, placing = lenses_by_code.pop(_ACCOUNT, []), self.current
+        self.account = KindPlan(_ACCOUNT, own, _id, placing)
         self.others: tuple[KindPlan, ...] = tuple(
-            KindPlan(CODE_BY_KIND[kind], lenses, _ID_BY_KIND[kind], placing) for kind, lenses in lenses_by_kind.items()
+            (VisitsPlan if code == VISITS else KindPlan)(code, lenses, _ID_BY_CODE[code], placing)
+            for code, lenses in lenses_by_code.items()
         )
-        if sessions:
-            self.others += (VisitsPlan(VISITS, sessions, _visitor, placing),)
         self.kinds = (self.account, *self.others)
         self.decode = prefix_decoder(self._fields())
 
@@ -204,6 +192,30 @@ def lens_of(definition: Definition) -> Lens:
     """The analysis of one definition, compiled."""
     lens, wanted = _unfiltered(definition), definition.analysis.filter
     return lens if wanted is None else filtered_lens(lens, wanted)
+
+
+def needs_place(lens: Lens) -> bool:
+    """Whether what it reports means something only together with the container that reports it, or with others."""
+    return bool(lens.under) or isinstance(lens, AskedLens)
+
+
+def _lenses(definition: Definition) -> Iterator[tuple[bytes, Lens]]:
+    """The lens of one definition and those of what its filter asks of other containers, each with the code of the kind
+    that it looks at."""
+    lens, container = lens_of(definition), definition.analysis.container
+    under_person = any(level.kind is ContainerKind.PERSON for level in lens.under)
+    yield CODE_BY_KIND[container], OfPersonLens(lens) if under_person else lens
+    if container is ContainerKind.SESSION:
+        yield VISITS, lens
+    for kind, asked in properties_of(lens, container):
+        if kind is not container and asked.asks_the_series:
+            yield CODE_BY_KIND[kind], OuterLens(lens, asked)
+        for cell, some in asked.inside:
+            inner = Property(some.that)
+            of_person = some.some is ContainerKind.SESSION and kind is ContainerKind.PERSON
+            yield CODE_BY_KIND[some.some], (InnerOfPersonLens if of_person else InnerLens)(lens, inner, kind, cell)
+            if some.some is ContainerKind.SESSION:
+                yield VISITS, InnerLens(lens, inner, kind, cell)
 
 
 def _unfiltered(definition: Definition) -> Lens:
@@ -230,9 +242,10 @@ def _visitor(touchpoint: Touchpoint) -> str | None:
     return touchpoint.person if touchpoint.stream == "web" and touchpoint.session is None else None
 
 
-_ID_BY_KIND: dict[ContainerKind, Callable[[Touchpoint], str | None]] = {
-    ContainerKind.OPPORTUNITY: lambda touchpoint: touchpoint.opportunity,
-    ContainerKind.BUYING_GROUP: lambda touchpoint: touchpoint.buying_group,
-    ContainerKind.PERSON: lambda touchpoint: touchpoint.person,
-    ContainerKind.SESSION: lambda touchpoint: touchpoint.session,
+_ID_BY_CODE: dict[bytes, Callable[[Touchpoint], str | None]] = {
+    CODE_BY_KIND[ContainerKind.OPPORTUNITY]: lambda touchpoint: touchpoint.opportunity,
+    CODE_BY_KIND[ContainerKind.BUYING_GROUP]: lambda touchpoint: touchpoint.buying_group,
+    CODE_BY_KIND[ContainerKind.PERSON]: lambda touchpoint: touchpoint.person,
+    CODE_BY_KIND[ContainerKind.SESSION]: lambda touchpoint: touchpoint.session,
+    VISITS: _visitor,
 }

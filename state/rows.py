@@ -8,7 +8,9 @@
 | cell       | c version 0 cell                                | absolute contribution, decimal text; 0 where  |
 |            |                                                 | there was one                                 |
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
-|            |                                                 | contributes, decimal text                     |
+|            |                                                 | contributes, decimal text; also of the cells  |
+|            |                                                 | of its gate, and 1 of the person over a named |
+|            |                                                 | session and of such a session under a person  |
 | event time | e                                               | greatest event time seen, decimal text        |
 | accounts   | n layout                                        | how many accounts are in it, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |
@@ -159,6 +161,11 @@ def place_of(container: bytes) -> bytes:
 def behind_places(account: bytes) -> bytes:
     """A place behind all of an account's and before those of the next."""
     return account + b"\0\xff"
+
+
+def place_at(account: bytes, kind: bytes, id_: bytes) -> bytes:
+    """The place of a container; of an account the id is empty."""
+    return b"%b\0%b%b" % (account, kind, id_)
 
 
 def parts_of(place: bytes) -> tuple[bytes, bytes, bytes]:

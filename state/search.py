@@ -9,8 +9,8 @@ from itertools import islice
 
 from state.containers import Containers
 from state.definitions import ContainerKind
+from state.kinds import CODE_BY_KIND
 from state.layers import Layers
-from state.plan import CODE_BY_KIND
 from state.rows import TOUCHPOINTS_PREFIX
 from streams.answers import Found
 from streams.store import Rows

@@ -32,7 +32,7 @@ from state.rows import (
     unpack,
 )
 from streams.batch import BatchTooLargeError
-from streams.store import Row, Store
+from streams.store import Row, Rows
 
 CHUNK_ENTRIES = 32
 CHUNK_ENTRIES_MAX = 64
@@ -86,7 +86,7 @@ def _never() -> bool:
 class Series:
     """The series of one container: its row in memory, its sealed chunks in the store."""
 
-    def __init__(self, plan: KindPlan, key: bytes, row: ContainerRow, store: Store, put: Put) -> None:
+    def __init__(self, plan: KindPlan, key: bytes, row: ContainerRow, store: Rows, put: Put) -> None:
         self._plan = plan
         self._row = row
         self._store = store

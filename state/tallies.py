@@ -2,17 +2,18 @@
 
 A tally is what the analysis has reported of the container so far: how often, or how much, by cell; nothing of zero. The
 container contributes its tally, or where containers are counted 1 for each cell of it; and nothing while the gate is
-not in it. So when the gate turns, all of the tally comes or goes at once, however long ago it was reported. Where the
-account has a gate too, both must be open.
+not open. So when the gate turns, all of the tally comes or goes at once, however long ago it was reported. Where outer
+containers have gates too, all must be open.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from state.analyses.gate import Gate
 from state.analyses.lens import Cells, Lens
 from state.rows import frozen
-from streams.partials import Cell, decode_cell, encode_cell
+from streams.partials import decode_cell, encode_cell
 
 Key = TypeVar("Key")
 SessionCounter = Callable[[dict[bytes, Any], Cells, Cells], None]
@@ -21,7 +22,7 @@ SessionCounter = Callable[[dict[bytes, Any], Cells, Cells], None]
 def counted(
     tally: dict[Key, int],
     changes: Mapping[Key, int],
-    gate: Key | None,
+    gate: Gate[Key] | None,
     *,
     distinct: bool,
     was_open: bool = True,
@@ -29,17 +30,19 @@ def counted(
 ) -> dict[Key, int]:
     """Adds changes to a tally, in place, and gives what they change of the contributions.
 
-    The tally may be without cells that do not change, unless a gate turns. gate: None for a container without one of
-    its own. distinct: whether containers are counted. was_open, is_open: the account's gate before and now.
+    The tally has the cells of the gate too, and may be without others that do not change unless a gate may turn. gate:
+    None for a container without one of its own. distinct: whether containers are counted. was_open, is_open: whether
+    all outer containers let it count, before and now.
     """
-    turns = was_open != is_open or (gate is not None and changes.get(gate, 0))
-    cells = [cell for cell in ({**tally, **changes} if turns else changes) if cell != gate]
-    counts = was_open and (gate is None or gate in tally)
+    answers = () if gate is None else gate.cells
+    turns = was_open != is_open or not changes.keys().isdisjoint(answers)
+    cells = [cell for cell in ({**tally, **changes} if turns else changes) if cell not in answers]
+    counts = was_open and (gate is None or gate.is_open(tally))
     before = [_shown(tally.get(cell, 0), distinct) if counts else 0 for cell in cells]
     for cell, change in changes.items():
         if amount := tally.pop(cell, 0) + change:
             tally[cell] = amount
-    counts = is_open and (gate is None or gate in tally)
+    counts = is_open and (gate is None or gate.is_open(tally))
     after = [_shown(tally.get(cell, 0), distinct) if counts else 0 for cell in cells]
     return {cell: new - old for cell, old, new in zip(cells, before, after, strict=True) if new != old}
 
@@ -55,7 +58,7 @@ def session_counter(lens: Lens) -> SessionCounter | None:
     """The function that adds changes to a session's tally, in place, and what they change of its contributions to a
     sink. None where changes are contributions."""
     if lens.gate is not None:
-        return partial(_count_gated, lens.gate, lens.distinct)
+        return partial(_count_gated, lens.gate.keyed(partial(encode_cell, "")), lens.distinct)
     return _count_once if lens.distinct else None
 
 
@@ -70,12 +73,12 @@ def _count_once(tally: dict[bytes, int], changes: Cells, sink: Cells) -> None:
                 sink[cell] = sink.get(cell, 0) + step
 
 
-def _count_gated(gate: Cell, distinct: bool, tally: dict[bytes, Any], changes: Cells, sink: Cells) -> None:
+def _count_gated(gate: Gate[bytes], distinct: bool, tally: dict[bytes, Any], changes: Cells, sink: Cells) -> None:
     reported = {encode_cell("", cell): change for cell, change in changes.items() if change}
     if not reported:
         return
     kept = {key: int(amount) for key, amount in tally.items()}
-    for key, step in counted(kept, reported, encode_cell("", gate), distinct=distinct).items():
+    for key, step in counted(kept, reported, gate, distinct=distinct).items():
         cell = frozen(decode_cell(key)[1])
         sink[cell] = sink.get(cell, 0) + step
     tally.clear()

@@ -10,16 +10,22 @@ from typing import TypeVar
 
 import msgspec
 
-from state.account_gates import AccountGates
-from state.analyses.lens import Placing
-from state.analyses.segment import AccountGateLens
+from state.analyses.asked import AskedLens
+from state.analyses.gate import PERSON
+from state.analyses.lens import Lens, Placing
+from state.analyses.segment import OfPersonLens
 from state.containers import Container, Containers, Entries
 from state.figures.figure import Figure
-from state.folding import CellFolding, IsDue, TooLongError
+from state.kinds import NAME_BY_CODE, VISITS
 from state.layers import Layers
-from state.plan import NAME_BY_CODE, KindPlan
-from state.rows import parts_of
+from state.open_gates import OpenGates
+from state.plan import SESSION_GAP_MS, KindPlan
+from state.rows import event_time_of, parts_of
+from state.tallies import counted
+from streams.partials import Cell
 
+ENTRIES_PER_LOOK = 512
+IsDue = Callable[[], bool]
 Each = TypeVar("Each")
 
 
@@ -52,28 +58,56 @@ class Page(msgspec.Struct, frozen=True):
     reached: bytes | None
 
 
+class _TooLong(Exception):
+    """The time is over within a series."""
+
+
 class Folding:
     """One number over the series of containers of one kind."""
 
     def __init__(self, plan: KindPlan, place: int, figure: Figure) -> None:
         """place: the analysis' in the plan."""
-        self._cells = CellFolding(plan, place)
+        self._lens: Lens = plan.lenses[place]
+        self.place = place
         self._weight = figure.weight
         self._may_stand = figure.may_stand
-        self.is_under_account = self._cells.lens.under_account
+        self._is_visits = plan.code == VISITS
+        self._names_people = isinstance(self._lens, OfPersonLens)
 
     def may_contribute(self, container: Container) -> bool:
         """Where a container stands may tell at once that it does not; sessions that are over stand nowhere."""
-        lens = self._cells.lens
-        if self._may_stand is None or self._cells.is_visits or not isinstance(lens, Placing):
+        if self._may_stand is None or self._is_visits or not isinstance(self._lens, Placing):
             return True
-        return self._may_stand(lens.position(container.row.states[self._cells.place]))
+        return self._may_stand(self._lens.position(container.row.states[self.place]))
 
-    def changes(self, entries: Entries, is_due: IsDue | None = None) -> Iterator[Change]:
-        """Where the number changes, in the order of the series. Raises TooLongError when it `is_due` before the end."""
-        for order, cells, started_ms in self._cells.changes(entries, is_due):
-            if amount := sum(self._weight(cell) * change for cell, change in cells.items()):
-                yield Change(order, amount, started_ms)
+    def changes(self, entries: Entries, counts: dict[Cell, int], is_due: IsDue | None = None) -> Iterator[Change]:
+        """Where the number changes, in the order of the series, with what containers under this one have now
+        (`OpenGates.counts`). Raises _TooLong when it `is_due` before the end."""
+        lens, place = self._lens, self.place
+        tally = dict(counts)
+        state = lens.empty()
+        last_ms = started_ms = None
+        for count, (order, projections) in enumerate(entries):
+            event_time = event_time_of(order)
+            if self._is_visits and (last_ms is None or event_time - last_ms > SESSION_GAP_MS):
+                state, tally, started_ms = lens.empty(), {}, event_time
+            last_ms = event_time
+            if projections[place] is not None or lens.needs_first:
+                cells: dict[Cell, int] = {}
+                lens.advance(state, event_time, projections[place], cells)
+                if amount := self._amount_of(cells, tally):
+                    yield Change(order, amount, started_ms)
+            if is_due is not None and count % ENTRIES_PER_LOOK == ENTRIES_PER_LOOK - 1 and is_due():
+                raise _TooLong
+
+    def _amount_of(self, cells: dict[Cell, int], tally: dict[Cell, int]) -> int:
+        """What changes of cells change of the number."""
+        lens = self._lens
+        if self._names_people:
+            cells = {cell: change for cell, change in cells.items() if cell[0] != PERSON}
+        if lens.distinct or lens.gate is not None:
+            cells = counted(tally, cells, lens.gate, distinct=lens.distinct)
+        return sum(self._weight(cell) * change for cell, change in cells.items())
 
 
 class Behind:
@@ -83,12 +117,12 @@ class Behind:
         """version: of an analysis that every layer has."""
         self._containers = containers
         self._version = version
-        self._gates = AccountGates(containers)
+        self._gates = OpenGates(containers)
         self._foldings: dict[KindPlan, Folding] = {}
         for plan in layers.plans:
             for kind in plan.kinds:
                 for place, lens in enumerate(kind.lenses):
-                    if lens.version == version and not isinstance(lens, AccountGateLens):
+                    if lens.version == version and not isinstance(lens, AskedLens):
                         self._foldings[kind] = Folding(kind, place, figure)
         self._kinds = sorted({kind.code for kind in self._foldings})
 
@@ -103,7 +137,7 @@ class Behind:
             if container is not None and self._may_contribute(container):
                 try:
                     found += self._contributions(container, is_due)
-                except TooLongError:
+                except _TooLong:
                     if reached is not None:
                         return Page(found, reached)
                     # Next time it would be the first again, and no page ever came to its end.
@@ -115,22 +149,24 @@ class Behind:
         """Where the number changes in one container's series; of a person's derived sessions in all of them."""
         for kind in self._kinds:
             container = self._containers.one(account, kind, id_)
-            if container is not None and self._is_under_open_gate(container):
-                yield from self._foldings[container.plan].changes(self._containers.series(container))
+            if container is not None and self._is_let_in(container):
+                yield from self._changes(container)
 
     def _may_contribute(self, container: Container) -> bool:
-        return self._foldings[container.plan].may_contribute(container) and self._is_under_open_gate(container)
+        return self._foldings[container.plan].may_contribute(container) and self._is_let_in(container)
 
-    def _is_under_open_gate(self, container: Container) -> bool:
-        """Whether the container's account lets it count, where the analysis asks for that."""
-        return not self._foldings[container.plan].is_under_account or self._gates.is_open(
-            parts_of(container.place)[0], self._version
-        )
+    def _is_let_in(self, container: Container) -> bool:
+        """Whether the container's outer ones let it count, where the analysis asks for that."""
+        return self._gates.let_in(container, self._foldings[container.plan].place)
+
+    def _changes(self, container: Container, is_due: IsDue | None = None) -> Iterator[Change]:
+        folding = self._foldings[container.plan]
+        counts = self._gates.counts(container, folding.place)
+        return folding.changes(self._containers.series(container), counts, is_due)
 
     def _contributions(self, container: Container, is_due: IsDue) -> Iterable[Contribution]:
-        folding = self._foldings[container.plan]
         amounts: dict[int | None, int] = {}
-        for change in folding.changes(self._containers.series(container), is_due):
+        for change in self._changes(container, is_due):
             amounts[change.started_ms] = amounts.get(change.started_ms, 0) + change.amount
         return [_contribution(container, amount, started_ms) for started_ms, amount in amounts.items() if amount]
 

@@ -4,7 +4,7 @@ Shares are percent with two decimals, rounded half up; a share of nothing is nul
 highest tag. `docs/formats.md` says the same in words, `schemas/snapshot.v1.json` is exported from here.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -235,6 +235,24 @@ class FlowSequence(msgspec.Struct, frozen=True, array_like=True):
     count: int
 
 
+Mark = Literal["loop", "skip", "back"]
+
+
+class LinkMarks(msgspec.Struct, frozen=True, array_like=True):
+    """The marks of a link, which is named by its place among `links`."""
+
+    link: int
+    marks: list[Mark]
+
+
+class SequenceMarks(msgspec.Struct, frozen=True, array_like=True):
+    """The marks of a step of a whole path, which is named by its place among `sequences`."""
+
+    sequence: int
+    step: int
+    marks: list[Mark]
+
+
 class FlowThrough(msgspec.Struct, frozen=True):
     """Which paths a body is of: those with each of these items in its column, [step, item], and no others.
 
@@ -252,6 +270,10 @@ class FlowBody(msgspec.Struct, frozen=True):
     Of every item with k paths: k = onward links + onward exits, unless its column is the last; the same back.
     left_out: what the columns' filters do not admit, which is counted nowhere else: paths, or containers without a
     path that is admitted; null without filters. through: null where the body is of all paths.
+
+    link_marks, sequence_marks: what has marks, in order. Read in the order of time, an item is a `loop` where it comes
+    again; of the definition's `stages` it is a `back` where the one before it is a later one, and a `skip` where
+    others lie between the one before it and it.
     """
 
     total: int
@@ -260,6 +282,8 @@ class FlowBody(msgspec.Struct, frozen=True):
     sequences: list[FlowSequence] | None
     left_out: int | None = None
     through: FlowThrough | None = None
+    link_marks: list[LinkMarks] = []
+    sequence_marks: list[SequenceMarks] = []
 
 
 class _Head(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):

@@ -5,14 +5,15 @@ item, whose k is empty, with the first returns and the seconds within which so m
 has no value. flow: rows of items (with the dimension where the column has its own), of `more` (item empty, count of the
 paths, item_count how many items), of exits, of links, and of sequences, whose item is the whole path in the order of
 time; where filters leave something out, a row left_out; and of the paths through items a row per item and one of all
-paths. An empty field is what JSON has as null.
+paths. `marks` are those of a link (`back`), or of a path's steps (`2:loop 2:back 3:skip`). An empty field is what JSON
+has as null.
 """
 
 from collections.abc import Iterator
 from typing import assert_never
 
 from agents.terminal.canvas_csv import Row, canvas_rows
-from streams.snapshot import CanvasSnapshot, CohortBody, CohortSnapshot, FlowSnapshot, Snapshot
+from streams.snapshot import CanvasSnapshot, CohortBody, CohortSnapshot, FlowBody, FlowSnapshot, Snapshot
 
 
 def csv_rows(snapshot: Snapshot) -> Iterator[Row]:
@@ -58,22 +59,39 @@ def _whole(body: CohortBody, place: int, column: int) -> int | None:
 
 
 def _flow(snapshot: FlowSnapshot) -> Iterator[Row]:
-    yield ["what", "step", "item", "to_step", "to_item", "direction", "item_count", "count", "dimension"]
-    body = snapshot.body
+    columns = ("what", "step", "item", "to_step", "to_item", "direction", "item_count", "count", "dimension", "marks")
+    yield [*columns]
+    for fields in _flow_rows(snapshot.body):
+        yield [fields.get(column) for column in columns]
+
+
+def _flow_rows(body: FlowBody) -> Iterator[dict[str, str | int | None]]:
+    """Rows by their columns; one that is absent is empty."""
     for column in body.columns:
+        head = {"step": column.step, "dimension": column.dimension}
         for item in column.items:
-            yield ["item", column.step, item.item, None, None, None, None, item.count, column.dimension]
-        yield ["more", column.step, None, None, None, None, column.more.item_count, column.more.count, column.dimension]
+            yield {"what": "item", **head, "item": item.item, "count": item.count}
+        yield {"what": "more", **head, "item_count": column.more.item_count, "count": column.more.count}
         for end in column.exits:
-            yield ["exit", column.step, end.item, None, None, end.direction, None, end.count, column.dimension]
-    for link in body.links:
-        yield ["link", link.from_step, link.origin, link.to_step, link.target, None, None, link.count, None]
-    for each in body.sequences or []:
-        path = " > ".join([*reversed(each.back), *each.fore])
-        yield ["sequence", -len(each.back), path, None, None, None, None, each.count, None]
+            yield {"what": "exit", **head, "item": end.item, "direction": end.direction, "count": end.count}
+    marked = {each.link: " ".join(each.marks) for each in body.link_marks}
+    for place, link in enumerate(body.links):
+        ends = {"step": link.from_step, "item": link.origin, "to_step": link.to_step, "to_item": link.target}
+        yield {"what": "link", **ends, "count": link.count, "marks": marked.get(place)}
+    yield from _sequence_rows(body)
     if body.left_out is not None:
-        yield ["left_out", None, None, None, None, None, None, body.left_out, None]
+        yield {"what": "left_out", "count": body.left_out}
     if body.through is not None:
         for step, item_through in body.through.items:
-            yield ["through", step, item_through, None, None, None, None, body.total, None]
-        yield ["all", None, None, None, None, None, None, body.through.all, None]
+            yield {"what": "through", "step": step, "item": item_through, "count": body.total}
+        yield {"what": "all", "count": body.through.all}
+
+
+def _sequence_rows(body: FlowBody) -> Iterator[dict[str, str | int | None]]:
+    marked: dict[int, list[str]] = {}
+    for each in body.sequence_marks:
+        marked.setdefault(each.sequence, []).extend(f"{each.step}:{mark}" for mark in each.marks)
+    for place, sequence in enumerate(body.sequences or []):
+        path = " > ".join([*reversed(sequence.back), *sequence.fore])
+        marks = " ".join(marked.get(place, [])) or None
+        yield {"what": "sequence", "step": -len(sequence.back), "item": path, "count": sequence.count, "marks": marks}

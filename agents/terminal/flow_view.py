@@ -5,14 +5,19 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.terminal.marks import PLURALS, TEXT_MAX, bar, cut, footing, heading, number, percent
-from streams.snapshot import FlowColumn, FlowSequence, FlowSnapshot
+from streams.snapshot import FlowColumn, FlowSequence, FlowSnapshot, Mark
 
 _COLUMN_WIDTH_MIN = 16
 _COLUMN_WIDTH_MAX = 30
 _GAP = 3
 _SHARE_FROM_WIDTH = 22
 _SEQUENCES_SHOWN = 8
-_AGAIN = "↻"
+_SIGN_BY_MARK: dict[Mark, str] = {"loop": "↻", "skip": "↷", "back": "↶"}
+_MEANING_BY_MARK: dict[Mark, str] = {
+    "loop": "was in the path before",
+    "skip": "skips a stage",
+    "back": "goes back to an earlier stage",
+}
 
 
 class FlowView:
@@ -22,6 +27,7 @@ class FlowView:
         self._snapshot = snapshot
         self._body = snapshot.body
         self._counts_paths = self._body.sequences is not None
+        self._marks = {(each.sequence, each.step): each.marks for each in self._body.sequence_marks}
         self._most = max((item.count for column in self._body.columns for item in column.items), default=0)
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
@@ -35,8 +41,7 @@ class FlowView:
         if self._body.sequences:
             yield Text("\nMost frequent paths", "bold")
             yield self._sequences(self._body.sequences[:_SEQUENCES_SHOWN], options.max_width)
-            if any(self._again(each) for each in self._body.sequences[:_SEQUENCES_SHOWN]):
-                yield Text(f"{_AGAIN} was in the path before", "dim")
+            yield from self._legend()
         yield Text()
         yield footing(self._snapshot)
 
@@ -125,38 +130,22 @@ class FlowView:
         table.add_column(justify="right", no_wrap=True)
         table.add_column(justify="right", no_wrap=True)
         table.add_column(max_width=max(20, width - 20))
-        for each in sequences:
+        for place, each in enumerate(sequences):
             share = 100 * each.count / self._body.total
-            table.add_row(number(each.count), Text(percent(share), "dim"), self._path(each))
+            table.add_row(number(each.count), Text(percent(share), "dim"), self._path(place, each))
         return table
 
-    def _path(self, sequence: FlowSequence) -> Text:
-        """The items in the order of time, with a mark behind those that came before."""
-        again = self._again(sequence)
+    def _path(self, place: int, sequence: FlowSequence) -> Text:
+        """The items in the order of time, with signs behind those that have marks. place: among the sequences."""
         parts = []
-        for step, item in _walk(sequence):
+        for step, item in enumerate([*reversed(sequence.back), *sequence.fore], -len(sequence.back)):
             part = Text(cut(item, TEXT_MAX), "bold" if step == 0 else "")
-            parts.append(part.append(f" {_AGAIN}", "magenta") if step in again else part)
+            for mark in self._marks.get((place, step), []):
+                part.append(f" {_SIGN_BY_MARK[mark]}", "magenta")
+            parts.append(part)
         return Text(" → ").join(parts)
 
-    def _again(self, sequence: FlowSequence) -> set[int]:
-        """The steps whose item the path had before, in a column of the same dimension. A condition is no item."""
-        mode = self._snapshot.mode
-        own = {column.step: column.dimension for column in self._body.columns}
-        is_condition = any(isinstance(mode.get(anchor), dict) for anchor in ("starts_with", "ends_with"))
-        seen: set[tuple[str, str]] = set()
-        again = set()
-        for step, item in _walk(sequence):
-            if step == 0 and is_condition:
-                continue
-            place = (own.get(step) or mode.get("dimension", ""), item)
-            if place in seen:
-                again.add(step)
-            seen.add(place)
-        return again
-
-
-def _walk(sequence: FlowSequence) -> list[tuple[int, str]]:
-    """Step and item from the first to the last."""
-    items = [*reversed(sequence.back), *sequence.fore]
-    return list(enumerate(items, -len(sequence.back)))
+    def _legend(self) -> list[Text]:
+        """What the signs say that stand in the paths shown."""
+        used = {mark for (place, _), marks in self._marks.items() if place < _SEQUENCES_SHOWN for mark in marks}
+        return [Text(f"{sign} {_MEANING_BY_MARK[mark]}", "dim") for mark, sign in _SIGN_BY_MARK.items() if mark in used]

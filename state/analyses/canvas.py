@@ -8,6 +8,7 @@ a arrow followed, f any arrow of the node followed, p any parent reached.
 
 from typing import Any
 
+from state.analyses.gate import Gate, Level
 from state.analyses.lens import Cells, Projection, State
 from state.analyses.masks import mask_of
 from state.calendar import Calendar
@@ -25,8 +26,8 @@ class CanvasLens:
     kind: str = "canvas"
     needs_first = True
     distinct = False
-    gate: Cell | None = None
-    under_account = False
+    gate: Gate[Cell] | None = None
+    under: tuple[Level, ...] = ()
 
     def __init__(self, definition: Canvas, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

@@ -8,6 +8,7 @@ Cells: i included in a bucket, r returned k buckets later.
 from functools import partial
 from typing import Any
 
+from state.analyses.gate import Gate, Level
 from state.analyses.lens import Cells, Projection, State
 from state.analyses.masks import mask_of
 from state.analyses.thresholds import holding, increase
@@ -28,8 +29,8 @@ class CohortLens:
     kind: str = "cohort"
     needs_first = False
     distinct = False
-    gate: Cell | None = None
-    under_account = False
+    gate: Gate[Cell] | None = None
+    under: tuple[Level, ...] = ()
 
     def __init__(self, definition: Cohort, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

@@ -9,6 +9,7 @@ where columns have filters also all containers with a path, admitted or not.
 from typing import Any
 
 from state.analyses.dimension import item_of
+from state.analyses.gate import Gate, Level
 from state.analyses.lens import Cells, Projection, State
 from state.calendar import Calendar
 from state.conditions import fields_of, predicate_of, wire_field
@@ -31,8 +32,8 @@ class FlowLens:
 
     kind: str = "flow"
     needs_first = False
-    gate: Cell | None = None
-    under_account = False
+    gate: Gate[Cell] | None = None
+    under: tuple[Level, ...] = ()
 
     def __init__(self, definition: Flow, version: str, calendar: Calendar) -> None:
         self.name, self.version = definition.name, version

@@ -1,5 +1,6 @@
 """The place of an analysis that is not computed any more, in rows whose layout still has it."""
 
+from state.analyses.gate import Gate, Level
 from state.analyses.lens import Cells, Lens, Projection, State
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
@@ -11,8 +12,8 @@ class GapLens:
     kind = "gap"
     fields: frozenset[str] = frozenset()
     distinct = False
-    gate: Cell | None = None
-    under_account = False
+    gate: Gate[Cell] | None = None
+    under: tuple[Level, ...] = ()
 
     def __init__(self, former: Lens) -> None:
         self.name, self.version, self.needs_first = former.name, former.version, former.needs_first

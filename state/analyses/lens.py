@@ -9,6 +9,7 @@ it contributes while its gate is at 1, and at 0 it contributes nothing (`state.t
 from collections.abc import Callable, MutableMapping
 from typing import Any, Protocol, runtime_checkable
 
+from state.analyses.gate import Gate, Level
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
@@ -27,8 +28,8 @@ class Lens(Protocol):
     fields: frozenset[str]  # of the touchpoint, read by project
     needs_first: bool  # whether a container's first touchpoint counts although it projects to nothing
     distinct: bool  # whether cells count containers that ever contributed, and not contributions
-    gate: Cell | None  # the cell, of no reader's, that says whether the container counts at all; None: it always does
-    under_account: bool  # whether it counts only while the gate of its account is open
+    gate: Gate[Cell] | None  # whether the container counts at all; its cells are of no reader's. None: it always does
+    under: tuple[Level, ...]  # the outer containers whose gates must be open for it to count, the outermost first
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         """What the analysis reads of a touchpoint, or None when it interests it only as the first."""

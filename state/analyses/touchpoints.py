@@ -4,6 +4,7 @@ What does not match is not there for it: a container begins with the first touch
 is none of its own. Containers are made of all touchpoints all the same: what does not match keeps a session alive.
 """
 
+from state.analyses.gate import Gate, Level
 from state.analyses.lens import Cells, Lens, Placing, Projection, State
 from state.analyses.masks import mask_of
 from state.conditions import fields_of
@@ -23,8 +24,8 @@ class TouchpointsLens:
 
     # The first touchpoint of the container may be none that matches.
     needs_first = False
-    gate: Cell | None = None
-    under_account = False
+    gate: Gate[Cell] | None = None
+    under: tuple[Level, ...] = ()
 
     def __init__(self, inner: Lens, condition: Condition) -> None:
         self.name, self.kind, self.version, self.distinct = inner.name, inner.kind, inner.version, inner.distinct

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from state.definitions.analysis import LAST_PATTERN, ContainerKind, Granularity, refuse_misplaced, refuse_repeats
+from state.definitions.analysis import LAST_PATTERN, Granularity, refuse_misplaced, refuse_repeats
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort
+from state.definitions.container import KINDS_UNDER, ContainerKind
 from state.definitions.flow import Anchor, AnchorMatch, Flow
 from state.definitions.names import named_segments, without_names
 from state.definitions.segment import (
@@ -22,13 +23,16 @@ from state.definitions.segment import (
     Last,
     NotSegment,
     Segment,
+    Some,
     Touchpoints,
     UnderAccount,
+    UnderPerson,
 )
 from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold, Thresholds
 from state.matches import Model, Slug
 
 __all__ = [
+    "KINDS_UNDER",
     "LAST_PATTERN",
     "AllSegments",
     "AllThresholds",
@@ -51,10 +55,12 @@ __all__ = [
     "Node",
     "NotSegment",
     "Segment",
+    "Some",
     "Threshold",
     "Thresholds",
     "Touchpoints",
     "UnderAccount",
+    "UnderPerson",
 ]
 
 ANALYSIS_COUNT_MAX = 500

@@ -1,23 +1,12 @@
 """What every analysis says, and the checks that several share."""
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator, model_validator
 
-from state.definitions.segment import Filter, UnderAccount
+from state.definitions.container import KINDS_UNDER, ContainerKind
+from state.definitions.segment import Filter, Some, Written, has_some, levels_of, parts_of
 from state.matches import Model, Slug, Text
-
-
-class ContainerKind(StrEnum):
-    """The entity within which an analysis orders and counts."""
-
-    ACCOUNT = "account"
-    OPPORTUNITY = "opportunity"
-    BUYING_GROUP = "buying_group"
-    PERSON = "person"
-    SESSION = "session"
-
 
 Granularity = Literal["day", "week", "month", "quarter", "year"]
 LAST_PATTERN = r"[1-9][0-9]{0,4} (day|week|month|quarter|year)s?"
@@ -66,6 +55,32 @@ def refuse_repeats(what: str, names: list[str]) -> None:
 
 
 def refuse_misplaced(wanted: Filter, container: ContainerKind) -> None:
-    """Raises ValueError where a filter asks first for what is the analysis' own container."""
-    if isinstance(wanted, UnderAccount) and container is ContainerKind.ACCOUNT:
-        raise ValueError("filter: account is the analysis' own container; write what it has without `account`")
+    """Raises ValueError where a filter asks for a container that the one it asks of does not lie under, or that does
+    not lie under it."""
+    levels, inner = levels_of(wanted)
+    for kind, segment in levels:
+        if kind is container:
+            raise ValueError(f"filter: {kind} is the analysis' own container; write what it has without `{kind}`")
+        if container not in KINDS_UNDER[kind]:
+            raise ValueError(
+                f"filter: {kind}: no {container} lies under one {kind}; only a"
+                f" {' or '.join(KINDS_UNDER[kind])} can be asked first for its {kind}"
+            )
+        _refuse_others_inside(segment, kind)
+    if inner is not None:
+        _refuse_others_inside(inner, container)
+
+
+def _refuse_others_inside(asked: Written, kind: ContainerKind) -> None:
+    """Raises ValueError for a `some` of what does not lie under containers of this kind, or within another one."""
+    if isinstance(asked, Some):
+        if asked.some not in KINDS_UNDER.get(kind, ()):
+            under = " or ".join(KINDS_UNDER.get(kind, ())) or "nothing"
+            raise ValueError(f"filter: some: no {asked.some} lies under one {kind}; {under} does")
+        if has_some(asked.that):
+            raise ValueError(
+                f"filter: some: {asked.some}: asks for some of what lies under it, which can not be asked in this"
+                " version; ask the outermost of them for some of the innermost"
+            )
+    for part in parts_of(asked):
+        _refuse_others_inside(part, kind)

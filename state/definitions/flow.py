@@ -4,11 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from state.definitions.analysis import AnalysisModel
+from state.definitions.analysis import AnalysisModel, refuse_repeats
 from state.definitions.flow_steps import STEP_COLUMN_COUNT_MAX, FlowStep, refuse_wrong_steps
 from state.matches import Condition, Dimension, Model, Text
 
 GROWING_COLUMN_COUNT_MAX = 50
+STAGE_COUNT_MAX = 500
 COLUMN_COUNT_MAX = 500
 
 
@@ -33,6 +34,9 @@ class Flow(AnalysisModel):
     columns: Annotated[int, Field(ge=2, le=COLUMN_COUNT_MAX)] = Field(5, description="Columns, the anchor included.")
     steps: Annotated[list[FlowStep], Field(min_length=1, max_length=COLUMN_COUNT_MAX)] | None = Field(
         None, description="Columns with a dimension or a filter of their own."
+    )
+    stages: Annotated[list[Text], Field(min_length=2, max_length=STAGE_COUNT_MAX)] | None = Field(
+        None, description="Items in the order in which they should come: skipped ones and ways back are marked."
     )
     include_repeats: bool = False
     limit: Literal["first", "last"] | None = Field(
@@ -60,6 +64,7 @@ class Flow(AnalysisModel):
             raise ValueError(
                 f"columns: {self.columns}; at most {GROWING_COLUMN_COUNT_MAX} where every anchor counts; or take limit"
             )
+        refuse_repeats("stage", self.stages or [])
         refuse_wrong_steps(self.steps or [], self.first_step, self.last_step, is_anchored=bool(anchors))
         if self.has_several_dimensions and self.columns > STEP_COLUMN_COUNT_MAX:
             raise ValueError(f"columns: {self.columns}; at most {STEP_COLUMN_COUNT_MAX} with several dimensions")

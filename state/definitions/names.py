@@ -6,6 +6,7 @@ and not how it is called.
 
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from state.definitions.segment import (
     AllSegments,
@@ -14,8 +15,10 @@ from state.definitions.segment import (
     NamedSegment,
     NotSegment,
     Segment,
+    Some,
     Touchpoints,
     UnderAccount,
+    UnderPerson,
     few_questions,
     parts_of,
 )
@@ -53,7 +56,11 @@ def _put_in(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
         case NamedSegment():
             return _require(wanted.segment, known)
         case UnderAccount():
-            return UnderAccount(account=_part(wanted.account, known), then=_then(wanted.then, known))
+            return UnderAccount(
+                account=_part(wanted.account, known), then=_then(wanted.then, known, (UnderPerson, Touchpoints))
+            )
+        case UnderPerson():
+            return UnderPerson(person=_part(wanted.person, known), then=_then(wanted.then, known, (Touchpoints,)))
         case Touchpoints():
             of = None if wanted.of is None else _part(wanted.of, known)
             return Touchpoints(touchpoints=wanted.touchpoints, of=of)
@@ -63,23 +70,34 @@ def _put_in(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
             return AllSegments(all=[_part(part, known) for part in wanted.all])
         case AnySegment():
             return AnySegment(any=[_part(part, known) for part in wanted.any])
+        case Some():
+            return Some(some=wanted.some, that=_part(wanted.that, known))
         case _:
             return wanted
 
 
-def _then(inner: Segment | Touchpoints | None, known: Mapping[str, Filter]) -> Segment | Touchpoints | None:
+def _then(inner: Filter | None, known: Mapping[str, Filter], levels: tuple[type, ...]) -> Any:
+    """What stands under `then`, which may be one of these levels."""
     if inner is None:
         return None
     found = _put_in(inner, known)
-    return found if isinstance(found, Touchpoints) else _part(inner, known)
+    return found if isinstance(found, levels) else _part(inner, known)
 
 
-def _part(segment: Segment | Touchpoints, known: Mapping[str, Filter]) -> Segment:
+_WHAT_IT_DOES: dict[type, str] = {
+    UnderAccount: "asks first for the account",
+    UnderPerson: "asks first for the person",
+    Touchpoints: "chooses touchpoints",
+}
+
+
+def _part(segment: Filter, known: Mapping[str, Filter]) -> Segment:
     found = _put_in(segment, known)
-    if isinstance(found, UnderAccount | Touchpoints):
+    if isinstance(found, UnderAccount | UnderPerson | Touchpoints):
         assert isinstance(segment, NamedSegment), "nothing else that stands within a segment is one"
-        what = "asks first for the account" if isinstance(found, UnderAccount) else "chooses touchpoints"
-        raise ValueError(f"segment {segment.segment} {what}, so it can not be a part of another one")
+        raise ValueError(
+            f"segment {segment.segment} {_WHAT_IT_DOES[type(found)]}, so it can not be a part of another one"
+        )
     return found
 
 

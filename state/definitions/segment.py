@@ -1,14 +1,16 @@
 """The filter of an analysis, as pydantic models: which containers count, by their whole series, and which of their
 touchpoints."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from state.definitions.container import ContainerKind
 from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
 from state.matches import Condition, Match, Model, Slug, shape_of
 
-_OTHER_CONTAINERS = ("global_account", "account", "opportunity", "buying_group", "person", "session")
+_OTHER_CONTAINERS = ("global_account", *ContainerKind)
 
 
 class Has(Model):
@@ -23,8 +25,9 @@ class Has(Model):
             return found
         if other := [kind for kind in _OTHER_CONTAINERS if kind in found]:
             raise ValueError(
-                f"{other[0]}: a filter asks for the analysis' own container, or first for its account: {{account: ...,"
-                " then: ...} at the top; what another container has can not be asked in this version"
+                f"{other[0]}: a filter asks for the analysis' own container, or first for its account and for a"
+                " session's person: {account: ..., then: {person: ..., then: ...}} from the top, outermost first; for"
+                " what lies under a container write {some: KIND, that: SEGMENT}"
             )
         if "match" in found:
             raise ValueError(
@@ -63,6 +66,14 @@ class NotSegment(Model):
     not_: "Segment" = Field(alias="not")
 
 
+class Some(Model):
+    """At least one container of a kind that lies under this one has something, over its whole series:
+    `{some: opportunity, that: {has: {match: CONDITION}}}`."""
+
+    some: Annotated[ContainerKind, Field(strict=False)]
+    that: "Segment"
+
+
 class NamedSegment(Model):
     """One of the file's `segments`, by its name: `{segment: customers}`."""
 
@@ -74,7 +85,7 @@ _NAME_BY_SHAPE = {"match": "Has", "all": "AllSegments", "any": "AnySegment", "no
 
 
 def _shape_of(found: Any) -> str:
-    for model, key in ((Last, "last"), (NamedSegment, "segment")):
+    for model, key in ((Last, "last"), (NamedSegment, "segment"), (Some, "some")):
         if isinstance(found, model) or (isinstance(found, dict) and key in found):
             return model.__name__
     return _NAME_BY_SHAPE[shape_of(found)]
@@ -86,6 +97,7 @@ Segment = Annotated[
     | Annotated[AllSegments, Tag("AllSegments")]
     | Annotated[AnySegment, Tag("AnySegment")]
     | Annotated[NotSegment, Tag("NotSegment")]
+    | Annotated[Some, Tag("Some")]
     | Annotated[NamedSegment, Tag("NamedSegment")],
     Discriminator(_shape_of),
 ]
@@ -112,17 +124,44 @@ Inner = Annotated[
 ]
 
 
-class UnderAccount(Model):
-    """Outer first: what the whole series of the container's account has; then what its own has."""
+class UnderPerson(Model):
+    """Outer first: what the whole series of the session's person has; then what its own has."""
 
-    account: Segment
+    person: Segment
     then: Inner | None = Field(
         None,
         description="What the container's own series has, or the touchpoints that count; without it nothing is asked.",
     )
 
 
-def few_questions(segment: Segment | Touchpoints | UnderAccount) -> Segment | Touchpoints | UnderAccount:
+def _then_shape_of(found: Any) -> str:
+    if isinstance(found, UnderPerson) or (isinstance(found, dict) and "person" in found):
+        return UnderPerson.__name__
+    return _inner_shape_of(found)
+
+
+_UnderAnAccount = (
+    Annotated[UnderPerson, Tag("UnderPerson")]
+    | Annotated[Touchpoints, Tag("Touchpoints")]
+    | Annotated[Segment, Tag("own")]
+)
+
+
+class UnderAccount(Model):
+    """Outer first: what the whole series of the container's account has; then what its own has."""
+
+    account: Segment
+    then: Annotated[_UnderAnAccount, Discriminator(_then_shape_of)] | None = Field(
+        None,
+        description="What a session's person has, what the container's own series has, or the touchpoints that count;"
+        " without it nothing is asked.",
+    )
+
+
+Written = Segment | Touchpoints | UnderPerson | UnderAccount
+
+
+def few_questions(segment: Written) -> Written:
     """The same; raises ValueError when it asks more than a filter may."""
     count = len(questions_of(segment))
     if count > THRESHOLD_COUNT_MAX:
@@ -133,35 +172,58 @@ def few_questions(segment: Segment | Touchpoints | UnderAccount) -> Segment | To
 def _filter_shape_of(found: Any) -> str:
     if isinstance(found, UnderAccount) or (isinstance(found, dict) and "account" in found):
         return UnderAccount.__name__
-    return _inner_shape_of(found)
+    return _then_shape_of(found)
 
 
 _Either = (
     Annotated[UnderAccount, Tag("UnderAccount")]
+    | Annotated[UnderPerson, Tag("UnderPerson")]
     | Annotated[Touchpoints, Tag("Touchpoints")]
     | Annotated[Segment, Tag("own")]
 )
 Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(few_questions)]
 
 
-def parts_of(segment: Segment | Touchpoints | UnderAccount) -> list[Segment | Touchpoints]:
+def levels_of(wanted: Filter) -> tuple[list[tuple[ContainerKind, Segment]], Touchpoints | Segment | None]:
+    """What a filter asks of outer containers, by their kinds, the outermost first; and what of the analysis' own, None
+    for nothing."""
+    match wanted:
+        case UnderAccount():
+            further, inner = ([], None) if wanted.then is None else levels_of(wanted.then)
+            return [(ContainerKind.ACCOUNT, wanted.account), *further], inner
+        case UnderPerson():
+            return [(ContainerKind.PERSON, wanted.person)], wanted.then
+        case _:
+            return [], wanted
+
+
+def parts_of(segment: Written) -> Sequence[Written]:
     """The segments that one is put together from, from left to right."""
     match segment:
         case UnderAccount():
-            return [segment.account] + ([] if segment.then is None else [segment.then])
+            return [segment.account] if segment.then is None else [segment.account, segment.then]
+        case UnderPerson():
+            return [segment.person] if segment.then is None else [segment.person, segment.then]
         case Touchpoints():
             return [] if segment.of is None else [segment.of]
         case NotSegment():
             return [segment.not_]
         case AllSegments():
-            return list(segment.all)
+            return segment.all
         case AnySegment():
-            return list(segment.any)
+            return segment.any
+        case Some():
+            return [segment.that]
         case _:
             return []
 
 
-def questions_of(segment: Segment | Touchpoints | UnderAccount) -> list[Threshold | Match]:
+def has_some(segment: Written) -> bool:
+    """Whether it asks for what lies under its container."""
+    return isinstance(segment, Some) or any(has_some(part) for part in parts_of(segment))
+
+
+def questions_of(segment: Written) -> list[Threshold | Match]:
     """What a filter asks for, from left to right: a threshold of each `has`, a comparison of each `last`."""
     match segment:
         case Has():
@@ -172,12 +234,7 @@ def questions_of(segment: Segment | Touchpoints | UnderAccount) -> list[Threshol
             return [question for part in parts_of(segment) for question in questions_of(part)]
 
 
-def touchpoints_of(wanted: Segment | Touchpoints | UnderAccount) -> Condition | None:
+def touchpoints_of(wanted: Filter) -> Condition | None:
     """What the touchpoints that the analysis sees match; None where it sees all."""
-    match wanted:
-        case UnderAccount():
-            return None if wanted.then is None else touchpoints_of(wanted.then)
-        case Touchpoints():
-            return wanted.touchpoints
-        case _:
-            return None
+    _, inner = levels_of(wanted)
+    return inner.touchpoints if isinstance(inner, Touchpoints) else None

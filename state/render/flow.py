@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from state.definitions import AnchorMatch, Flow
 from state.flow_columns import admission_of, dimension_by_step, item_at, lengths_of
+from state.render.flow_marks import FlowMarks
 from state.render.shares import share_of
 from streams.partials import Cell
 from streams.snapshot import FlowBody, FlowColumn, FlowExit, FlowItem, FlowLink, FlowMore, FlowSequence, FlowThrough
@@ -61,7 +62,17 @@ def _body_of_paths(flow: Flow, paths: list[Path], left_out: int | None, through:
     frequent = sorted(paths, key=lambda path: (-path[2], path[0], path[1]))[:SEQUENCE_COUNT_MAX]
     sequences = [FlowSequence(list(back), list(fore), count) for back, fore, count in frequent]
     columns = _columns(flow, items, shown, outflow.exits, counted=True)
-    return FlowBody(_count(paths), columns, _in_order(outflow.links), sequences, left_out, through)
+    links, marks = _in_order(outflow.links), FlowMarks(flow)
+    return FlowBody(
+        total=_count(paths),
+        columns=columns,
+        links=links,
+        sequences=sequences,
+        left_out=left_out,
+        through=through,
+        link_marks=marks.of_links(links),
+        sequence_marks=marks.of_sequences(sequences),
+    )
 
 
 def _items_of(paths: Iterable[Path]) -> Items:
@@ -126,7 +137,9 @@ def _body_of_containers(flow: Flow, cells: Iterable[tuple[Cell, int]]) -> FlowBo
     exits = {end: n for end, n in exits.items() if end[1] in shown[end[0]]}
     columns = _columns(flow, items, shown, exits, counted=False)
     total = sum(items.get(0, {}).values())
-    return FlowBody(total, columns, _in_order(links), None, None if admission_of(flow) is None else every - total)
+    left_out = None if admission_of(flow) is None else every - total
+    ordered = _in_order(links)
+    return FlowBody(total, columns, ordered, None, left_out, link_marks=FlowMarks(flow).of_links(ordered))
 
 
 def _top(flow: Flow, counts: Mapping[str, int]) -> frozenset[str]:

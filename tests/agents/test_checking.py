@@ -209,7 +209,14 @@ def test_names_that_nothing_has_are_warned_of(live: Live) -> None:
             "analyses": [
                 *ANALYSES,
                 {**ANALYSES[0], "name": "new", "nodes": [{"id": "a", "match": unknown}], "arrows": []},
-                {"name": "flow", "kind": "flow", "container": "person", "dimension": "type", "starts_with": "AA"},
+                {
+                    "name": "flow",
+                    "kind": "flow",
+                    "container": "person",
+                    "dimension": "type",
+                    "starts_with": "AA",
+                    "stages": ["A", "Won"],
+                },
             ],
         }
     )
@@ -218,6 +225,7 @@ def test_names_that_nothing_has_are_warned_of(live: Live) -> None:
         "new: nothing has person 'pp' (there is 'p') among the newest 7 touchpoints",
         "new: nothing has 'attributes.tier' among the newest 7 touchpoints",
         "flow: nothing has type 'AA' (there is 'A') among the newest 7 touchpoints",
+        "flow: nothing has type 'Won' among the newest 7 touchpoints",
     ]
 
 

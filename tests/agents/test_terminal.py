@@ -161,6 +161,37 @@ def test_flow_marks_what_comes_again() -> None:
     assert "↻" not in shown(snapshots()["content"])
 
 
+STAGED = {"stages": ["Add", "Pay", "Products", "Confirm"]}
+
+
+def test_flow_marks_what_skips_stages_and_goes_back() -> None:
+    """Behind the item, in one order; only the signs that stand there are explained."""
+    text = shown(shop(**STAGED))
+    assert line_of(text, "75.0% Add").split(maxsplit=2)[2].strip() == "Add → Products ↷ → Add ↻ ↶ → Confirm ↷"
+    assert all(said in text for said in ("↷ skips a stage", "↶ goes back to an earlier stage", "↻ was in the path"))
+    only_back = shown(shop(stages=["Confirm", "Add"]))
+    assert "↶ goes back" in only_back
+    assert "↷" not in only_back
+
+
+def test_csv_of_a_flow_has_marks() -> None:
+    """A link's own, and those of a path by its steps; what has none is empty."""
+    table = io.StringIO()
+    csv.writer(table).writerows(csv_rows(shop(**STAGED)))
+    found = list(csv.DictReader(io.StringIO(table.getvalue())))
+    marks = {
+        (row["what"], row["item"], row["to_item"]): row["marks"] for row in found if row["what"] in ("link", "sequence")
+    }
+    assert marks == {
+        ("link", "Add", "Products"): "skip",
+        ("link", "Add", "Confirm"): "skip",
+        ("link", "Products", "Add"): "back",
+        ("sequence", "Add > Products > Add > Confirm", ""): "1:skip 2:loop 2:back 3:skip",
+        ("sequence", "Add > Confirm", ""): "1:skip",
+    }
+    assert {row["marks"] for row in found if row["what"] not in ("link", "sequence")} == {""}
+
+
 def test_the_same_text_of_another_dimension_does_not_come_again() -> None:
     """Nor is the title of a condition an item that a value could repeat."""
     assert "↻" not in shown(shop(steps=[{"step": 2, "dimension": "type"}]))

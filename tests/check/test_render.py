@@ -97,7 +97,8 @@ def test_a_wrong_number_in_a_body_is_found() -> None:
 
 def test_a_wrong_number_in_a_flow_is_found() -> None:
     """Links, exits and paths have no order of their own, and still a wrong one is seen."""
-    flow = {"name": "f", "kind": "flow", "container": "account", "dimension": "type", "columns": 3}
+    flow = {"name": "f", "kind": "flow", "container": "account", "dimension": "type", "columns": 3,
+            "stages": ["y", "w", "x"]}  # fmt: skip
     definition = definition_set([flow]).definitions[0]
     cells = {("o", 0, (), ("x", "y")): 2, ("o", 0, (), ("x", "z")): 2, ("o", 0, (), ("x",)): 1}
     expected = body_of(definition, cells, 0)
@@ -109,5 +110,9 @@ def test_a_wrong_number_in_a_flow_is_found() -> None:
         wrong = msgspec.convert(plain, type(published))
         assert list(body_differences(expected, wrong)), part
     plain = msgspec.to_builtins(published)
+    assert (plain["link_marks"], plain["sequence_marks"]) == ([[0, ["back"]]], [[0, 1, ["back"]]])
+    for part in ("link_marks", "sequence_marks"):
+        wrong = msgspec.convert({**plain, part: []}, type(published))
+        assert list(body_differences(expected, wrong)), part
     plain["columns"][1]["exits"][0][2] += 1
     assert list(body_differences(expected, msgspec.convert(plain, type(published))))

@@ -88,7 +88,8 @@ _BODY_BY_KIND = {
     "cohort": {"rows": [["2026-09-01", 3, [3, 1, None]]], "shares": [[100.0, 33.33, None]], "partial_from": [1],
                "average": [100.0, 33.33, None], "granularity": "month", "mode": "retention"},
     "flow": {"total": 2, "columns": [{"step": 0, "items": [["x", 2]], "more": [1, None], "exits": [["x", 1, 1]]}],
-             "links": [[0, "x", 1, None, 1]], "sequences": [[["w"], ["x"], 1]]},
+             "links": [[0, "x", 1, None, 1]], "sequences": [[["w"], ["x"], 1]],
+             "link_marks": [[0, ["skip"]]], "sequence_marks": [[0, 0, ["loop", "back"]]]},
 }  # fmt: skip
 SNAPSHOTS = [json.dumps({"kind": kind, **_HEAD, "body": body}).encode() for kind, body in _BODY_BY_KIND.items()] + [
     json.dumps(
@@ -115,7 +116,8 @@ _RICH = {
          "return": {"all": [{"match": {"field": "type", "op": "!=", "value": "A"}, "metric": "value", "op": "<",
                              "number": 2.5}]}, "periods": 3},
         {"name": "e", "kind": "flow", "container": "session", "dimension": "attributes.tier", "starts_with": "x",
-         "limit": "first", "columns": 4, "include_repeats": True, "count": "containers", "top": 3},
+         "limit": "first", "columns": 4, "stages": ["x", "y"], "include_repeats": True, "count": "containers",
+         "top": 3},
     ],
 }  # fmt: skip
 _DEFINITION_FILES = sorted((_EXAMPLES / "definitions").glob("*.yaml"))

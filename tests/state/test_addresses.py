@@ -2,21 +2,23 @@
 names, one prefix of a series after the other."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from state.containers import Containers
 from state.definition_set import Definition, DefinitionSet
-from state.definitions import UnderAccount
+from state.definitions import Filter, Some, UnderAccount, UnderPerson
 from state.durations import bucket_of_duration
 from state.figures import figure_of, needs_clock
 from state.figures.figure import ClockNeededError
 from state.figures.flow import address_through
+from state.matches import Model
 from state.render import body_of, render
 from state.render import flow as flow_rendering
 from state.render.canvas import HOUR_MS
@@ -28,7 +30,7 @@ from streams.snapshot import CohortBody
 from streams.touchpoint import Touchpoint
 from tests.check.batches import cells_of_oracle
 from tests.oracles.brute import containers_of
-from tests.oracles.segments import has_property
+from tests.oracles.segments import World, lies_under
 from tests.state.layers_of import layers_of
 from tests.state.numbers import Place, addresses_of, in_full, number_at, numbers_of
 from tests.state.test_why import CLOCK_MS, FLOW, WORLDS, all_of, behind_of, stores_of, sums_of
@@ -47,14 +49,34 @@ def numbers_shown(definition: Definition, sums: dict[tuple[Any, ...], int], days
         return {}
 
 
-def numbers_by_prefix(definition: Definition, series: Sequence[Touchpoint], days: Any) -> list[dict[Place, int]]:
-    """What a container alone comes to by brute force with its first touchpoint, its first two, and so on."""
+def numbers_by_prefix(
+    definition: Definition, series: Sequence[Touchpoint], world: World, days: Any
+) -> list[dict[Place, int]]:
+    """What a container alone comes to by brute force with its first touchpoint, its first two, and so on, where others
+    have what they have."""
     own = definition.analysis.filter
-    own = own.then if isinstance(own, UnderAccount) else own
+    while isinstance(own, UnderAccount | UnderPerson):
+        own = own.then
+    kind = definition.analysis.container.value
+    own = None if own is None else without_some(own, lambda asked: world.has(asked, series, kind))
     analysis = definition.analysis.model_copy(update={"filter": own})
     full = in_full(msgspec.structs.replace(definition, analysis=analysis))
     prefixes = [series[: n + 1] for n in range(len(series))]
     return [numbers_shown(full, cells_of_oracle(prefix, full), days) for prefix in prefixes]
+
+
+ALWAYS = {"has": {"match": {"field": "type", "op": "exists"}, "op": ">=", "number": 0}}
+
+
+def without_some(segment: Any, is_so: Callable[[Some], bool]) -> Any:
+    """The same segment with what is so in the place of what others are asked."""
+    if isinstance(segment, Some):
+        plain = ALWAYS if is_so(segment) else {"not": ALWAYS}
+        return TypeAdapter(Filter).validate_python(plain)
+    if isinstance(segment, Model):
+        parts = {name: without_some(getattr(segment, name), is_so) for name in type(segment).model_fields}
+        return segment.model_copy(update=parts)
+    return [without_some(part, is_so) for part in segment] if isinstance(segment, list) else segment
 
 
 def reasons_of(place: Place, numbers: list[dict[Place, int]], series: Sequence[Touchpoint]) -> list[tuple[bytes, int]]:
@@ -67,13 +89,16 @@ def reasons_of(place: Place, numbers: list[dict[Place, int]], series: Sequence[T
     ]
 
 
-def has_open_gate(definition: Definition, account: str, arrived: list[Touchpoint]) -> bool:
-    """Whether the filter lets the containers of an account count."""
-    own = definition.analysis.filter
-    if not isinstance(own, UnderAccount):
-        return True
-    (series,) = [s for s in containers_of(arrived, "account").values() if s[0].account == account]
-    return has_property(own.account, series)
+def has_open_gates(definition: Definition, series: Sequence[Touchpoint], world: World) -> bool:
+    """Whether the outer containers of one let it count."""
+    asked = definition.analysis.filter
+    while isinstance(asked, UnderAccount | UnderPerson):
+        kind, outer = ("account", asked.account) if isinstance(asked, UnderAccount) else ("person", asked.person)
+        around = [each for each in world.of_kind(kind).values() if lies_under(series, each, kind)]
+        if not any(world.has(outer, each, kind) for each in around):
+            return False
+        asked = asked.then
+    return True
 
 
 def reasons_found(behind: Behind, kind: str, series: Sequence[Touchpoint]) -> list[tuple[bytes, int]]:
@@ -93,7 +118,7 @@ def test_oracle_the_touchpoints_that_made_a_container_count(
 ) -> None:
     """Of each number that a body shows, whatever it is of: those at which brute force finds that it changes."""
     layers = layers_of(definitions)
-    (store,) = stores_of(layers, arrived, 1)
+    (store,), world = stores_of(layers, arrived, 1), World(arrived)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow_rendering, "SEQUENCE_COUNT_MAX", 10_000)
         for definition in definitions.definitions:
@@ -103,8 +128,8 @@ def test_oracle_the_touchpoints_that_made_a_container_count(
             shown = days or days_at(definition, own_range(definition), CLOCK_MS)
             found = [*containers_of(arrived, kind).values()]
             for series in random_.sample(found, min(CONTAINERS_TRIED, len(found))):
-                numbers = numbers_by_prefix(definition, series, days)
-                counts = has_open_gate(definition, series[0].account, arrived)
+                numbers = numbers_by_prefix(definition, series, world, days)
+                counts = has_open_gates(definition, series, world)
                 for place in places:
                     expected = reasons_of(place, numbers, series) if counts else []
                     for cell in addresses_of(place):

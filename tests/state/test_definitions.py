@@ -29,6 +29,7 @@ COHORT: dict[str, Any] = {
     "name": "r", "kind": "cohort", "container": "person", "granularity": "week",
     "inclusion": {"match": TYPE_A}, "return": {"match": TYPE_A},
 }  # fmt: skip
+HAS_A: dict[str, Any] = {"has": {"match": TYPE_A}}
 FLOW: dict[str, Any] = {"name": "f", "kind": "flow", "container": "account", "dimension": "type"}
 
 
@@ -65,6 +66,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**FLOW, "limit": "first"}, "limit: first goes with starts_with"),
     ({**FLOW, "starts_with": "a", "limit": "last"}, "limit: last goes with ends_with"),
     ({**FLOW, "contains": "a", "columns": 2}, "at least 3"),
+    ({**FLOW, "stages": ["a"]}, "at least 2"),
+    ({**FLOW, "stages": ["a", "b", "a"]}, "stage a: stands there more than once"),
     ({**FLOW, "contains": "a", "columns": 51}, "at most 50 where every anchor counts"),
     ({**COHORT, "inclusion": {"any": [{"all": [{"match": TYPE_A}] * 64}]}}, "65 thresholds"),
     ({**FLOW, "dimension": "account"}, "'account' is no dimension"),
@@ -75,6 +78,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         "account: a filter asks for the analysis' own container, or",
     ),
     ({**COHORT, "filter": {"opportunity": {"has": {"match": TYPE_A}}}}, "opportunity: a filter asks for"),
+    ({**FLOW, "filter": {"person": HAS_A}}, "no account lies under one person; only a session can be asked first"),
+    ({**COHORT, "filter": {"person": HAS_A}}, "person is the analysis' own container"),
+    ({**FLOW, "container": "session", "filter": {"person": HAS_A, "then": {"account": HAS_A}}}, "outermost first"),
+    ({**FLOW, "container": "session", "filter": {"some": "session", "that": HAS_A}}, "under one session; nothing does"),
+    ({**COHORT, "filter": {"not": {"some": "opportunity", "that": HAS_A}}}, "under one person; session does"),
+    (
+        {**COHORT, "filter": {"account": {"some": "person", "that": {"some": "session", "that": HAS_A}}}},
+        "some: person: asks for some of what lies under it",
+    ),
     ({**COHORT, "filter": {"account": {"match": TYPE_A}}}, "write {has:"),
     ({**FLOW, "filter": {"account": {"has": {"match": TYPE_A}}}}, "account is the analysis' own container"),
     ({**FLOW, "filter": {"have": {"match": TYPE_A}}}, "has"),

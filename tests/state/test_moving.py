@@ -1,7 +1,7 @@
 """Definitions that change while events arrive: in the end all is as if the last ones had been there first."""
 
 import random
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
@@ -37,14 +37,16 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @st.composite
-def renewals(draw: st.DrawFn) -> list[DefinitionSet]:
+def renewals(
+    draw: st.DrawFn, made: Callable[..., st.SearchStrategy[DefinitionSet]] = definition_sets
+) -> list[DefinitionSet]:
     """Sets one after the other: analyses come, change and go; what stays keeps its version."""
-    sets = [draw(definition_sets())]
+    sets = [draw(made())]
     for number in range(draw(st.integers(1, 3))):
         kept = [each for each in sets[-1].definitions if draw(st.booleans())]
         fresh = [
             Definition(f"v{number}-{at}", each.zone, each.week_start, each.tzdata, each.analysis)
-            for at, each in enumerate(draw(definition_sets(count_max=2)).definitions)
+            for at, each in enumerate(draw(made(count_max=2)).definitions)
         ]
         former = [each for each in sets[-1].every if each not in kept and draw(st.booleans())][:1]
         sets.append(DefinitionSet((*kept, *fresh), tuple(former)))
@@ -61,6 +63,13 @@ def test_oracle_changing_definitions_equal_brute_force(
 ) -> None:
     """Sets come between any two batches and any two slices: in the end the cells of the last one are brute force's, in
     the rows and at a reader, and nothing is left of the others."""
+    require_exact_changes(sets, arrived, random_, acts)
+
+
+def require_exact_changes(
+    sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, acts: list[int | str]
+) -> None:
+    """That it is so in one world."""
     partition, waiting = Partition(sets[0]), sets[1:]
     left = list(arrived)
     random_.shuffle(left)

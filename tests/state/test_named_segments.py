@@ -38,12 +38,23 @@ def file_with(segments: dict[str, Any], *filters: Any, container: str = "opportu
             {"account": HAS_A, "then": {"touchpoints": TYPE_A, "of": HAS_A}},
         ),
         ({"t": {"touchpoints": TYPE_A}}, {"segment": "t"}, {"touchpoints": TYPE_A}),
+        (
+            {"a": HAS_A, "t": {"touchpoints": TYPE_A}, "p": {"person": {"segment": "a"}, "then": {"segment": "t"}}},
+            {"account": {"some": "person", "that": {"segment": "a"}}, "then": {"segment": "p"}},
+            {
+                "account": {"some": "person", "that": HAS_A},
+                "then": {"person": HAS_A, "then": {"touchpoints": TYPE_A}},
+            },
+        ),
         ({"c": {"account": HAS_A, "then": HAS_B}}, {"segment": "c"}, {"account": HAS_A, "then": HAS_B}),
     ],
 )  # fmt: skip
 def test_a_name_stands_for_its_segment(segments: dict[str, Any], wanted: Any, written_out: Any) -> None:
     """Wherever a segment stands, also within another one: what is computed and published has no names."""
-    assert file_with(segments, wanted).analyses == file_with({}, written_out).analyses
+    found, expected = (
+        file_with(*each, container="session").analyses for each in ((segments, wanted), ({}, written_out))
+    )
+    assert found == expected
 
 
 @pytest.mark.parametrize(
@@ -64,6 +75,7 @@ def test_a_name_stands_for_its_segment(segments: dict[str, Any], wanted: Any, wr
             {"account": HAS_A, "then": {"segment": "c"}},
             "segment c asks first for the account",
         ),
+        ({"p": {"person": HAS_A}}, {"not": {"segment": "p"}}, "segment p asks first for the person"),
         ({"t": {"touchpoints": TYPE_A}}, {"any": [{"segment": "t"}]}, "segment t chooses touchpoints, so it can not"),
         ({"a": {"all": [HAS_A] * 40}}, {"any": [{"segment": "a"}, {"segment": "a"}]}, "80 times has or last"),
         ({"a": HAS_A, "A b": HAS_A}, None, "pattern"),

@@ -76,11 +76,10 @@ def test_some_accounts_are_counted_as_if_there_were_no_others(
     assert preview.totals(CLOCK_MS)[0] == {c: n for c, n in totals_of(definition, expected, days).items() if n}
 
 
-@pytest.mark.parametrize("looks", [1, 2, 3, 4])
+@pytest.mark.parametrize("looks", [1, 2])
 def test_an_account_that_takes_too_long_adds_nothing(looks: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever the time is over: while its touchpoints are read, or its containers folded."""
-    monkeypatch.setattr(preview_module, "ENTRIES_PER_LOOK", 4)
-    monkeypatch.setattr("state.folding.ENTRIES_PER_LOOK", 4)
+    """Wherever the time is over."""
+    monkeypatch.setattr(preview_module, "TOUCHPOINTS_PER_LOOK", 4)
     store, _ = store_of([touchpoint(str(n), START + n, "A") for n in range(8)])
     (definition,) = OTHERS.definitions
     preview = Preview(definition)
@@ -89,6 +88,15 @@ def test_an_account_that_takes_too_long_adds_nothing(looks: int, monkeypatch: py
     assert preview.cells == {}
     assert preview.add(store, b"acme", lambda: next(looked) < 0)
     assert list(preview.cells.values()) == [1]
+
+
+def test_an_account_that_is_too_much_at_once_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is left out, as one that takes too long."""
+    store, _ = store_of([touchpoint(str(n), START + n, "A") for n in range(300)])
+    monkeypatch.setattr("state.row_list.BYTES_MAX", 1_000)
+    preview = Preview(OTHERS.definitions[0])
+    assert not preview.add(store, b"acme", never)
+    assert preview.cells == {}
 
 
 @given(st.sets(st.binary(max_size=3), max_size=30), st.integers(0, 40), st.randoms())

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from state.analyses.segment import GATE, SegmentLens
+from state.analyses.gate import GATE
+from state.analyses.segment import SegmentLens
 from state.plan import lens_of
 from tests.state.cells import cells
 from tests.state.test_rules import DAY0, canvas, cohort, flow, is_, series
@@ -310,6 +311,127 @@ def test_rule_under_an_account_containers_stand_nowhere() -> None:
     assert not hasattr(lens, "position")
 
 
+# ------------------------------------------------------------------------------------------ first a session's person
+
+
+def of_sessions(**filters: Any) -> dict[str, Any]:
+    """A canvas of sessions that count only in this way."""
+    return {**canvas("A", filter=filters), "container": "session"}
+
+
+def visit(id_: str, type_: str, minute: int = 0, **fields: Any) -> Any:
+    """A touchpoint of a session without an id; each hour is one of its own."""
+    return touchpoint(id_, START + minute * 60_000, type_, **{"person": "p1", "session": None, **fields})
+
+
+CALL = touchpoint("z", START + DAY, "Z", person="p1", stream="crm")
+
+
+def test_rule_what_a_person_has_counts_all_sessions_under_it() -> None:
+    """Derived ones and named ones, with what they did before; those of others do not count, nor those of nobody."""
+    here = [visit("1", "A"), visit("2", "A", 90), visit("3", "A", session="s1")]
+    there = [visit("4", "A", person="p2"), visit("5", "A", person=None, session="s2")]
+    under = of_sessions(person=has("Z"))
+    three = {("t", DAY0): 3, ("n", 0, DAY0): 3}
+    assert cells(under, here + there) == {}
+    assert cells(under, here + there, [CALL]) == cells(under, [CALL], here, there) == three
+    gone = touchpoint("z", START + DAY, "Z", withdrawn=True, revision=1)
+    assert cells(under, here + there, [CALL], [gone]) == {}
+    nobody = of_sessions(person={"not": has("Z")})
+    assert cells(nobody, here + there, [CALL]) == ONE
+
+
+def test_rule_a_session_lies_under_the_newest_person_that_it_names() -> None:
+    """It moves from one to the other, whether what moves it comes late or is taken back."""
+    first, second = visit("1", "A", person="p2", session="s1"), visit("2", "B", 5, session="s1")
+    under = of_sessions(person=has("Z"))
+    assert cells(under, [first, CALL]) == {}
+    assert cells(under, [first, CALL], [second]) == cells(under, [second], [CALL], [first]) == ONE
+    away = visit("3", "B", 9, person="p2", session="s1")
+    assert cells(under, [first, second, CALL], [away]) == {}
+    assert cells(under, [first, second, CALL], [away], [visit("3", "B", 9, withdrawn=True, revision=1)]) == ONE
+    assert cells(under, [first, second, CALL], [visit("3", "B", 9, person=None, session="s1")]) == ONE
+    assert cells(under, [first, CALL, away], [visit("4", "Z", 600, person="p2", stream="crm")]) == ONE
+
+
+def test_rule_first_the_account_then_the_person_then_its_own() -> None:
+    """All three must hold, in whatever order they come to."""
+    all_three = of_sessions(account=has("Y"), then={"person": has("Z"), "then": has("B")})
+    come = [visit("1", "A"), visit("2", "B", 1), CALL, touchpoint("y", START, "Y", stream="crm")]
+    assert cells(all_three, come) == cells(all_three, *([each] for each in reversed(come))) == ONE
+    for n in range(1, 4):
+        assert cells(all_three, come[:n] + come[n + 1 :]) == {}
+
+
+# ------------------------------------------------------------------------------------- some of what lies under it
+
+
+def some(kind: str, that: dict[str, Any]) -> dict[str, Any]:
+    """The filter for what has at least one such container under it."""
+    return {"some": kind, "that": that}
+
+
+def test_rule_one_container_must_have_it_all() -> None:
+    """Two that have a part each are none; the account counts once however many have it."""
+    both = canvas("A", filter=some("opportunity", {"all": [has("Y"), has("Z")]}))
+    assert cells(both, deals(none="A", o1="Y", o2="Z")) == {}
+    assert cells(both, deals(none="A", o1="YZ", o2="Z")) == cells(both, deals(none="A", o1="YZ", o2="YZ")) == ONE
+
+
+def test_rule_an_account_goes_with_the_last_one_that_has_it() -> None:
+    """By a touchpoint more of that one, which is none of its own analysis'."""
+    open_ones = canvas("A", filter=some("opportunity", {"not": has("Z")}))
+    two = deals(none="A", o1="B", o2="B")
+    lost = [touchpoint(f"z{n}", START + 9 + n, "Z", opportunity=f"o{n}") for n in (1, 2)]
+    assert cells(open_ones, two) == cells(open_ones, two, lost[:1]) == ONE
+    assert cells(open_ones, two, lost[:1], lost[1:]) == cells(open_ones, two + lost) == {}
+    assert cells(open_ones, deals(none="A")) == {}
+    none_open = canvas("A", filter={"not": some("opportunity", {"not": has("Z")})})
+    assert cells(none_open, two, lost[:1]) == {}
+    assert cells(none_open, two, lost[:1], lost[1:]) == cells(none_open, deals(none="A")) == ONE
+
+
+def test_rule_some_is_joined_with_what_the_container_has_itself() -> None:
+    """In any way; each part is asked of what it names."""
+    either = canvas("A", filter={"any": [has("X"), {"all": [some("person", has("Y")), {"not": has("Z")}]}]})
+    person = [touchpoint("y", START + 9, "Y", person="p1")]
+    found = {text: cells(either, series(text), person) for text in ("A", "AZ", "AZX")}
+    assert found == {"A": ONE, "AZ": {}, "AZX": ONE}
+    assert cells(either, series("A")) == {}
+
+
+def test_rule_outer_containers_are_asked_for_some_of_theirs() -> None:
+    """An account with such a person lets all its opportunities count; a person with such a session all of its own."""
+    under = of_deals(account=some("person", {"all": [has("Y"), has("Z")]}))
+    apart = [touchpoint("y", START, "Y", person="p1"), touchpoint("z", START, "Z", person="p2")]
+    assert cells(under, deals(o1="A"), apart) == {}
+    assert cells(under, deals(o1="A"), apart, [touchpoint("zz", START, "Z", person="p1")]) == ONE
+    looked = of_sessions(person=some("session", has("B", "=", 2)))
+    walk = [visit("1", "A"), visit("2", "B", 90), visit("3", "B", 91)]
+    assert cells(looked, walk[:2]) == {}
+    assert cells(looked, walk)["n", 0, DAY0] == cells(looked, *([each] for each in reversed(walk)))["n", 0, DAY0] == 1
+
+
+def test_rule_named_sessions_are_asked_under_their_person() -> None:
+    """One that moves takes what it has along."""
+    looked = {**canvas("A", filter=some("session", has("B"))), "container": "person"}
+    own = [
+        touchpoint("a", START, "A", person="p1", stream="crm"),
+        touchpoint("b", START, "A", person="p2", stream="crm"),
+    ]
+    walk = [visit("1", "B", session="s1"), visit("2", "C", 1, session="s1", person="p2")]
+    assert cells(looked, own) == {}
+    assert cells(looked, own, walk[:1]) == cells(looked, own, walk[:1], walk[1:]) == ONE
+    back = visit("2", "C", 1, session="s1", person="p1", revision=1)
+    assert cells(looked, own, walk, [back], [touchpoint("c", START + 1, "A", person="p1", stream="crm")]) == ONE
+
+
+def test_rule_by_what_lies_under_them_containers_stand_nowhere() -> None:
+    """What others do moves no row of theirs."""
+    lens, _ = behind(canvas("A", filter={"all": [has("Z"), some("person", has("Y"))]}), "AZ")
+    assert not hasattr(lens, "position")
+
+
 # ----------------------------------------------------------------------------------------------------- what is kept
 
 
@@ -337,7 +459,9 @@ def test_rule_without_a_filter_states_are_as_they_were() -> None:
     )
     assert not isinstance(plain, SegmentLens)
     assert (plain.empty(), plain.gate) == ([None, 0, 0], None)
-    assert (filtered.empty(), filtered.gate) == ([[0], None, [None, 0, 0]], GATE)
+    assert filtered.empty() == [[0], None, [None, 0, 0]]
+    assert filtered.gate is not None
+    assert filtered.gate.cells == (GATE,)
 
 
 def test_rule_a_filter_reads_no_more_than_it_must() -> None:

@@ -295,9 +295,37 @@ def test_a_story_marks_what_moved_the_containers_that_count(text: str, wanted: d
     assert "".join(sorted(each.type for each in told if each.milestones)) == marked
 
 
-@pytest.mark.parametrize(("wanted", "marked"), [({"account": has("X")}, "AB"), (has("X"), "")])
+@pytest.mark.parametrize(
+    ("wanted", "marked"), [({"account": has("X")}, "AB"), ({"person": has("X")}, "AB"), ({"person": has("Y")}, ""),
+                           (has("X"), "")],
+)  # fmt: skip
 def test_a_derived_session_has_no_marks_of_what_it_must_have_itself(wanted: dict[str, Any], marked: str) -> None:
     """For its state is gone when the next one begins; what its account must have is known."""
     visits = [touchpoint(str(n), START + n, letter, person="p1", session=None) for n, letter in enumerate("ABX")]
     told = World(definition_set([{**NOTHING, "container": "session", "filter": wanted}]), visits).story()
+    assert "".join(sorted(each.type for each in told if each.milestones)) == marked
+
+
+@pytest.mark.parametrize(
+    ("wanted", "marked"),
+    [
+        ({"person": has("X")}, "AB"),
+        ({"person": has("Y")}, ""),
+        ({"account": {"some": "person", "that": has("X")}}, "AB"),
+    ],
+)
+def test_a_named_session_has_marks_while_its_person_lets_it_count(wanted: dict[str, Any], marked: str) -> None:
+    """And none where it lies under nobody."""
+    named = [touchpoint(str(n), START + n, letter, person="p1", session="s1") for n, letter in enumerate("ABX")]
+    anonymous = touchpoint("9", START, "A", session="s2")
+    told = World(definition_set([{**NOTHING, "container": "session", "filter": wanted}]), [*named, anonymous]).story()
+    marks = [each for each in told if each.milestones and (each.session == "s1" or "person" in wanted)]
+    assert "".join(sorted(each.type for each in marks)) == marked
+
+
+@pytest.mark.parametrize(("text", "marked"), [("ABX", "AB"), ("AB", "")])
+def test_an_account_has_marks_while_some_of_its_own_have_it(text: str, marked: str) -> None:
+    """They are asked as they are now."""
+    filtered = {**NOTHING, "container": "account", "filter": {"some": "opportunity", "that": has("X")}}
+    told = World(definition_set([filtered]), letters(text)).story()
     assert "".join(sorted(each.type for each in told if each.milestones)) == marked

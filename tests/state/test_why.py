@@ -297,7 +297,7 @@ def test_a_page_ends_when_its_time_is_over() -> None:
 
 def test_a_series_that_is_too_long_is_listed_without_its_amount(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone on its page, so that what lies behind it is reached; where it is not the first, it waits for the next."""
-    monkeypatch.setattr("state.folding.ENTRIES_PER_LOOK", 4)
+    monkeypatch.setattr("state.why.ENTRIES_PER_LOOK", 4)
     layers, definition = canvas(container="account")
     long = [replace(each, account="beta") for each in deal("o1", *"AAAAAAAA")]
     (store,) = stores_of(layers, [*deal("o0", "A"), *long], 1)

@@ -207,6 +207,8 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
         limit = {"starts_with": "first", "ends_with": "last"}.get(anchor)
         if limit and draw(st.booleans()):
             flow["limit"] = limit
+    if draw(st.booleans()):
+        flow["stages"] = draw(st.lists(st.sampled_from([*VALUES, *TYPES]), unique=True, min_size=2, max_size=5))
     if flow["count"] == "occurrences":
         flow |= draw(last_periods())
     if draw(st.booleans()):
@@ -219,8 +221,11 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
     return flow
 
 
-def _segments() -> st.SearchStrategy[dict[str, Any]]:
-    """What the whole series of a container may have."""
+KINDS_UNDER = {"account": ("opportunity", "buying_group", "person", "session"), "person": ("session",)}
+
+
+def _segments(kind: str = "") -> st.SearchStrategy[dict[str, Any]]:
+    """What the whole series of a container may have; of a kind under which others lie also what these have."""
     threshold = st.fixed_dictionaries(
         {
             "match": _matches(),
@@ -239,8 +244,12 @@ def _segments() -> st.SearchStrategy[dict[str, Any]]:
             {"field": "type", "op": "not-in", "value": ["A", "B"]},
         ]
     )
+    leaves = [threshold.map(lambda asked: {"has": asked}), newest.map(lambda asked: {"last": asked})]
+    if kind in KINDS_UNDER:
+        some = st.fixed_dictionaries({"some": st.sampled_from(KINDS_UNDER[kind]), "that": _segments()})
+        leaves += [some, some]
     return st.recursive(
-        st.one_of(threshold.map(lambda asked: {"has": asked}), newest.map(lambda asked: {"last": asked})),
+        st.one_of(leaves),
         lambda inner: st.one_of(
             st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
             st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
@@ -259,19 +268,23 @@ def analyses(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
-    """A filter of its own series, of its account's, of one after the other, or of touchpoints."""
-    if container == "account" or draw(st.booleans()):
-        return draw(_inner_filters())
-    then = {"then": draw(_inner_filters())} if draw(st.booleans()) else {}
-    return {"account": draw(_segments()), **then}
+    """A filter of its own series, of its account's, of a session's person's, of one after the other, or of
+    touchpoints."""
+    outer = {"session": ["account", "person"], "account": []}.get(container, ["account"])
+    kinds = [kind for kind in outer if draw(st.booleans())]
+    inner = draw(_inner_filters(container)) if not kinds or draw(st.booleans()) else None
+    for kind in reversed(kinds):
+        inner = {kind: draw(_segments(kind)), **({} if inner is None else {"then": inner})}
+    assert inner is not None
+    return inner
 
 
 @st.composite
-def _inner_filters(draw: st.DrawFn) -> dict[str, Any]:
+def _inner_filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
     """What a container's own series has, or which of its touchpoints are seen."""
     if draw(st.booleans()):
-        return draw(_segments())
-    return {"touchpoints": draw(_matches()), **({"of": draw(_segments())} if draw(st.booleans()) else {})}
+        return draw(_segments(container))
+    return {"touchpoints": draw(_matches()), **({"of": draw(_segments(container))} if draw(st.booleans()) else {})}
 
 
 def _named(draw: st.DrawFn, wanted: Any, segments: dict[str, Any]) -> Any:
@@ -285,7 +298,7 @@ def _named(draw: st.DrawFn, wanted: Any, segments: dict[str, Any]) -> Any:
     return {"segment": f"s{len(segments) - 1}"}
 
 
-_OF_SEGMENTS = ("all", "any", "not", "account", "then", "of")
+_OF_SEGMENTS = ("all", "any", "not", "account", "person", "then", "of", "that")
 
 
 @st.composite

@@ -35,7 +35,8 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Any], dict[Any, int]]:
     """A flow with any anchor, and paths that it could have, by day."""
     anchor = draw(st.sampled_from([{}, {"starts_with": "a"}, {"ends_with": "a"}, {"ends_with": CONDITION},
                                    {"starts_with": CONDITION}, {"contains": "a"}]))  # fmt: skip
-    analysis = flow(columns=draw(st.integers(3, 6)), top=draw(st.integers(1, 3)), **anchor)
+    stages = draw(st.none() | st.lists(st.sampled_from(ITEMS), unique=True, min_size=2))
+    analysis = flow(columns=draw(st.integers(3, 6)), top=draw(st.integers(1, 3)), stages=stages, **anchor)
     back, onward = lengths_of(definition_set([analysis]).definitions[0].analysis)  # type: ignore[arg-type]
     value = next(iter(anchor.values()), None)
     first = st.sampled_from(ITEMS) if value is None else st.just(value if isinstance(value, str) else None)
