@@ -58,7 +58,8 @@ def _keep(
 ) -> None:
     """Keeps the containers that have the segment, or that lie under one of the kind `asked` that has it."""
     literals = Literals()
-    chosen = _having_sql(segment, asked, ConditionWriter(columns, literals), literals)
+    having = _sql(segment, asked, ConditionWriter(columns, literals), literals)
+    chosen = _having_sql("SELECT * FROM member" if asked is container else members_sql(asked), having)
     if asked is not container:
         chosen = f"SELECT container FROM ({_under_sql(container, asked)}) WHERE outer_one IN ({chosen})"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE chosen AS {chosen}", literals.values)
@@ -66,12 +67,9 @@ def _keep(
         connection.execute(f"DELETE FROM {table} WHERE container NOT IN (SELECT container FROM chosen)")
 
 
-def _having_sql(segment: Segment, kind: ContainerKind, writer: ConditionWriter, literals: Literals) -> str:
-    """The query of the containers of a kind that have a segment."""
-    having = _sql(segment, kind, writer, literals)
-    return (
-        f"SELECT container FROM ({members_sql(kind)}) JOIN touchpoint USING (place) GROUP BY container HAVING {having}"
-    )
+def _having_sql(members: str, having: str) -> str:
+    """The query of the containers whose touchpoints, grouped, have something."""
+    return f"SELECT container FROM ({members}) JOIN touchpoint USING (place) GROUP BY container HAVING {having}"
 
 
 def _under_sql(kind: ContainerKind, outer: ContainerKind) -> str:
@@ -117,7 +115,7 @@ def _sql(segment: Segment, kind: ContainerKind, writer: ConditionWriter, literal
         case NotSegment():
             return f"(NOT {_sql(segment.not_, kind, writer, literals)})"
         case Some():
-            having = _having_sql(segment.that, segment.some, writer, literals)
+            having = _having_sql(members_sql(segment.some), _sql(segment.that, segment.some, writer, literals))
             under = f"SELECT outer_one FROM ({_under_sql(segment.some, kind)}) WHERE container IN ({having})"
             return f"(container IN ({under}))"
         case AllSegments():

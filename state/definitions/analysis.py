@@ -79,8 +79,8 @@ def _refuse_others_inside(asked: Written, kind: ContainerKind) -> None:
             raise ValueError(f"filter: some: no {asked.some} lies under one {kind}; {under} does")
         if has_some(asked.that):
             raise ValueError(
-                f"filter: some: {asked.some}: asks for some of what lies under it, which can not be asked in this"
-                " version; ask the outermost of them for some of the innermost"
+                f"filter: some: {asked.some}: one `some` within another can not be asked in this version; ask the"
+                f" {kind} for some of either, which may lie apart"
             )
     for part in parts_of(asked):
         _refuse_others_inside(part, kind)

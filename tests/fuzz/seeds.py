@@ -117,7 +117,10 @@ _RICH = {
                              "number": 2.5}]}, "periods": 3},
         {"name": "e", "kind": "flow", "container": "session", "dimension": "attributes.tier", "starts_with": "x",
          "limit": "first", "columns": 4, "stages": ["x", "y"], "include_repeats": True, "count": "containers",
-         "top": 3},
+         "top": 3, "filter": {
+             "account": {"all": [{"some": "person", "that": {"has": {"match": {"field": "type", "value": "A"}}}}]},
+             "then": {"person": {"not": {"last": {"field": "channel", "value": "web"}}},
+                      "then": {"touchpoints": {"field": "type", "value": "B"}}}}},
     ],
 }  # fmt: skip
 _DEFINITION_FILES = sorted((_EXAMPLES / "definitions").glob("*.yaml"))

@@ -85,7 +85,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({**COHORT, "filter": {"not": {"some": "opportunity", "that": HAS_A}}}, "under one person; session does"),
     (
         {**COHORT, "filter": {"account": {"some": "person", "that": {"some": "session", "that": HAS_A}}}},
-        "some: person: asks for some of what lies under it",
+        "some: person: one `some` within another can not be asked",
     ),
     ({**COHORT, "filter": {"account": {"match": TYPE_A}}}, "write {has:"),
     ({**FLOW, "filter": {"account": {"has": {"match": TYPE_A}}}}, "account is the analysis' own container"),

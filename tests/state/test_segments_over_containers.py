@@ -141,7 +141,7 @@ def test_tallies_are_those_of_what_is_there(
     assert list(pieces.scan(b"y")) == list(whole.scan(b"y"))
 
 
-@settings(max_examples=75, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(filtered_sets(), moves())
 def test_oracle_the_batch_in_sql_equals_brute_force(definitions: DefinitionSet, arrived: list[Touchpoint]) -> None:
     """What `milepost check` compares with."""

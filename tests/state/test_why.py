@@ -198,10 +198,10 @@ def test_oracle_a_half_applied_record_changes_nothing(definitions: DefinitionSet
 
 
 def test_a_half_applied_container_keeps_its_first_touchpoint() -> None:
-    """Also where that interests no analysis: a canvas counts the container by its day."""
+    """Also where that interests no analysis: a canvas counts the container by its day. It takes nothing of others."""
     definitions = definition_set([CANVAS])
     layers = layers_of(definitions)
-    (store,) = stores_of(layers, deal("o1", *"XABAB"), 1)
+    (store,) = stores_of(layers, deal("o1", *"XABAB") + deal("o2", *"AB"), 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(job, "SLICE_BYTES", 1)
         piece = Accounts(layers, store).slice(Record(touchpoint("late", START + 1, "B", opportunity="o1")))
