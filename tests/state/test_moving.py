@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from state import chores, job, layers, moving, series
 from state.accounts_stage import AccountsStage
 from state.definition_set import Definition, DefinitionSet
-from state.layers import LayerReader, Layers, Plans, Share
+from state.layers import LayerReader, Layers, Plans, Share, layout_bytes
 from state.moving import Mover, Placed
+from state.rows import layout_key
 from streams.touchpoint import Touchpoint
 from tests.state.memory_store import MemoryStore
 from tests.state.partitions import (
@@ -393,6 +394,7 @@ def test_the_first_layout_is_of_the_definitions_that_it_was_made_for() -> None:
     store.apply(stage.idle(0).rows)
     read = LayerReader(store, lambda: (2, BOTH)).layers()
     assert read.newest.versions == {each.version for each in FORMER.definitions}
+    assert layout_bytes(FORMER) == len(store.rows[layout_key(read.newest.code)])
     store.apply((stage.chore(0, 1) or pytest.fail("other definitions wait")).rows)
     assert LayerReader(store, lambda: (2, BOTH)).layers().incomplete() == {each.version for each in NEW.definitions}
 
