@@ -34,7 +34,7 @@ class _Record(msgspec.Struct):
     value: bytes
 
 
-class _Nothing:
+class Nothing:
     """The rows that an account finds of which nothing was ever stored."""
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -55,7 +55,7 @@ class Preview:
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._accounts = Accounts(Layers.only(Plan([definition])), _Nothing())
+        self._accounts = Accounts(Layers.only(Plan([definition])), Nothing())
         self.cells: dict[Cell, int] = {}
 
     def add(self, rows: Rows, account: bytes, is_due: IsDue) -> bool:

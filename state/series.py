@@ -79,10 +79,6 @@ def note(row: ContainerRow, order: bytes, projections: list[Projection | None]) 
     return row.entry_count >= CHUNK_ENTRIES
 
 
-def _never() -> bool:
-    return False
-
-
 class Series:
     """The series of one container: its row in memory, its sealed chunks in the store."""
 
@@ -121,7 +117,7 @@ class Series:
             changes.setdefault(self._home_of(order), Change([], set())).removed.add(order)
         return Revision(self._row, changes, min(changes, default=None))
 
-    def revise(self, revision: Revision, sinks: Sequence[Cells], is_full: Callable[[], bool] = _never) -> None:
+    def revise(self, revision: Revision, sinks: Sequence[Cells], is_full: Callable[[], bool]) -> None:
         """Goes on with a revision, chunk by chunk in their order, until it is done or `is_full`.
 
         A chunk is written in place and never looked at again, so what was put so far may be committed in between, as

@@ -99,6 +99,15 @@ def test_an_account_that_is_too_much_at_once_adds_nothing(monkeypatch: pytest.Mo
     assert preview.cells == {}
 
 
+def test_an_account_finds_nothing_that_was_stored() -> None:
+    """As in an empty store."""
+    nothing, empty = preview_module.Nothing(), MemoryStore()
+    assert nothing.get([b"a", b"b"]) == empty.get([b"a", b"b"])
+    assert list(nothing.scan(b"")) == list(empty.scan(b""))
+    assert nothing.floor(b"", b"a") == empty.floor(b"", b"a")
+    assert nothing.after(b"", b"a") == empty.after(b"", b"a")
+
+
 @given(st.sets(st.binary(max_size=3), max_size=30), st.integers(0, 40), st.randoms())
 def test_a_sample_is_the_same_each_time(accounts: set[bytes], size: int, random: Any) -> None:
     """In whatever order the accounts are found; a larger one begins with the smaller one."""
