@@ -60,7 +60,7 @@ class Counter:
         code = frame.f_code
         trace = self._trace_of(code)
         if trace is not None:
-            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            frame.f_trace, frame.f_trace_opcodes, frame.f_trace_lines = trace, True, False
             self.by_code[code].calls += code.co_name not in _COMPREHENSIONS
         return trace
 
