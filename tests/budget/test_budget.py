@@ -20,7 +20,8 @@ COUNT = [sys.executable, "-m", "tests.budget", "--json"]
 
 @pytest.fixture(scope="module")
 def counted() -> dict[str, Cost]:
-    """By scenario; in a process of its own, where nothing is warm and coverage does not look on."""
+    """By scenario; in a process of its own, where sets have the same order each time, nothing is warm, and coverage
+    does not look on."""
     done = subprocess.run(
         COUNT, env=os.environ | {"PYTHONHASHSEED": "0"}, capture_output=True, text=True, timeout=240, check=False
     )
