@@ -3,7 +3,7 @@
 A touchpoint becomes a row (its key is the duplicate check, for ever), joins the series of its containers, and changes
 cells. The store is read and never written. Work is per batch: one multi-get for everything it may touch, one
 dictionary of cell changes. Budget: 12 µs an event, of which decoding, keys and grouping take 4, stepping and encoding
-containers 5, journeys 2.
+containers 5, journeys 2. What that is in rows, bytes, calls and instructions stands in `state/budget.py`, and is held.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -88,7 +88,7 @@ def frozen(packed: Any) -> Any:
 
 def keys_of(account: bytes, touchpoint: Touchpoint) -> tuple[bytes, bytes]:
     """The row that makes an event count once, and its position in a series as bytes that sort like it."""
-    event = touchpoint.event_id.encode() + b"\0" + touchpoint.source.encode()
+    event = f"{touchpoint.event_id}\0{touchpoint.source}".encode()
     return b"t%b\0%b" % (account, event), _order(touchpoint.event_time, touchpoint.source_sequence) + event
 
 

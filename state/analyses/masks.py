@@ -1,6 +1,7 @@
-"""Which of an analysis' conditions a touchpoint matches, as the bits of an integer."""
+"""Which of an analysis' conditions a touchpoint matches; what its type decides is decided once per type."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from state.analyses.lens import TypeCache
 from state.conditions import Predicate, given_type, predicate_of
@@ -33,3 +34,15 @@ def mask_of(conditions: Sequence[Condition]) -> Callable[[Touchpoint], int]:
         return matched
 
     return mask
+
+
+def matcher_of(condition: Condition) -> Predicate:
+    """The function that says whether a touchpoint matches a single condition."""
+    holds = predicate_of(condition)
+    cache = TypeCache(partial(given_type, condition))
+
+    def matches(touchpoint: Touchpoint) -> bool:
+        decided: bool | None = cache[touchpoint.type]
+        return holds(touchpoint) if decided is None else decided
+
+    return matches

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from state.analyses.lens import TypeCache
-from state.analyses.masks import mask_of
+from state.analyses.masks import mask_of, matcher_of
 from state.conditions import fields_of, given_type, predicate_of
 from state.matches import Condition
 from tests.state.worlds import TYPES, _matches, touchpoint
@@ -88,6 +88,7 @@ def test_differential_what_the_type_decides_agrees_with_the_whole(
     whole = predicate_of(checked)(event)
     assert given_type(checked, type_) in (None, whole)
     assert mask_of([checked])(event) == int(whole)
+    assert matcher_of(checked)(event) is whole
     assert set(fields_of(checked)) <= {"type", "content_type", "value", "attributes"}
 
 
