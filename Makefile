@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-streams test-rest oracle lint types bench bench-big-account bench-restore chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
+.PHONY: demo test test-streams test-rest oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -53,6 +53,23 @@ bench-big-account: $(READY)
 bench-restore: $(READY)
 	$(BIN)/python -m bench.restore
 
+# The same job on other engines: about 50 minutes, and each wants the machine for itself. A small run, which changes no
+# document: make bench-peers PEERS="--events 50000 --accounts 2500 --repeats 1"
+PEERS ?= --publish
+PEERS_BUILD := build/peers
+bench-peers: $(READY) $(PEERS_BUILD)/.ready $(PEERS_BUILD)/kafka_streams/.ready
+	$(BIN)/python -m bench.peers $(PEERS)
+
+$(PEERS_BUILD)/.ready: bench/peers/constraints.txt
+	$(PYTHON) -m venv $(PEERS_BUILD)/venv
+	$(PEERS_BUILD)/venv/bin/pip install --quiet --no-deps --require-hashes -r $<
+	$(PEERS_BUILD)/venv/bin/pip check
+	@touch $@
+
+$(PEERS_BUILD)/kafka_streams/.ready: bench/peers/kafka_streams/pom.xml bench/peers/kafka_streams/src/main/java/JourneysJob.java
+	mvn --quiet --batch-mode --file $< package
+	@touch $@
+
 # Faults on a real Kafka, by seed. SEEDS=7 repeats one; the folder of a seed that fails is kept in build/chaos.
 SEEDS ?= 1-20
 chaos: $(READY)
@@ -79,6 +96,7 @@ fuzz: $(READY)
 
 lock:
 	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra dev pyproject.toml -o constraints.txt
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 bench/peers/requirements.in -o bench/peers/constraints.txt
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

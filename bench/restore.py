@@ -34,7 +34,7 @@ from streams.batch import some_batches
 from streams.broker import EmbeddedBroker
 from streams.fence import Appended, FencedProducer
 from streams.restore import bounds_of, next_offset, restore
-from streams.stage import Publish, Record, Slice, Work
+from streams.stage import Applied, Publication, Publish, Record, Slice, Work
 from streams.standby import Standby, Standbys
 from streams.store import Row, Store
 from streams.topics import topic_name
@@ -49,7 +49,7 @@ PREFIX = "restore"
 class Filling:
     """A stage that makes COMMIT_ROWS new rows of each record, half of every value noise, and publishes nothing."""
 
-    outputs = ()
+    outputs: tuple[str, ...] = ()
     definitions_hash = "bench"
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
@@ -64,10 +64,13 @@ class Filling:
     def slice(self, record: Record, clock_ms: int) -> Slice | None:
         return None
 
+    def is_halfway(self) -> bool:
+        return False
+
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         return None
 
-    def _publish(self, _: object) -> list[object]:
+    def _publish(self, covered: Applied) -> list[Publication]:
         return []
 
 

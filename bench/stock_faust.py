@@ -29,7 +29,7 @@ counts = app.Table("counts", key_type=bytes, value_type=bytes, partitions=int(PA
 seen = 0
 
 
-@app.agent(touchpoints)  # type: ignore[untyped-decorator]
+@app.agent(touchpoints)
 async def count(stream):  # type: ignore[no-untyped-def]
     global seen
     async for event in stream.events():

@@ -45,7 +45,7 @@ source = app.topic(SOURCE, key_type=bytes, value_type=bytes)
 rows = app.Table("rows", key_type=bytes, value_type=bytes, partitions=1, on_changelog_event=note)
 
 
-@app.agent(source)  # type: ignore[untyped-decorator]
+@app.agent(source)
 async def use(stream):  # type: ignore[no-untyped-def]
     async for key, value in stream.items():
         rows[key] = value

@@ -1,0 +1,91 @@
+"""A measured run on a real broker: milepost's own contender from end to end, and what the observer sees."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from bench.peers.__main__ import fill
+from bench.peers.contenders import CONTENDER_BY_NAME
+from bench.peers.expected import expected_result
+from bench.peers.job import PARTITIONS, State, encode_state
+from bench.peers.observer import Look, Looks, Output
+from bench.peers.run import TOPIC_CONFIG, RunError, World, make_topics, measured
+from streams.admin import end_offsets
+from streams.broker import EmbeddedBroker
+from streams.errors import UnavailableError
+
+pytestmark = pytest.mark.broker
+EVENTS, ACCOUNTS = 12_000, 500
+
+
+@pytest.fixture
+def world(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> World:
+    """Some events in a topic, and what must come of them."""
+    source, events = f"{prefix}-events", tmp_path / "events.ndjson"
+    make_topics(kafka.bootstrap_servers, {source: TOPIC_CONFIG})
+    asyncio.run(fill(kafka.bootstrap_servers, source, events, EVENTS, ACCOUNTS))
+    return World(kafka, tmp_path, source, EVENTS, expected_result(events), 0.2)
+
+
+def test_milepost_does_the_job(world: World) -> None:
+    """Its result is the expected one, which `measured` requires; it was watched, and its topics are gone."""
+    run = measured(world, CONTENDER_BY_NAME["milepost"], 7)
+    assert ACCOUNTS <= run.output_records <= EVENTS
+    assert run.start_s > 0
+    assert run.rss_mib > 10
+    assert 0 < run.measured_events <= EVENTS
+    with pytest.raises(UnavailableError):
+        end_offsets(world.broker.bootstrap_servers, "milepost-7-output")
+
+
+def test_a_contender_that_ends_fails_with_its_words(world: World) -> None:
+    """A run that ended by itself has no rate, and its log says why."""
+    broken = msgspec.structs.replace(
+        CONTENDER_BY_NAME["faust"],
+        name=f"broken-{world.source}",
+        command=lambda _: [sys.executable, "-c", "raise SystemExit('no such luck')"],
+    )
+    with pytest.raises(RunError, match=r"stock Faust: it ended with code 1; its log ends with:\nno such luck"):
+        measured(world, broken, 0)
+
+
+def test_a_record_is_visible_when_it_is_committed(kafka: EmbeddedBroker, prefix: str) -> None:
+    """Records of an open transaction are not visible yet, those of an aborted one never; a repeated count adds only
+    what it says more than before."""
+    topic, bootstrap = f"{prefix}-output", kafka.bootstrap_servers
+    make_topics(bootstrap, {topic: TOPIC_CONFIG})
+    looks, output = Looks(bootstrap, topic, os.getpid(), kafka.pid), Output(bootstrap, topic)
+
+    seen: list[Look] = []
+
+    def look_until_it_moved() -> None:
+        """A transaction's end is acknowledged before its marks are in the log."""
+        while (look := looks.look()).ends == seen[-1].ends:
+            time.sleep(0.02)
+        seen.append(look)
+
+    async def transact() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=bootstrap, transactional_id=prefix)
+        await producer.start()
+        for counts, is_committed in (((1, 2), True), ((9,), False), ((5,), True)):
+            await producer.begin_transaction()
+            for count in counts:
+                await producer.send_and_wait(topic, encode_state(State(count=count)), b"a", partition=1)
+            seen.append(await asyncio.to_thread(looks.look))
+            await (producer.commit_transaction() if is_committed else producer.abort_transaction())
+            await asyncio.to_thread(look_until_it_moved)
+        await producer.stop()
+
+    asyncio.run(transact())
+    looks.close()
+    output.read(seen[-1].ends)
+    assert all(len(look.ends) == PARTITIONS for look in seen)
+    assert [output.event_count_at(look.ends) for look in seen] == [0, 2, 2, 2, 2, 5]
+    assert (output.record_count, output.event_count) == (3, 5)
+    assert msgspec.json.decode(output.newest[b"a"])["count"] == 5
