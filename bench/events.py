@@ -93,6 +93,16 @@ class SourceEvent(msgspec.Struct, omit_defaults=True):
     attributes: dict[str, Scalar] | None = None
 
 
+def account_name(number: int) -> str:
+    """The id of an account by its number; as long for the first as for the last."""
+    return f"account-{number:07}"
+
+
+def event_id(number: int) -> str:
+    """The id of an event by its number."""
+    return f"e{number:08}"
+
+
 Keyed = tuple[bytes, bytes]
 Form = Callable[[Happened], Keyed]
 _to_json = msgspec.json.Encoder().encode
@@ -126,10 +136,11 @@ def _of_others(world: World) -> Iterator[list[Happened]]:
         of_types = rng.choices(types, cum_weights=weights, k=count)
         yield [
             _event(
-                world, rng, f"e{number}", _time(world, rng, start_ms + number * step_ms), f"account-{account}", type_
+                world, rng, event_id(number), _time(world, rng, start_ms + number * step_ms), account_name(account),
+                type_,
             )
             for number, account, type_ in zip(range(begin, begin + count), draw(count), of_types, strict=True)
-        ]
+        ]  # fmt: skip
 
 
 def _account_drawer(world: World, rng: Random) -> Callable[[int], Sequence[int]]:
@@ -149,7 +160,7 @@ def _of_giant(world: World, begin: int, end: int) -> Iterator[Happened]:
     start_ms, step_ms = END_MS - world.days * DAY_MS, world.days * DAY_MS / max(1, world.giant)
     for number in range(begin, end):
         (type_,) = rng.choices(tuple(_TYPES), tuple(_TYPES.values()))
-        yield _event(world, rng, f"g{number}", int(start_ms + number * step_ms), GIANT, type_)
+        yield _event(world, rng, f"g{number:08}", int(start_ms + number * step_ms), GIANT, type_)
 
 
 def _event(world: World, rng: Random, event_id: str, event_time: int, account: str, type_: str) -> Happened:

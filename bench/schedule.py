@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bench.events import account_name
 from streams.partitioning import partition_of
 
 
@@ -33,11 +34,6 @@ class Load(msgspec.Struct, frozen=True):
     def account(self, number: int) -> str:
         """Whose event it is."""
         return account_name(number % self.accounts)
-
-
-def account_name(number: int) -> str:
-    """The id of an account by its number."""
-    return f"account-{number}"
 
 
 class Seen(msgspec.Struct, frozen=True):

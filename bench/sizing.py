@@ -1,9 +1,9 @@
 """What a cluster needs for a rate, from what one event costs; and what breaks first when the rate grows.
 
-Workers, brokers and disks grow by adding more of them. Two things do not: the snapshots agent, of which one is active and
-reads what every partition publishes; and the number of partitions, for an account lies in one, and one is computed by
-one processor. A commit publishes each cell that it changed once, however often; so the agent's work grows
-with partitions and commits, not with events.
+Workers, brokers and disks grow by adding more of them. Two things do not: the snapshots agent, of which one is active
+and reads what every partition publishes; and the number of partitions, for an account lies in one, and one is computed
+by one processor. A commit publishes each cell that it changed once, however often; so the agent's work grows with
+partitions and commits, not with events.
 """
 
 from collections.abc import Mapping
@@ -45,9 +45,9 @@ class Assumed(msgspec.Struct, frozen=True):
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """What a rate needs. Processors of each role; partitions at least; MiB a second that all brokers write together, and
-    GiB a day of what is kept for ever. hottest_share: an account may have that share of all events. snapshots_busy: of
-    the one processor that the snapshots agent has."""
+    """What a rate needs: processors of each role, partitions at least, MiB a second that all brokers write, and GiB a
+    day of what is kept for ever. hottest_share: an account may have that share of all events. snapshots_busy:
+    of the one processor that the snapshots agent has."""
 
     rate: float
     ingest_cpus: int
@@ -138,8 +138,8 @@ def sizing_markdown(costs: Costs, assumed: Assumed) -> str:
         ("partitions, at least", f"{cluster.partitions:,}", "one per processor of accounts"),
         ("written by all brokers, MiB/s", f"{cluster.written_mib_s:,.0f}", "rate × bytes of all topics × replicas"),
         ("kept for ever, GiB a day", f"{cluster.kept_gib_day:,.0f}", "sources and touchpoints, × replicas"),
-        ("the snapshots agent's processor", f"{cluster.snapshots_busy:.0%}", "commits a second × records a commit × its µs"),
-        ("an account's share of the events, at most", f"{cluster.hottest_share:.2%}", "what one processor takes / rate"),
+        ("the snapshots agent's processor", f"{cluster.snapshots_busy:.0%}", "commits/s × records a commit × its µs"),
+        ("an account's share of events, at most", f"{cluster.hottest_share:.2%}", "what one processor takes / rate"),
     )  # fmt: skip
     first, *others = limits(costs, assumed)
     lines = [

@@ -13,7 +13,7 @@ import msgspec
 
 from bench.arena import Arena, arena
 from bench.definitions import everyday
-from bench.events import SourceEvent, World
+from bench.events import SourceEvent, World, event_id
 from bench.measured import Measured
 from bench.measures.pipeline import ROLES, await_snapshots, throughput
 from bench.percentiles import percentile
@@ -120,7 +120,13 @@ def _record(load: Load, number: int, now_ms: int) -> tuple[bytes, bytes]:
     type_ = TYPES[(number + number // load.accounts) % len(TYPES)]
     is_deal = type_ in ("Opportunity Created", "Closed-Won")
     event = SourceEvent(
-        f"e{number}", now_ms, "bench", type_, account, f"{account}-p", "blog" if type_ == "Page View" else None, None,
-        f"{account}-deal" if is_deal else None,
-    )  # fmt: skip
+        event_id=event_id(number),
+        event_time=now_ms,
+        source="bench",
+        type=type_,
+        account=account,
+        person=f"{account}-p",
+        content_type="blog" if type_ == "Page View" else None,
+        opportunity=f"{account}-deal" if is_deal else None,
+    )
     return account.encode(), b'{"version":1,' + _to_json(event)[1:]
