@@ -3,6 +3,7 @@
 import argparse
 import platform
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +19,7 @@ from bench.document import put_between
 from bench.events import scale_of, scaled
 from bench.measured import Measured, Report
 from bench.scenarios import SCENARIO_BY_NAME, Scenario
-from bench.sizing import Assumed, costs_of, sizing_markdown
+from bench.sizing import Assumed, sizing_markdown
 from bench.tables import grids, markdown_of, rich_of
 from streams.broker import EmbeddedBroker
 from streams.errors import MilepostError
@@ -71,7 +72,7 @@ def _measure(broker: EmbeddedBroker, folder: Path, scenario: Scenario, quick: bo
     try:
         with arena(broker, folder / "broker", folder, scenario.name, scale, scenario.partitions) as own:
             found = scenario.measure.run(own, scaled(scenario.world, scale), scenario.name, scenario.title)
-    except (MilepostError, RuntimeError) as error:
+    except (MilepostError, RuntimeError, subprocess.SubprocessError) as error:
         print(f"  {scenario.name} FAILED: {error}", flush=True)
         return False
     lines += found
@@ -94,8 +95,8 @@ def _show(report: Report) -> None:
     console.print(report.machine + (", sizes that say nothing about speed" if report.is_quick else ""))
     for grid in grids(report.lines):
         console.print(rich_of(grid))
-    if (costs := costs_of({line.scenario: line for line in report.lines})) is not None:
-        console.print(sizing_markdown(costs, Assumed()), markup=False, highlight=False)
+    if sizing := _sizing(report):
+        console.print(sizing, markup=False, highlight=False)
     if report.failed:
         console.print(f"FAILED: {', '.join(report.failed)}")
 
@@ -104,13 +105,17 @@ def _publish(report: Report) -> None:
     """Into the two documents, and the numbers beside them."""
     _write_json(report, DOCS / "performance" / "product.json")
     tables = "\n\n".join([f"On {report.machine}.", *map(markdown_of, grids(report.lines))])
-    costs = costs_of({line.scenario: line for line in report.lines})
-    assert costs is not None, "every scenario ran"
+    sizing = _sizing(report)
+    assert sizing is not None, "every scenario ran"
     for path, mark, text in (
         (DOCS / "benchmarks.md", RESULTS_MARK, tables),
-        (DOCS / "performance.md", SIZING_MARK, sizing_markdown(costs, Assumed())),
+        (DOCS / "performance.md", SIZING_MARK, sizing),
     ):
         path.write_text(put_between(path.read_text(), mark, text))
+
+
+def _sizing(report: Report) -> str | None:
+    return sizing_markdown({line.scenario: line for line in report.lines}, Assumed())
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ by one processor. A commit publishes each cell that it changed once, however oft
 partitions and commits, not with events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import msgspec
@@ -15,6 +15,7 @@ from bench.measured import Measured
 
 PARTITIONS_MAX = 1_024
 TARGET_RATE = 1_000_000.0
+FEW_CELLS, MANY_CELLS = "accounts", "cells-200k"
 MIB = 2**20
 
 
@@ -67,19 +68,18 @@ class Limit(msgspec.Struct, frozen=True):
     rate: float
 
 
-def costs_of(lines: Mapping[str, Measured]) -> Costs | None:
-    """From the lines of a report by scenario; None where one that it needs is not there."""
-    ingest, accounts, pipeline, snapshots = (
-        lines.get(name) for name in ("ingest", "accounts", "pipeline", "snapshots")
-    )
-    if ingest is None or accounts is None or pipeline is None or snapshots is None:
+def costs_of(lines: Mapping[str, Measured], commits: str) -> Costs | None:
+    """From the lines of a report by scenario; None where one that it needs is not there. commits: the scenario that
+    says how many records a commit publishes."""
+    if not {"ingest", "accounts", "pipeline", "snapshots", commits} <= lines.keys():
         return None
+    ingest, accounts, pipeline, snapshots = (lines[name] for name in ("ingest", "accounts", "pipeline", "snapshots"))
     return Costs(
         ingest_us=_known(ingest.cpu_us),
         accounts_us=_known(accounts.cpu_us),
         broker_us=_known(pipeline.broker_us),
         snapshots_us=_known(snapshots.cpu_us),
-        partials_per_commit=accounts.figures["partial records a commit"],
+        partials_per_commit=lines[commits].figures["partial records a commit"],
         source_bytes=ingest.topic_bytes["web-events"],
         touchpoint_bytes=accounts.topic_bytes["touchpoints"],
         changelog_bytes=accounts.topic_bytes["accounts-changelog"],
@@ -120,16 +120,18 @@ def limits(costs: Costs, assumed: Assumed) -> list[Limit]:
     partition_rate = 1e6 * assumed.busy / costs.accounts_us
     partitions = assumed.busy / _snapshots_busy(1, costs, assumed)
     found = [
-        Limit(
-            "the snapshots agent, one process that reads the partials of all partitions", partitions * partition_rate
-        ),
+        Limit("the snapshots agent, one process that reads what all partitions publish", partitions * partition_rate),
         Limit(f"the number of partitions, {PARTITIONS_MAX:,} at most", PARTITIONS_MAX * partition_rate),
     ]
     return sorted(found, key=lambda limit: limit.rate)
 
 
-def sizing_markdown(costs: Costs, assumed: Assumed) -> str:
-    """The model's numbers for TARGET_RATE, and what breaks first."""
+def sizing_markdown(lines: Mapping[str, Measured], assumed: Assumed) -> str | None:
+    """The model's numbers for TARGET_RATE, and what breaks first, with few cells and with many; None where a scenario
+    that it needs was not run."""
+    costs, with_many_cells = (costs_of(lines, commits) for commits in (FEW_CELLS, MANY_CELLS))
+    if costs is None or with_many_cells is None:
+        return None
     cluster = cluster_for(TARGET_RATE, costs, assumed)
     needs = (
         ("processors for ingest", f"{cluster.ingest_cpus:,}", "rate × ingest's µs / busy"),
@@ -140,20 +142,30 @@ def sizing_markdown(costs: Costs, assumed: Assumed) -> str:
         ("kept for ever, GiB a day", f"{cluster.kept_gib_day:,.0f}", "sources and touchpoints, × replicas"),
         ("the snapshots agent's processor", f"{cluster.snapshots_busy:.0%}", "commits/s × records a commit × its µs"),
         ("an account's share of events, at most", f"{cluster.hottest_share:.2%}", "what one processor takes / rate"),
-    )  # fmt: skip
-    first, *others = limits(costs, assumed)
-    lines = [
+    )
+    table = [
         f"For {TARGET_RATE:,.0f} events a second, processors {assumed.busy:.0%} busy, {assumed.replication} replicas, a"
         f" commit for every {assumed.commit_s:g} s of a partition's input; an event takes {costs.ingest_us:.1f} µs of"
         f" ingest, {costs.accounts_us:.1f} of accounts, {costs.broker_us:.1f} of the broker, a record of partials"
-        f" {costs.snapshots_us:.1f} of the snapshots agent, of which a commit publishes"
+        f" {costs.snapshots_us:.1f} of the snapshots agent, of which a full commit publishes"
         f" {costs.partials_per_commit:,.0f}:",
         "",
         "| | needed | from |",
         "|---|---|---|",
         *(f"| {what} | {needed} | {how} |" for what, needed, how in needs),
-        "",
-        f"**What breaks first** is {first.what}: at {first.rate:,.0f} events a second."
-        + "".join(f" Then {each.what}: at {each.rate:,.0f}." for each in others),
     ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            *table,
+            "",
+            f"**What breaks first** is {_in_words(limits(costs, assumed))}",
+            "",
+            f"With an analysis of very many cells, of which a full commit publishes"
+            f" {with_many_cells.partials_per_commit:,.0f}, it is {_in_words(limits(with_many_cells, assumed))}",
+        ]
+    )
+
+
+def _in_words(found: Sequence[Limit]) -> str:
+    first, *others = (f"{limit.what}: at {limit.rate:,.0f} events a second" for limit in found)
+    return "; then ".join([first, *others]) + "."

@@ -11,7 +11,7 @@ from bench.arena import Arena
 from bench.definitions import everyday, so_many
 from bench.events import END_MS, World, as_touchpoint
 from bench.measured import Measured
-from bench.measures.stages import measured_of
+from bench.measures.stages import OUTPUTS, measured_of
 from bench.working import APPLIED, Look, Run, Team
 
 
@@ -27,8 +27,10 @@ class Backfill(msgspec.Struct, frozen=True):
         team = Team(arena, [["accounts"]], arena.settings)
         with team.running():
             team.await_done(APPLIED, total)
+            before = arena.topic_bytes(*OUTPUTS)
             run = self._counted(arena, team, total)
-        line = measured_of(name, title, run, total, {})
+        written = {topic: taken - before[topic] for topic, taken in arena.topic_bytes(*OUTPUTS).items()}
+        line = measured_of(name, title, run, total, written)
         return [msgspec.structs.replace(line, step_us={}, check=arena.check())]
 
     def _counted(self, arena: Arena, team: Team, total: int) -> Run:

@@ -11,7 +11,7 @@ from bench.definitions import everyday
 from bench.events import World, as_touchpoint
 from bench.measured import Measured
 from bench.measures.stages import measured_of
-from bench.working import APPLIED, LOOK_S, READY, Look, Run, Team, run_of, work_off
+from bench.working import APPLIED, LOOK_S, READY, Look, Run, Team, run_of
 
 RESTORED = "milepost_restored_rows_total"
 RESTORE_S_MAX = 900.0
@@ -23,12 +23,13 @@ class Restore(msgspec.Struct, frozen=True):
     def run(self, arena: Arena, world: World, name: str, title: str) -> Sequence[Measured]:
         arena.make_topics(everyday())
         total = arena.fill(world, "touchpoints", as_touchpoint)
-        work_off(arena, "accounts", APPLIED, total)
-        changelog_bytes = arena.topic_bytes("accounts-changelog")
-        shutil.rmtree(arena.settings.folder / "worker-0" / "workers")
+        team = Team(arena, [["accounts"]], arena.settings)
+        with team.running():
+            team.await_done(APPLIED, total)
+        shutil.rmtree(team.settings[0].worker_folder("accounts"))
         began_s = time.monotonic()
         run = _restored(Team(arena, [["accounts"]], arena.settings))
-        line = measured_of(name, title, run, int(run.end.done), changelog_bytes)
+        line = measured_of(name, title, run, int(run.end.done), arena.topic_bytes("accounts-changelog"))
         return [
             msgspec.structs.replace(
                 line, step_us={}, figures={"from the process' start to ready, s": run.end.at_s - began_s}

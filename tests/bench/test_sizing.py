@@ -41,24 +41,34 @@ def test_few_cells_break_the_partitions_first() -> None:
     assert first.rate == pytest.approx(1_024 * 25_000)
 
 
+LINES = {
+    "ingest": Measured(scenario="ingest", title="", cpu_us=10, topic_bytes={"web-events": 60}),
+    "accounts": Measured(
+        scenario="accounts", title="", cpu_us=20, figures={"partial records a commit": 1},
+        topic_bytes={"touchpoints": 40, "accounts-changelog": 100, "journeys": 50, "partials": 6},
+    ),
+    "cells-200k": Measured(scenario="cells-200k", title="", cpu_us=99, figures={"partial records a commit": 100}),
+    "pipeline": Measured(scenario="pipeline", title="", cpu_us=99, broker_us=5),
+    "snapshots": Measured(scenario="snapshots", title="", cpu_us=10),
+}  # fmt: skip
+
+
 def test_costs_come_from_the_report() -> None:
-    """Each cost from the scenario that measures it; none without one of them."""
-    lines = {
-        "ingest": Measured(scenario="ingest", title="", cpu_us=10, topic_bytes={"web-events": 60}),
-        "accounts": Measured(
-            scenario="accounts", title="", cpu_us=20, figures={"partial records a commit": 100},
-            topic_bytes={"touchpoints": 40, "accounts-changelog": 100, "journeys": 50, "partials": 6},
-        ),
-        "pipeline": Measured(scenario="pipeline", title="", cpu_us=99, broker_us=5),
-        "snapshots": Measured(scenario="snapshots", title="", cpu_us=10),
-    }  # fmt: skip
-    assert costs_of(lines) == COSTS
-    for name in lines:
-        assert costs_of({other: line for other, line in lines.items() if other != name}) is None
+    """Each cost from the scenario that measures it."""
+    assert costs_of(LINES, "cells-200k") == COSTS
+    assert costs_of(LINES, "accounts") == msgspec.structs.replace(COSTS, partials_per_commit=1)
+
+
+def test_no_model_without_a_cost() -> None:
+    """Where one scenario was not run, nothing is said."""
+    for name in LINES:
+        assert sizing_markdown({other: line for other, line in LINES.items() if other != name}, ASSUMED) is None
 
 
 def test_markdown_names_what_breaks_first() -> None:
-    """The document says it in words, with the rate."""
-    text = sizing_markdown(COSTS, ASSUMED)
+    """The document says it in words, with the rate, for few cells and for many."""
+    text = sizing_markdown(LINES, ASSUMED)
+    assert text is not None
     assert "| processors for accounts | 40 |" in text
-    assert "**What breaks first** is the snapshots agent" in text
+    assert "**What breaks first** is the number of partitions, 1,024 at most: at 25,600,000 events a second" in text
+    assert "publishes 100, it is the snapshots agent, one process that reads what all partitions publish: at 6," in text
