@@ -97,6 +97,7 @@ class Team:
             for n, port in enumerate(free_ports(len(roles)))
         ]
         self._workers = [Workers(own, arena.bootstrap, [each]) for own, each in zip(self.settings, roles, strict=True)]
+        self._metrics: list[Metrics] = [{} for _ in roles]
         self.rss_bytes = 0
 
     @property
@@ -119,14 +120,11 @@ class Team:
         for workers in self._workers:
             workers.require_running()
 
-    def metrics_by_worker(self) -> list[Metrics]:
-        """Nothing of one that does not answer yet."""
-        return [_metrics(own) for own in self.settings]
-
     def metrics(self) -> Metrics:
-        """The sums over all workers."""
+        """The sums over all workers; of one that does not answer now, what it said last."""
+        self._metrics = [_metrics(own) or before for own, before in zip(self.settings, self._metrics, strict=True)]
         found: Metrics = {}
-        for each in self.metrics_by_worker():
+        for each in self._metrics:
             for name, value in each.items():
                 found[name] = found.get(name, 0.0) + value
         return found
@@ -142,9 +140,12 @@ class Team:
         cpu_s = sum(each.user + each.system for each in times)
         return Look(time.monotonic(), done, cpu_s, self._arena.broker_cpu_s), metrics
 
-    def await_done(self, counter: str, total: int, looks: Sequence[Look] = ()) -> Run:
-        """Waits until the counter says that all is done. Raises RuntimeError when it stands still."""
-        seen, moved_at = list(looks), time.monotonic()
+    def await_done(self, counter: str, total: int, begin: Look | None = None) -> Run:
+        """Waits until the counter says that all is done. Raises RuntimeError when it stands still.
+
+        begin: a look from before, where they began at once.
+        """
+        seen, moved_at = [] if begin is None else [begin], time.monotonic()
         while True:
             look, metrics = self.look(counter)
             if not seen or look.done > seen[-1].done:
@@ -156,15 +157,17 @@ class Team:
                 raise RuntimeError(f"{counter} stands at {look.done:,.0f} of {total:,} for {SILENCE_S_MAX:.0f} s")
             time.sleep(LOOK_S)
 
-    def suspend(self) -> None:
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
         """Stops them where they are; nobody else notices for as long as the session lasts."""
-        for pid in self.pids:
-            psutil.Process(pid).suspend()
-
-    def resume(self) -> None:
-        """Lets them go on."""
-        for pid in self.pids:
-            psutil.Process(pid).resume()
+        processes = [psutil.Process(pid) for pid in self.pids]
+        try:
+            for process in processes:
+                process.suspend()
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
 
 def work_off(arena: Arena, role: str, counter: str, total: int) -> Run:

@@ -35,12 +35,11 @@ class SideBySide(msgspec.Struct, frozen=True):
         team = Team(arena, [["accounts"]] * self.workers, settings)
         with team.running():
             _await_shared_out(arena, team)
-            team.suspend()
-            try:
+            idle, _ = team.look(APPLIED)
+            with team.suspended():
                 total = arena.fill(world, "touchpoints", as_touchpoint)
-            finally:
-                team.resume()
-            run = team.await_done(APPLIED, total)
+            begin = idle._replace(at_s=time.monotonic(), broker_cpu_s=arena.broker_cpu_s)
+            run = team.await_done(APPLIED, total, begin)
         line = measured_of(name, title, run, total, arena.topic_bytes(*OUTPUTS))
         spent_s = run.end.at_s - run.begin.at_s
         taken = run.end.cpu_s - run.begin.cpu_s + run.end.broker_cpu_s - run.begin.broker_cpu_s
