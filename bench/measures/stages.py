@@ -37,7 +37,7 @@ class Accounts(msgspec.Struct, frozen=True):
     afterwards."""
 
     definitions: Callable[[], DefinitionFile] = everyday
-    checks: bool = False
+    checks: bool = True
 
     def run(self, arena: Arena, world: World, name: str, title: str) -> Sequence[Measured]:
         arena.make_topics(self.definitions())

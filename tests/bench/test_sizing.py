@@ -49,7 +49,7 @@ LINES = {
     ),
     "cells-200k": Measured(scenario="cells-200k", title="", cpu_us=99, figures={"partial records a commit": 100}),
     "pipeline": Measured(scenario="pipeline", title="", cpu_us=99, broker_us=5),
-    "snapshots": Measured(scenario="snapshots", title="", cpu_us=10),
+    "snapshots-cells": Measured(scenario="snapshots-cells", title="", cpu_us=10),
 }  # fmt: skip
 
 
