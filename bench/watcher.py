@@ -46,7 +46,8 @@ class Watcher:
         self._connection = connection
 
     def sightings(self) -> Sightings:
-        """Ends the watching; everything that was seen. Raises RuntimeError when the process is gone."""
+        """Ends the watching, behind what is there now; everything that was seen. Raises RuntimeError when the process
+        does not answer."""
         self._connection.send_bytes(b"end")
         if not self._connection.poll(WAIT_S_MAX):
             raise RuntimeError("the watcher does not answer")
@@ -88,8 +89,10 @@ async def _until_told(watched: Watched, connection: Connection) -> None:
         connection.send_bytes(b"ready")
         notes = _Notes(watched)
         while not connection.poll():
-            for place, records in (await consumer.getmany(timeout_ms=LOOK_MS)).items():
-                notes.take(place.topic, [(each.key, each.value) for each in records], time.monotonic())
+            await notes.read_on(consumer)
+        for place, end in (await consumer.end_offsets(places)).items():
+            while await consumer.position(place) < end:
+                await notes.read_on(consumer)
         connection.send_bytes(msgspec.msgpack.encode(Sightings(dict(notes.journeys), notes.snapshots)))
     finally:
         await consumer.stop()
@@ -111,7 +114,12 @@ class _Notes:
         self.journeys: defaultdict[str, list[Seen]] = defaultdict(list)
         self.snapshots: dict[str, dict[int, list[Seen]]] = {}
 
-    def take(self, topic: str, records: list[tuple[bytes, bytes | None]], at_s: float) -> None:
+    async def read_on(self, consumer: AIOKafkaConsumer) -> None:
+        """What has come, or nothing after a moment."""
+        for place, records in (await consumer.getmany(timeout_ms=LOOK_MS)).items():
+            self._take(place.topic, [(each.key, each.value) for each in records], time.monotonic())
+
+    def _take(self, topic: str, records: list[tuple[bytes, bytes | None]], at_s: float) -> None:
         """Records of one topic that came at a time, but for those of the protocol."""
         for key, value in records:
             if value is None or key.startswith(PROTOCOL_PREFIX):

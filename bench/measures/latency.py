@@ -8,6 +8,7 @@ the first two is not one that all of them could hold.
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -52,12 +53,12 @@ class Latency(msgspec.Struct, frozen=True):
         folder = outer.settings.folder
         with arena(outer.broker, outer.broker_folder, folder, name, outer.scale) as own:
             load = Load(0.0, rate, int(rate * (warm_up_s + seconds)), world.accounts, int(rate * warm_up_s))
-            load, sightings = _under_load(own, load)
+            sent, sightings = _under_load(own, load)
             check = own.check()
-        waits_ms = {
-            "journeys": journey_waits(load, sightings.journeys),
+        waits_by_name = {
+            "journeys": journey_waits(sent.load, sightings.journeys),
             **{
-                f"snapshot {analysis}": snapshot_waits(load, own.settings.partitions, seen)
+                f"snapshot {analysis}": snapshot_waits(sent.load, own.settings.partitions, seen)
                 for analysis, seen in sorted(sightings.snapshots.items())
             },
         }
@@ -68,22 +69,37 @@ class Latency(msgspec.Struct, frozen=True):
                 events=len(waits),
                 rate=rate,
                 check=check,
-                figures={f"p{percent}, ms": 1e3 * percentile(sorted(waits), percent) for percent in PERCENTS},
+                figures={
+                    **_percentiles_ms(waits, "", PERCENTS),
+                    **_percentiles_ms(sent.behind_s, "until sent, ", PERCENTS[-1:]),
+                },
             )
-            for what, waits in waits_ms.items()
+            for what, waits in waits_by_name.items()
         ]
 
 
-def _under_load(own: Arena, load: Load) -> tuple[Load, Sightings]:
+def _percentiles_ms(seconds: list[float], what: str, percents: Sequence[int]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    return {f"{what}p{percent}, ms": 1e3 * percentile(ordered, percent) for percent in percents}
+
+
+class Sent(NamedTuple):
+    """The load with its begin, and by how much each sending was behind what was due, in seconds."""
+
+    load: Load
+    behind_s: list[float]
+
+
+def _under_load(own: Arena, load: Load) -> tuple[Sent, Sightings]:
     """The load as it was sent, and what a consumer saw of it until snapshots contained all."""
     own.make_topics(everyday())
     team = Team(own, ROLES, own.settings)
     watched = Watched(own.bootstrap, own.topic("journeys"), own.topic("snapshots"), own.settings.partitions)
     with team.running(), watching(watched) as watcher:
         _await_ready(team)
-        load = asyncio.run(_send(own, load))
+        sent = asyncio.run(_send(own, load))
         await_snapshots(own, team, load.events)
-        return load, watcher.sightings()
+        return sent, watcher.sightings()
 
 
 def _await_ready(team: Team) -> None:
@@ -97,9 +113,9 @@ def _await_ready(team: Team) -> None:
     raise RuntimeError(f"the workers are not ready after {START_S_MAX:g} s")
 
 
-async def _send(own: Arena, load: Load) -> Load:
+async def _send(own: Arena, load: Load) -> Sent:
     """Sends every event when it is due, or as soon after as this process gets to it."""
-    topic, sent = own.topic("web-events"), 0
+    topic, sent, behind_s = own.topic("web-events"), 0, list[float]()
     async with BulkProducer(own.bootstrap) as producer:
         await producer.send(topic, [])  # finds the topic, before anything is due
         load = msgspec.structs.replace(load, begin_s=time.monotonic() + TICK_S)
@@ -108,9 +124,11 @@ async def _send(own: Arena, load: Load) -> Load:
             now_ms = int(time.time() * 1000)
             await producer.send(topic, [_record(load, number, now_ms) for number in range(sent, due)])
             await producer.flush()
+            if load.warm_up < due > sent:
+                behind_s.append(time.monotonic() - load.due_s(sent))
             sent = due
             await asyncio.sleep(TICK_S)
-    return load
+    return Sent(load, behind_s)
 
 
 def _record(load: Load, number: int, now_ms: int) -> tuple[bytes, bytes]:
