@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import duckdb
 import msgspec
 import psutil
 from rich.console import Console
@@ -28,6 +29,8 @@ ROOT = Path(__file__).parent.parent
 BUILD, DOCS = ROOT / "build" / "bench", ROOT / "docs"
 RESULTS_MARK, SIZING_MARK = "bench: results", "bench: sizing"
 QUICK_EVENTS_MAX = 12_000
+# What a scenario can fail by; the clients' errors of Kafka are RuntimeErrors.
+FAILURES = (MilepostError, RuntimeError, OSError, subprocess.SubprocessError, psutil.Error, duckdb.Error)
 
 
 def main() -> int:
@@ -72,7 +75,7 @@ def _measure(broker: EmbeddedBroker, folder: Path, scenario: Scenario, quick: bo
     try:
         with arena(broker, folder / "broker", folder, scenario.name, scale, scenario.partitions) as own:
             found = scenario.measure.run(own, scaled(scenario.world, scale), scenario.name, scenario.title)
-    except (MilepostError, RuntimeError, subprocess.SubprocessError) as error:
+    except FAILURES as error:
         print(f"  {scenario.name} FAILED: {error}", flush=True)
         return False
     lines += found

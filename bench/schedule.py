@@ -36,7 +36,7 @@ class Load(msgspec.Struct, frozen=True):
         return account_name(number % self.accounts)
 
 
-class Seen(msgspec.Struct, frozen=True):
+class Seen(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A consumer saw at `at_s` (time.monotonic) that so many first events of a place are contained."""
 
     count: int
