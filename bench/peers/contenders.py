@@ -67,7 +67,7 @@ _BYTEWAX_GUARANTEE = (
     " nothing of it is in Kafka; outputs at least once"
 )
 _BYTEWAX_SETTINGS = (
-    "one worker, for two were slower; reads up to 10,000 records at a time, for with 1,000, its default, it was slower;"
+    "one worker; reads up to 10,000 records at a time instead of 1,000;"
     " state in memory, snapshots to SQLite {}; results do not wait for them"
 )
 

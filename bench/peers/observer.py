@@ -120,14 +120,15 @@ class Output:
                 for place, records in (await consumer.getmany(timeout_ms=1_000, max_records=10_000)).items():
                     found = True
                     for record in records:
-                        self._take(place.partition, record.offset, record.key, record.value)
+                        self.take(place.partition, record.offset, record.key, record.value)
         finally:
             await consumer.stop()
 
     async def _is_read(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], ends: Sequence[int]) -> bool:
         return all([await consumer.position(place) >= end for place, end in zip(places, ends, strict=True)])
 
-    def _take(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
+    def take(self, partition: int, offset: int, key: bytes, value: bytes) -> None:
+        """The next record of a partition."""
         if key.startswith(b"!"):  # the commit protocol's
             return
         count = _decode_count(value).count

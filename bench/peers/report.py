@@ -21,12 +21,13 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One contender over its repeats, medians but for the rate. share: of the first row's rate. None where no run was
-    long enough."""
+    """One contender over its repeats, medians but for the rate. share: of the first row's rate. rated: how many repeats
+    were long enough for a rate; None stands where none was."""
 
     contender: str
     title: str
     repeats: int
+    rated: int
     rate: Spread | None
     share: float | None
     cpu_us: float | None
@@ -68,6 +69,7 @@ def _row(name: str, runs: Sequence[Run]) -> Row:
         contender=name,
         title=contender.title,
         repeats=len(runs),
+        rated=len(rates),
         rate=Spread(statistics.median(rates), min(rates), max(rates)) if rates else None,
         share=None,
         cpu_us=statistics.median(cpu_us) if cpu_us else None,
@@ -122,7 +124,7 @@ def _line(row: Row) -> str:
         f"{row.start_s:.1f}",
         f"{row.rss_mib:,.0f}",
         f"{row.output_records:,.0f}",
-        str(row.repeats),
+        str(row.repeats) if row.rated == row.repeats else f"{row.repeats}, {row.rated} with a rate",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -92,7 +92,8 @@ def measured(world: World, contender: Contender, repeat: int) -> Run:
     finally:
         _clear(bootstrap, name)
         shutil.rmtree(folder)
-    return run_of(contender.name, repeat, world, began_s, looks, output)
+    marks = world.warm_up * world.events, world.events
+    return run_of(contender.name, repeat, marks, began_s, looks, output)
 
 
 def _watched(world: World, contender: Contender, place: Place, output: Output) -> tuple[float, list[Look]]:
@@ -166,14 +167,14 @@ def _without_tag(state: dict[str, Any]) -> dict[str, Any]:
     return state
 
 
-def run_of(contender: str, repeat: int, world: World, began_s: float, looks: Sequence[Look], output: Output) -> Run:
-    """What the looks say, now that it is known what lay behind them."""
+def run_of(
+    contender: str, repeat: int, marks: tuple[float, int], began_s: float, looks: Sequence[Look], output: Output
+) -> Run:
+    """What the looks say, now that it is known what lay behind them. marks: the events from which on and to which is
+    measured."""
     counts = [output.event_count_at(look.ends) for look in looks]
     first = next(look for look, count in zip(looks, counts, strict=True) if count > 0)
-    begin, end = (
-        next(number for number, count in enumerate(counts) if count >= wanted)
-        for wanted in (world.warm_up * world.events, world.events)
-    )
+    begin, end = (next(number for number, count in enumerate(counts) if count >= mark) for mark in marks)
     events, took_s = counts[end] - counts[begin], looks[end].at_s - looks[begin].at_s
     is_long = took_s >= MEASURED_S_MIN
 

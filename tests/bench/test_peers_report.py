@@ -7,6 +7,8 @@ import pytest
 
 from bench.peers.__main__ import turns
 from bench.peers.contenders import CONTENDERS
+from bench.peers.job import State, encode_state
+from bench.peers.observer import Look, Output
 from bench.peers.report import (
     CONTENDERS_MARK,
     RESULTS_MARK,
@@ -17,7 +19,7 @@ from bench.peers.report import (
     rows_of,
     write_json,
 )
-from bench.peers.run import Run
+from bench.peers.run import Run, run_of
 
 MARKED = "before\n<!-- bench-peers: results -->\n\nold\n\n<!-- bench-peers: end of results -->\nbehind\n"
 
@@ -52,6 +54,27 @@ def report_of(runs: list[Run]) -> Report:
     )
 
 
+def looks_of(*seen: tuple[float, int, int]) -> list[Look]:
+    """Looks of (second, offset until which partition 0 and 2 are visible); each second takes 0.5 s of the contender's
+    processor and 0.25 s of the broker's."""
+    return [Look(at_s, (first, 0, third, 0), at_s / 2, int(at_s) << 20, at_s / 4) for at_s, first, third in seen]
+
+
+def test_a_rate_is_from_the_warm_up_to_the_last_event() -> None:
+    """Between the first look with as many events as the warm-up and the first with all; an offset that no record has,
+    as marks of transactions, changes nothing."""
+    output = Output("nowhere", "output")
+    for partition, offset, key, count in ((0, 1, b"a", 30), (0, 3, b"a", 50), (2, 1, b"b", 40), (2, 2, b"b", 50)):
+        output.take(partition, offset, key, encode_state(State(count=count)))
+    looks = looks_of((101, 1, 0), (102, 2, 0), (104, 2, 2), (109, 4, 3), (112, 4, 3))
+    found = run_of("quix", 3, (60, 100), 100.0, looks, output)
+    assert (found.start_s, found.measured_events, found.measured_s, found.rate) == (2.0, 30, 5.0, 6.0)
+    assert (found.rss_mib, found.output_records, found.repeat) == (112, 4, 3)
+    assert (found.cpu_us, found.broker_cpu_us) == (pytest.approx(2.5e6 / 30), pytest.approx(1.25e6 / 30))
+    short = run_of("quix", 3, (60, 70), 100.0, looks, output)
+    assert (short.rate, short.cpu_us, short.broker_cpu_us, short.measured_events) == (None, None, None, 0)
+
+
 def test_a_row_is_the_median_and_the_range_of_its_runs() -> None:
     """Rows stand in the contenders' order, whatever that of the runs, and are compared with the first of them."""
     runs = [run("quix", 0, 50.0), run("milepost", 0, 90.0), run("milepost", 1, 200.0), run("milepost", 2, 100.0)]
@@ -67,9 +90,11 @@ def test_a_run_that_was_too_short_has_no_rate() -> None:
     """It says so, and what is compared with it says nothing."""
     (row,) = rows_of([run("quix", 0, None)])
     assert (row.rate, row.share, row.cpu_us) == (None, None, None)
-    table = results_markdown(report_of([run("milepost", 0, None), run("quix", 0, 10.0)]), "plot.svg")
+    runs = [run("milepost", 0, None), run("quix", 0, 10.0), run("quix", 1, None)]
+    table = results_markdown(report_of(runs), "plot.svg")
     assert "| milepost's engine | too short for a rate |" in table
-    assert "| Quix Streams, at-least-once | 10 | 10 to 10 |  | 10000.0 | 2.5 | 2.0 | 100 | 900 | 1 |" in table
+    assert "| Quix Streams, at-least-once | 10 | 10 to 10 |  | 10000.0 | 2.5 | 2.5 | 150 |" in table
+    assert "| 2, 1 with a rate |" in table
 
 
 def test_the_table_has_a_cell_per_column() -> None:
