@@ -1,16 +1,11 @@
-"""The tables of `make bench`, where they are put, and the table of scenarios."""
-
-import re
+"""The tables of `make bench`, and where they are put."""
 
 import msgspec
 import pytest
 
-from bench.definitions import by_page, so_many
 from bench.document import put_between
 from bench.measured import Check, Floor, Measured
-from bench.scenarios import SCENARIO_BY_NAME, SCENARIOS
 from bench.tables import grid_of, grids, markdown_of
-from bench.working import Look, run_of
 
 LINE = Measured(
     scenario="accounts", title="in order", events=1_000, rate=40_000.0, cpu_us=20.0,
@@ -61,48 +56,9 @@ def test_sections_in_order() -> None:
     ]
 
 
-def test_scenarios_have_names_for_topics() -> None:
-    """Each has one of its own, of which a prefix can be made."""
-    assert len(SCENARIO_BY_NAME) == len(SCENARIOS)
-    assert all(re.fullmatch(r"[a-z0-9-]{1,40}", name) for name in SCENARIO_BY_NAME)
-
-
-def test_definitions() -> None:
-    """As many as asked for; those of a smaller number are among those of a greater one, or adding would replace."""
-    names = [[each.name for each in so_many(count).analyses] for count in (1, 3, 4, 12)]
-    assert [len(each) for each in names] == [1, 3, 4, 12]
-    assert so_many(12).analyses[:4] == so_many(4).analyses
-    assert [each.name for each in by_page().analyses] == ["views-by-page"]
-
-
 def test_put_between() -> None:
     """Only what lies between the marks is replaced; marks that are not there are an error."""
     document = "a\n<!-- bench: x -->\nold\n<!-- end of bench: x -->\nb\n"
     assert put_between(document, "bench: x", "new") == ("a\n<!-- bench: x -->\n\nnew\n\n<!-- end of bench: x -->\nb\n")
     with pytest.raises(ValueError, match="bench: y"):
         put_between(document, "bench: y", "new")
-
-
-def looks(*done: float) -> list[Look]:
-    """A look a second; a tenth of a second of the workers' processor for each, half of it of the broker's."""
-    return [Look(float(at), count, 0.1 * at, 0.05 * at) for at, count in enumerate(done)]
-
-
-def test_run_leaves_out_the_start() -> None:
-    """Counted from the last look at which at most a tenth was done."""
-    run = run_of(looks(0, 0, 100, 600, 1_000), 1_000, {}, 0)
-    assert (run.events, run.rate) == (900, 450)
-    assert run.cpu_us == pytest.approx(1e6 * 0.2 / 900)
-    assert run.broker_us == pytest.approx(1e6 * 0.1 / 900)
-
-
-def test_run_that_was_over_at_once() -> None:
-    """Where all was done between two looks, it took that long at most."""
-    assert run_of(looks(0, 0, 1_000), 1_000, {}, 0).rate == 1_000
-
-
-def test_steps_are_those_of_all_that_was_done() -> None:
-    """The metrics count from the start, so the steps are of all events; a role without commits has none."""
-    run = run_of(looks(0, 1_000), 1_000, {'milepost_commit_seconds_sum{step="compute"}': 0.02}, 0)
-    assert run.step_us == {"compute": pytest.approx(20), "append": 0, "store": 0, "publish": 0}
-    assert run_of(looks(0, 1_000), 1_000, {}, 0).step_us == {}
