@@ -40,7 +40,7 @@ class Look(NamedTuple):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run from `begin` to `end`. metrics: all workers' together at the end; count: events by their counter."""
+    """A run from `begin` to `end`. metrics: the sums over all workers at the end. rss_bytes: of all together, at most."""
 
     begin: Look
     end: Look
@@ -71,11 +71,9 @@ class Run(msgspec.Struct, frozen=True):
     def step_us(self) -> dict[str, float]:
         """Microseconds by the clock an event by step of the commits; nothing for a role without commits."""
         sums = {step: self.metrics.get(f'milepost_commit_seconds_sum{{step="{step}"}}', 0.0) for step in STEPS}
-        return (
-            {step: 1e6 * seconds / max(1.0, self.end.done) for step, seconds in sums.items()}
-            if any(sums.values())
-            else {}
-        )
+        if not any(sums.values()):
+            return {}
+        return {step: 1e6 * seconds / max(1.0, self.end.done) for step, seconds in sums.items()}
 
 
 def run_of(looks: Sequence[Look], total: float, metrics: Metrics, rss_bytes: int) -> Run:
