@@ -40,7 +40,7 @@ class Look(NamedTuple):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A run from `begin` to `end`. metrics: the sums over all workers at the end. rss_bytes: of all together, at most."""
+    """A run from `begin` to `end`. metrics: sums over all workers at the end. rss_bytes: of all together, at most."""
 
     begin: Look
     end: Look
