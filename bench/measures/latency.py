@@ -25,6 +25,7 @@ from streams.bulk_producer import BulkProducer
 
 TICK_S = 0.005
 TYPES = ("Page View", "Page View", "Lead Form Step 1", "MQL Qualified", "Opportunity Created", "Closed-Won")
+"""Each account has each of them once, or its numbers would stand still, and so would snapshots."""
 PERCENTS = (50, 95, 99)
 START_S_MAX = 60.0
 READY_ROLES = ("accounts", "ingest", "snapshots")
@@ -44,16 +45,17 @@ class Latency(msgspec.Struct, frozen=True):
             Measured(scenario=name, title="throughput end to end", events=total, rate=found.rate, cpu_us=found.cpu_us)
         ]
         for share in self.shares:
-            lines += self._at(arena, world, share, found.rate, f"{name}-{share:.0%}".rstrip("%"))
+            lines += self._at(arena, share, found.rate, f"{name}-{share:.0%}".rstrip("%"))
         return lines
 
-    def _at(self, outer: Arena, world: World, share: float, throughput: float, name: str) -> Sequence[Measured]:
+    def _at(self, outer: Arena, share: float, throughput: float, name: str) -> Sequence[Measured]:
         rate = share * throughput
         warm_up_s, seconds = (max(2.0, whole / outer.scale) for whole in (self.warm_up_s, self.seconds))
         folder = outer.settings.folder
         with arena(outer.broker, outer.broker_folder, folder, name, outer.scale) as own:
-            load = Load(0.0, rate, int(rate * (warm_up_s + seconds)), world.accounts, int(rate * warm_up_s))
-            sent, sightings = _under_load(own, load)
+            events = int(rate * (warm_up_s + seconds))
+            accounts = -(-events // len(TYPES))
+            sent, sightings = _under_load(own, Load(0.0, rate, events, accounts, int(rate * warm_up_s)))
             check = own.check()
         waits_by_name = {
             "journeys": journey_waits(sent.load, sightings.journeys),
@@ -134,7 +136,6 @@ async def _send(own: Arena, load: Load) -> Sent:
 def _record(load: Load, number: int, now_ms: int) -> tuple[bytes, bytes]:
     """Of one account after the other, so that one's events stay in their order."""
     account = load.account(number)
-    # Another type in each round, or an account would have one type only.
     type_ = TYPES[(number + number // load.accounts) % len(TYPES)]
     is_deal = type_ in ("Opportunity Created", "Closed-Won")
     event = SourceEvent(
