@@ -68,7 +68,7 @@ async def _followed(arena: Arena, schedule: Schedule, analysis_count: int) -> tu
         if published >= analysis_count:
             through.set()
 
-    async def retire(versions: Sequence[str]) -> None:
+    async def retire(former: Sequence[object]) -> None:
         """No version is replaced here."""
 
     began_s, began_cpu_s = time.monotonic(), time.process_time()
