@@ -44,8 +44,11 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# All scenarios: about an hour, and nothing else may run. Some, or a small run of all, which change no document:
+# make bench BENCH="--only accounts late-5", make bench BENCH=--quick
+BENCH ?= --publish
 bench: $(READY)
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 bench-big-account: $(READY)
 	$(BIN)/python -m bench.big_account

@@ -1,110 +1,125 @@
-"""`make bench`: everything in one run. Rates are of this machine and this run; compare only within one."""
+"""`make bench`: all of the product in one run, a scenario after the other. Rates are of this machine and this run."""
 
 import argparse
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+import duckdb
+import msgspec
 import psutil
 from rich.console import Console
-from rich.table import Table
 
-from agents.defining import apply_definitions
 from agents.settings import Settings
-from bench.definitions import backfill_rate, many_definitions
-from bench.world import END_MS, Run, fill_sources, settings_of, timed, touchpoint_count, work_off
-from streams.admin import create_topics
+from bench.arena import arena
+from bench.document import put_between
+from bench.events import scale_of, scaled
+from bench.measured import Measured, Report
+from bench.scenarios import SCENARIO_BY_NAME, Scenario
+from bench.sizing import Assumed, sizing_markdown
+from bench.tables import grids, markdown_of, rich_of
 from streams.broker import EmbeddedBroker
-from streams.topics import topic_name
+from streams.errors import MilepostError
 
-APPLIED = "milepost_applied_records_total"
-INGESTED = "milepost_ingested_records_total"
-STOCK_S = 15
+ROOT = Path(__file__).parent.parent
+BUILD, DOCS = ROOT / "build" / "bench", ROOT / "docs"
+RESULTS_MARK, SIZING_MARK = "bench: results", "bench: sizing"
+QUICK_EVENTS_MAX = 12_000
+# What a scenario can fail by; the clients' errors of Kafka are RuntimeErrors.
+FAILURES = (MilepostError, RuntimeError, OSError, subprocess.SubprocessError, psutil.Error, duckdb.Error)
 
 
-def main() -> None:
-    """Measures and prints."""
-    arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    arguments.add_argument("--events", type=int, default=600_000)
-    arguments.add_argument("--accounts", type=int, default=20_000)
-    arguments.add_argument("--memory", action="store_true", help="Also 2 M events of 200,000 accounts.")
-    wanted = arguments.parse_args()
+def main() -> int:
+    """Measures, prints and writes; returns 1, and publishes nothing, when a scenario failed or a number was wrong."""
+    wanted = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what it started ends with it
+    lines: list[Measured] = []
+    failed: list[str] = []
     with (
         tempfile.TemporaryDirectory(prefix="milepost-bench-") as folder,
         EmbeddedBroker.start(Path(folder) / "broker", Settings().folder / "jars") as broker,
     ):
-        _measure(Path(folder), broker.bootstrap_servers, wanted)
+        for name in wanted.only:
+            if not _measure(broker, Path(folder), SCENARIO_BY_NAME[name], wanted.quick, lines):
+                failed.append(name)
+            report = Report(_machine(), wanted.quick, lines, failed)
+            _write_json(report, BUILD / "product.json")  # after each, for all of them take an hour
+    _show(report)
+    if wanted.publish and not failed:
+        _publish(report)
+    return int(bool(failed))
 
 
-def _measure(folder: Path, bootstrap: str, wanted: argparse.Namespace) -> None:
-    in_order, late = (settings_of(folder, prefix, bootstrap) for prefix in ("inorder", "late"))
-    runs: dict[str, Run] = {}
-    for name, settings, share in (("in order", in_order, 0.0), ("5 % late", late, 0.05)):
-        with timed(f"generate, ingest, accounts {name}"):
-            total = fill_sources(settings, bootstrap, wanted.events, wanted.accounts, late=share)
-            runs[f"ingest {name}"] = work_off(settings, bootstrap, "ingest", INGESTED, total)
-            touchpoints = touchpoint_count(settings, bootstrap)
-            runs[f"accounts {name}"] = work_off(settings, bootstrap, "accounts", APPLIED, touchpoints)
-    with timed("12 definitions"):
-        twelve = in_order.model_copy(update={"generation": 1})
-        create_topics(bootstrap, twelve.prefix, twelve.generation, twelve.partitions, twelve.replication)
-        apply_definitions(many_definitions(), bootstrap, twelve, END_MS)
-        total = touchpoint_count(twelve, bootstrap)
-        runs["accounts in order, 12 definitions"] = work_off(twelve, bootstrap, "accounts", APPLIED, total)
-    with timed("back-fill"):
-        backfill = backfill_rate(in_order, bootstrap)
-    with timed("stock Faust"):
-        stock = _stock_rate(in_order, bootstrap, folder)
-    if wanted.memory:
-        many = settings_of(folder, "memory", bootstrap)
-        with timed("memory"):
-            total = fill_sources(many, bootstrap, 2_000_000, 200_000, late=0.03)
-            work_off(many, bootstrap, "ingest", INGESTED, total)
-            runs["accounts, 2 M events of 200,000 accounts"] = work_off(
-                many, bootstrap, "accounts", APPLIED, touchpoint_count(many, bootstrap)
-            )
-    _print(runs, backfill, stock, wanted)
+def _arguments() -> argparse.Namespace:
+    arguments = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    arguments.add_argument(
+        "--only", nargs="+", choices=list(SCENARIO_BY_NAME), default=list(SCENARIO_BY_NAME), metavar="NAME",
+        help=f"some of: {', '.join(SCENARIO_BY_NAME)}",
+    )  # fmt: skip
+    arguments.add_argument("--quick", action="store_true", help="so small that it says nothing about speed")
+    arguments.add_argument("--publish", action="store_true", help="write the report into docs/, not only into build/")
+    wanted = arguments.parse_args()
+    if wanted.publish and (wanted.quick or len(wanted.only) < len(SCENARIO_BY_NAME)):
+        arguments.error("--publish goes with all scenarios in their full size")
+    return wanted
 
 
-def _stock_rate(settings: Settings, bootstrap: str, folder: Path) -> float:
-    topic = topic_name("touchpoints", settings.prefix, settings.generation)
-    (folder / "stock").mkdir()
-    command = [
-        sys.executable, "-m", "bench.stock_faust", bootstrap, topic, str(settings.partitions), str(STOCK_S),
-        str(folder / "stock"),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=STOCK_S + 120, check=False)
-    rate = next((line for line in done.stdout.splitlines() if line.startswith("RATE ")), None)
-    if rate is None:
-        raise RuntimeError(f"stock Faust gave no rate:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return float(rate.split()[1])
+def _measure(broker: EmbeddedBroker, folder: Path, scenario: Scenario, quick: bool, lines: list[Measured]) -> bool:
+    """Adds what one scenario found; False when it failed, which is said, and the others go on."""
+    began_s = time.monotonic()
+    scale = scale_of(scenario.world, QUICK_EVENTS_MAX) if quick else 1
+    try:
+        with arena(broker, folder / "broker", folder, scenario.name, scale, scenario.partitions) as own:
+            found = scenario.measure.run(own, scaled(scenario.world, scale), scenario.name, scenario.title)
+    except FAILURES as error:
+        print(f"  {scenario.name} FAILED: {error}", flush=True)
+        return False
+    lines += found
+    print(f"  ({scenario.name}: {time.monotonic() - began_s:.0f} s)", flush=True)
+    return not any(line.check is not None and line.check.differences for line in found)
 
 
-def _print(runs: dict[str, Run], backfill: float, stock: float, wanted: argparse.Namespace) -> None:
-    cores, memory = psutil.cpu_count(), psutil.virtual_memory().total >> 30
-    machine = f"{cores} cores, {memory} GiB, Python {platform.python_version()}"
-    title = f"{wanted.events:,} events of {wanted.accounts:,} accounts; {machine}"
-    table = Table("stage", "events/s", "times stock", "RSS MiB", title=title)
-    for name, run in runs.items():
-        table.add_row(name, f"{run.rate:,.0f}", f"{run.rate / stock:.1f}", f"{run.rss_bytes >> 20:,}")
-    table.add_row("back-fill of 9 definitions beside 3", f"{backfill:,.0f}", f"{backfill / stock:.1f}", "")
-    table.add_row("stock Faust, one table write per event", f"{stock:,.0f}", "1.0", "")
-    steps = Table("accounts, µs per event", "compute", "append", "store", "publish")
-    for name, run in runs.items():
-        if name.startswith("accounts"):
-            steps.add_row(
-                name, *(f"{run.us_per_event(step):.1f}" for step in ("compute", "append", "store", "publish"))
-            )
-    console = Console(width=120)
-    console.print(table)
-    console.print(steps)
-    kept = runs["accounts 5 % late"].rate / runs["accounts in order"].rate
-    console.print(f"with 5 % late the accounts stage keeps {kept:.0%} of its rate in order")
-    many = runs["accounts in order, 12 definitions"].rate / runs["accounts in order"].rate
-    console.print(f"with 12 definitions it keeps {many:.0%}")
+def _machine() -> str:
+    memory = psutil.virtual_memory().total >> 30
+    return f"{psutil.cpu_count()} cores, {memory} GiB, {platform.machine()}, Python {platform.python_version()}"
+
+
+def _write_json(report: Report, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+
+
+def _show(report: Report) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(report.machine + (", sizes that say nothing about speed" if report.is_quick else ""))
+    for grid in grids(report.lines):
+        console.print(rich_of(grid))
+    if sizing := _sizing(report):
+        console.print(sizing, markup=False, highlight=False)
+    if report.failed:
+        console.print(f"FAILED: {', '.join(report.failed)}")
+
+
+def _publish(report: Report) -> None:
+    """Into the two documents, and the numbers beside them."""
+    _write_json(report, DOCS / "performance" / "product.json")
+    tables = "\n\n".join([f"On {report.machine}.", *map(markdown_of, grids(report.lines))])
+    sizing = _sizing(report)
+    assert sizing is not None, "every scenario ran"
+    for path, mark, text in (
+        (DOCS / "benchmarks.md", RESULTS_MARK, tables),
+        (DOCS / "performance.md", SIZING_MARK, sizing),
+    ):
+        path.write_text(put_between(path.read_text(), mark, text))
+
+
+def _sizing(report: Report) -> str | None:
+    return sizing_markdown({line.scenario: line for line in report.lines}, Assumed())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -28,7 +28,8 @@ from agents.defining import apply_definitions, load_definitions
 from agents.pipeline import Workers
 from agents.reading import read_topic
 from agents.settings import Settings
-from bench.world import DAY_MS, END_MS, settings_of
+from bench.events import DAY_MS, END_MS
+from bench.world import settings_of
 from streams.admin import create_topics, end_offsets
 from streams.broker import EmbeddedBroker
 from streams.bulk_producer import BulkProducer

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from agents.settings import Settings
+from bench.document import put_between
 from bench.peers.contenders import BUILD, CONTENDER_BY_NAME, PYTHON, ROOT, Contender
 from bench.peers.expected import expected_result
 from bench.peers.job import PARTITIONS, generated
@@ -23,7 +24,6 @@ from bench.peers.report import (
     RESULTS_MARK,
     Report,
     contenders_markdown,
-    put_between_marks,
     results_markdown,
     rows_of,
     write_json,
@@ -154,8 +154,8 @@ def _write(report: Report, publish: bool) -> None:
     subprocess.run([str(PYTHON), "-m", "bench.peers.plot", str(path), str(plot)], cwd=ROOT, check=True)
     results = results_markdown(report, f"performance/{plot.name}" if publish else plot.name)
     if publish:
-        document = put_between_marks(DOCUMENT.read_text(), CONTENDERS_MARK, contenders_markdown())
-        DOCUMENT.write_text(put_between_marks(document, RESULTS_MARK, results))
+        document = put_between(DOCUMENT.read_text(), CONTENDERS_MARK, contenders_markdown())
+        DOCUMENT.write_text(put_between(document, RESULTS_MARK, results))
     else:
         (folder / "peers.md").write_text(f"{contenders_markdown()}\n\n{results}\n")
     print(results)

@@ -1,4 +1,4 @@
-"""What the runs say: numbers as JSON, tables in Markdown, and how they are put into a document between two marks."""
+"""What the runs say: numbers as JSON, tables in Markdown, and the marks in a document between which they stand."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ import msgspec
 from bench.peers.contenders import CONTENDER_BY_NAME, CONTENDERS
 from bench.peers.run import Run
 
-CONTENDERS_MARK, RESULTS_MARK = "contenders", "results"
+CONTENDERS_MARK, RESULTS_MARK = "bench-peers: contenders", "bench-peers: results"
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -131,17 +131,6 @@ def _line(row: Row) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
-
-
-def put_between_marks(document: str, mark: str, text: str) -> str:
-    """The document with `text` instead of what stands between the marks. Raises ValueError where they are not there
-    once each, in their order."""
-    begin, end = f"<!-- bench-peers: {mark} -->", f"<!-- bench-peers: end of {mark} -->"
-    if document.count(begin) != 1 or document.count(end) != 1 or document.index(end) < document.index(begin):
-        raise ValueError(f"the document has not one {begin} and behind it one {end}")
-    before, _, rest = document.partition(begin)
-    _, _, behind = rest.partition(end)
-    return f"{before}{begin}\n\n{text}\n\n{end}{behind}"
 
 
 def write_json(report: Report, path: Path) -> None:

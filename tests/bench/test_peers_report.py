@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.document import put_between
 from bench.peers.__main__ import turns
 from bench.peers.contenders import CONTENDERS
 from bench.peers.job import State, encode_state
@@ -14,14 +15,13 @@ from bench.peers.report import (
     RESULTS_MARK,
     Report,
     contenders_markdown,
-    put_between_marks,
     results_markdown,
     rows_of,
     write_json,
 )
 from bench.peers.run import Run, run_of
 
-MARKED = "before\n<!-- bench-peers: results -->\n\nold\n\n<!-- bench-peers: end of results -->\nbehind\n"
+MARKED = "before\n<!-- bench-peers: results -->\n\nold\n\n<!-- end of bench-peers: results -->\nbehind\n"
 
 
 def run(contender: str, repeat: int, rate: float | None) -> Run:
@@ -116,23 +116,23 @@ def test_the_json_is_the_whole_report(tmp_path: Path) -> None:
 
 def test_results_replace_the_former_ones() -> None:
     """What stands outside of the marks stays, and writing the same again changes nothing."""
-    once = put_between_marks(MARKED, RESULTS_MARK, "new")
+    once = put_between(MARKED, RESULTS_MARK, "new")
     assert once == MARKED.replace("old", "new")
-    assert put_between_marks(once, RESULTS_MARK, "new") == once
+    assert put_between(once, RESULTS_MARK, "new") == once
 
 
 @pytest.mark.parametrize("document", ["", MARKED + MARKED, "\n".join(reversed(MARKED.splitlines()))])
 def test_a_document_without_its_marks_is_refused(document: str) -> None:
     """Nothing is written where it can not be told what would be replaced."""
     with pytest.raises(ValueError, match="has not one"):
-        put_between_marks(document, RESULTS_MARK, "new")
+        put_between(document, RESULTS_MARK, "new")
 
 
 def test_the_document_says_how_contenders_are_configured() -> None:
     """`make bench-peers` can write both tables, and the one of the contenders is that of the code."""
     document = Path("docs/performance.md").read_text()
-    assert put_between_marks(document, CONTENDERS_MARK, contenders_markdown()) == document
-    put_between_marks(document, RESULTS_MARK, "new")
+    assert put_between(document, CONTENDERS_MARK, contenders_markdown()) == document
+    put_between(document, RESULTS_MARK, "new")
 
 
 def test_each_repeat_begins_with_another_contender() -> None:

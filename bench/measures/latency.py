@@ -1,0 +1,151 @@
+"""From when an event was due to when a consumer sees it in `journeys`, and in a snapshot, at a share of the throughput.
+
+The sender is open-loop: it sends what is due every few milliseconds, whatever became of what it sent before
+(`bench.schedule`). Sender, consumer, broker and workers share the machine's processors, so the throughput found without
+the first two is not one that all of them could hold.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from bench.arena import Arena, arena
+from bench.definitions import everyday
+from bench.events import SourceEvent, World, event_id
+from bench.measured import Measured
+from bench.measures.pipeline import ROLES, await_snapshots, throughput
+from bench.percentiles import percentile
+from bench.schedule import Load, journey_waits, snapshot_waits
+from bench.watcher import Sightings, Watched, watching
+from bench.working import READY, Team
+from streams.bulk_producer import BulkProducer
+
+TICK_S = 0.005
+TYPES = ("Page View", "Page View", "Lead Form Step 1", "MQL Qualified", "Opportunity Created", "Closed-Won")
+"""Each account has each of them once, or its numbers would stand still, and so would snapshots."""
+PERCENTS = (50, 95, 99)
+START_S_MAX = 60.0
+READY_ROLES = ("accounts", "ingest", "snapshots")
+_to_json = msgspec.json.Encoder().encode
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Finds the throughput, then a line per share of it and topic; each after a warm-up, in topics of its own."""
+
+    shares: tuple[float, ...] = (0.1, 0.5, 0.8)
+    warm_up_s: float = 10.0
+    seconds: float = 60.0
+
+    def run(self, arena: Arena, world: World, name: str, title: str) -> Sequence[Measured]:
+        found, total = throughput(arena, world)
+        lines = [
+            Measured(scenario=name, title="throughput end to end", events=total, rate=found.rate, cpu_us=found.cpu_us)
+        ]
+        for share in self.shares:
+            lines += self._at(arena, share, found.rate, f"{name}-{share:.0%}".rstrip("%"))
+        return lines
+
+    def _at(self, outer: Arena, share: float, throughput: float, name: str) -> Sequence[Measured]:
+        rate = share * throughput
+        warm_up_s, seconds = (max(2.0, whole / outer.scale) for whole in (self.warm_up_s, self.seconds))
+        folder = outer.settings.folder
+        with arena(outer.broker, outer.broker_folder, folder, name, outer.scale) as own:
+            events = int(rate * (warm_up_s + seconds))
+            accounts = -(-events // len(TYPES))
+            sent, sightings = _under_load(own, Load(0.0, rate, events, accounts, int(rate * warm_up_s)))
+            check = own.check()
+        waits_by_name = {
+            "journeys": journey_waits(sent.load, sightings.journeys),
+            **{
+                f"snapshot {analysis}": snapshot_waits(sent.load, own.settings.partitions, seen)
+                for analysis, seen in sorted(sightings.snapshots.items())
+            },
+        }
+        return [
+            Measured(
+                scenario=f"{name}-{what.replace(' ', '-')}",
+                title=f"{share:.0%} of it, to {what}",
+                events=len(waits),
+                rate=rate,
+                check=check,
+                figures={
+                    **_percentiles_ms(waits, "", PERCENTS),
+                    **_percentiles_ms(sent.behind_s, "until sent, ", PERCENTS[-1:]),
+                },
+            )
+            for what, waits in waits_by_name.items()
+        ]
+
+
+def _percentiles_ms(seconds: list[float], what: str, percents: Sequence[int]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    return {f"{what}p{percent}, ms": 1e3 * percentile(ordered, percent) for percent in percents}
+
+
+class Sent(NamedTuple):
+    """The load with its begin, and by how much each sending was behind what was due, in seconds."""
+
+    load: Load
+    behind_s: list[float]
+
+
+def _under_load(own: Arena, load: Load) -> tuple[Sent, Sightings]:
+    """The load as it was sent, and what a consumer saw of it until snapshots contained all."""
+    own.make_topics(everyday())
+    team = Team(own, ROLES, own.settings)
+    watched = Watched(own.bootstrap, own.topic("journeys"), own.topic("snapshots"), own.settings.partitions)
+    with team.running(), watching(watched) as watcher:
+        _await_ready(team)
+        sent = asyncio.run(_send(own, load))
+        await_snapshots(own, team, load.events)
+        return sent, watcher.sightings()
+
+
+def _await_ready(team: Team) -> None:
+    deadline_s = time.monotonic() + START_S_MAX
+    while time.monotonic() < deadline_s:
+        team.require_running()
+        metrics = team.metrics()
+        if all(metrics.get(f'{READY}{{role="{role}"}}') for role in READY_ROLES):
+            return
+        time.sleep(TICK_S)
+    raise RuntimeError(f"the workers are not ready after {START_S_MAX:g} s")
+
+
+async def _send(own: Arena, load: Load) -> Sent:
+    """Sends every event when it is due, or as soon after as this process gets to it."""
+    topic, sent, behind_s = own.topic("web-events"), 0, list[float]()
+    async with BulkProducer(own.bootstrap) as producer:
+        await producer.send(topic, [])  # finds the topic, before anything is due
+        load = msgspec.structs.replace(load, begin_s=time.monotonic() + TICK_S)
+        while sent < load.events:
+            due = load.due_count(time.monotonic())
+            now_ms = int(time.time() * 1000)
+            await producer.send(topic, [_record(load, number, now_ms) for number in range(sent, due)])
+            await producer.flush()
+            if load.warm_up < due > sent:
+                behind_s.append(time.monotonic() - load.due_s(sent))
+            sent = due
+            await asyncio.sleep(TICK_S)
+    return Sent(load, behind_s)
+
+
+def _record(load: Load, number: int, now_ms: int) -> tuple[bytes, bytes]:
+    """Of one account after the other, so that one's events stay in their order."""
+    account = load.account(number)
+    type_ = TYPES[(number + number // load.accounts) % len(TYPES)]
+    is_deal = type_ in ("Opportunity Created", "Closed-Won")
+    event = SourceEvent(
+        event_id=event_id(number),
+        event_time=now_ms,
+        source="bench",
+        type=type_,
+        account=account,
+        person=f"{account}-p",
+        content_type="blog" if type_ == "Page View" else None,
+        opportunity=f"{account}-deal" if is_deal else None,
+    )
+    return account.encode(), b'{"version":1,' + _to_json(event)[1:]
