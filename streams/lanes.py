@@ -1,14 +1,16 @@
 """An agent's batches, several partitions beside each other.
 
-The law: of one partition a batch is processed at a time, in the order in which they came; and no partition waits for
-what another one waits for, be that an append or the many commits of one large record. Between two commits of such a
-record the others have their turn.
+The law: of one partition, as long as it is held, a batch is processed at a time, in the order in which they came; and
+no partition waits for what another one waits for, be that an append or the many commits of one large record. Between
+two commits of such a record the others have their turn.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from streams.ownership import Holding
 
 LANES_MAX = 4
 """Batches that are begun, or wait for the one before them, at once: each holds the records of a fetch in memory."""
@@ -20,12 +22,13 @@ async def process_side_by_side(stream: Any, process: Callable[[Any], Awaitable[N
     Raises what the first failure raised; the others are cancelled then.
     """
     free = asyncio.Semaphore(LANES_MAX)
-    turn_by_partition: defaultdict[Any, asyncio.Lock] = defaultdict(asyncio.Lock)
+    # By what the batch was fetched for: one that never ends keeps no later assignment of its partition waiting.
+    turns: WeakKeyDictionary[Holding, asyncio.Lock] = WeakKeyDictionary()
 
     async def take_turn(event: Any) -> None:
         try:
             # Fair: whoever came first has the first turn.
-            async with turn_by_partition[event.message.tp]:
+            async with turns.setdefault(event.message.holding, asyncio.Lock()):
                 # The one before it may have ended because the partition is being given up.
                 if event.app.consumer.is_current(event.message):
                     await process(event)

@@ -359,14 +359,17 @@ def test_a_batch_that_never_ends_does_not_stop_a_rebalance(kafka: EmbeddedBroker
     """`_give_up`: the group waits for a third of the session, then the partitions go without the batch."""
 
     async def steps(world: Running) -> None:
-        world.probes[0].hold = world.probes[1].hold = asyncio.Event()
+        former = list(world.probes)
+        hold = former[0].hold = former[1].hold = asyncio.Event()
         await world.ready()
         await until(lambda: world.consumer.oldest_in_hand_s() > 0.2)
-        begun = time.monotonic()
+        begun, generation = time.monotonic(), world.app.consumer_generation_id
         await world.rebalance()
         assert time.monotonic() - begun < 5
-        assert len(world.consumer._unacked_messages) == 0
-        world.probes[0].hold.set()
+        assert all(message.generation_id > generation for message in world.consumer._unacked_messages)
+        hold.set()
+        await until(lambda: all(p.batches and p.batches[-1][1] == COUNT - 1 for p in world.probes[PARTITIONS:]))
+        assert [len(probe.batches) for probe in former] == [1, 1]
 
     run(kafka, prefix, tmp_path, steps)
 
