@@ -32,6 +32,8 @@ async def process_side_by_side(stream: Any, process: Callable[[Any], Awaitable[N
                 # The one before it may have ended because the partition is being given up.
                 if event.app.consumer.is_current(event.message):
                     await process(event)
+                else:
+                    event.app.consumer.drop(event.message)
         finally:
             free.release()
 

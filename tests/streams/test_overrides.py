@@ -329,6 +329,24 @@ def test_a_partition_that_takes_long_keeps_no_other_waiting(kafka: EmbeddedBroke
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_a_stop_does_not_wait_for_a_batch_that_is_not_begun(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """The one in hand ends; the next one of its partition is there, is not processed any more, and is waited for by
+    nobody."""
+
+    async def steps(world: Running) -> None:
+        # Of both, for Faust keeps the last one that it gave to the agent, and forgets others by itself.
+        hold = world.probes[0].hold = world.probes[1].hold = asyncio.Event()
+        await world.ready()
+        await until(lambda: len(world.consumer._unacked_messages) == PARTITIONS * PENDING_MAX)
+        stopping = asyncio.create_task(world.app.stop())
+        await asyncio.sleep(0.3)
+        hold.set()
+        await asyncio.wait_for(stopping, 5)
+        assert [len(probe.batches) for probe in world.probes] == [1, 1]
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_fetch_that_a_rebalance_overtakes_takes_nothing_along(
     kafka: EmbeddedBroker, prefix: str, tmp_path: Path
 ) -> None:
