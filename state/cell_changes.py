@@ -58,6 +58,8 @@ class CellChanges:
 
     def put_aside(self, store: Rows) -> list[Row]:
         """The rows to write where no cell is to change yet: the changes are added to what was put aside before."""
+        if not (self._taken or self._by_version or self._own):
+            return []  # as for every batch but those of an account that moves in pieces
         rows, changes = self._changes(store)
         changed = _added(changes, store, ASIDE_PREFIX.__add__)
         rows += ((ASIDE_PREFIX + key, b"%d" % value if value else None) for key, value in changed)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from agents.commands.demo import everyday_definitions
 from agents.defining import load_definitions
-from bench.definitions import many_definitions
+from bench.definitions import so_many
 from generator.plan import GeneratorPlan
 from state.accounts_stage import AccountsStage
 from state.definition_set import Definition, DefinitionSet
@@ -199,7 +199,7 @@ def _set_of(file: DefinitionFile, count: int) -> DefinitionSet:
 
 
 _EVERYDAY = load_definitions(everyday_definitions())
-_ONE, _THREE, _TWELVE = _set_of(_EVERYDAY, 1), _set_of(_EVERYDAY, 3), _set_of(many_definitions(), 12)
+_ONE, _THREE, _TWELVE = _set_of(_EVERYDAY, 1), _set_of(_EVERYDAY, 3), _set_of(so_many(12), 12)
 
 SCENARIOS: dict[str, Callable[[], Counted]] = {
     "ingest": ingest,
