@@ -302,7 +302,7 @@ def test_a_rebalance_closes_the_owners_and_opens_others(kafka: EmbeddedBroker, p
         await rebalance
         await until(lambda: len(world.probes) == 2 * PARTITIONS and world.consumer.ownership.is_ready())
         assert [probe.closed_after_s for probe in former] == [1.0, 1.0]
-        assert [len(probe.batches) for probe in former] == [1, 1]
+        await until(lambda: [len(probe.batches) for probe in former] == [1, 1])
         await until(lambda: all(p.batches and p.batches[-1][1] == COUNT - 1 for p in world.probes[PARTITIONS:]))
         assert all(probe.batches[0][0] == 40 for probe in world.probes[PARTITIONS:])
 
@@ -387,7 +387,7 @@ def test_a_batch_that_never_ends_does_not_stop_a_rebalance(kafka: EmbeddedBroker
         assert all(message.generation_id > generation for message in world.consumer._unacked_messages)
         hold.set()
         await until(lambda: all(p.batches and p.batches[-1][1] == COUNT - 1 for p in world.probes[PARTITIONS:]))
-        assert [len(probe.batches) for probe in former] == [1, 1]
+        await until(lambda: [len(probe.batches) for probe in former] == [1, 1])
 
     run(kafka, prefix, tmp_path, steps)
 
