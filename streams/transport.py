@@ -32,6 +32,7 @@ from streams.unpacking import bound_unpacking
 log = logging.getLogger(__name__)
 
 TEND_S = 1.0
+CANCEL_AGAIN_S = 1.0
 LOOK_S = 3.0
 LOOKS_MAX = 4
 PENDING_MAX = 2
@@ -185,9 +186,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         """Lets the batch in hand end within the patience, closes the owners, forgets what was not begun."""
         self._reading.clear()
         opening, self._opening = self._opening, []
-        for task in opening:
-            task.cancel()
-        await asyncio.gather(*opening, return_exceptions=True)
+        await _cancelled(opening)
         try:
             await asyncio.wait_for(self._hands_free.wait(), self.patience_s)
         except TimeoutError:
@@ -382,6 +381,16 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust ships no 
         self.followers = followers
         self.id_by_topic = id_by_topic or {}
         super().__init__(app.conf.broker_consumer, app)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Until all have ended. A client of aiokafka that is being closed keeps a cancellation for itself, so whoever opens
+    one may not hear the first."""
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def _out_of_range(error: OffsetOutOfRangeError) -> MismatchError:

@@ -48,11 +48,16 @@ class Probe:
         self.closed_after_s: float | None = None
         self.hold: asyncio.Event | None = None
         self.fails: Exception | None = None
+        self.keeps_cancellation = False
         self._gate = gate
         self._first = first
 
     async def open(self) -> None:
-        await self._gate.wait()
+        try:
+            await self._gate.wait()
+        except asyncio.CancelledError:
+            if not self.keeps_cancellation:
+                raise
 
     def start_offset(self, topic: str) -> int | None:
         return self._first
@@ -369,6 +374,21 @@ def test_a_fetch_that_a_rebalance_overtakes_takes_nothing_along(
         later = lambda: world.probes[PARTITIONS:]  # noqa: E731
         await until(lambda: len(later()) == PARTITIONS and all(p.batches for p in later()))
         assert [probe.batches[0][0] for probe in later()] == [40, 40]
+
+    run(kafka, prefix, tmp_path, steps)
+
+
+def test_an_opening_that_keeps_its_cancellation_does_not_stop_a_rebalance(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path
+) -> None:
+    """`_cancelled`: as a client of aiokafka does when it is cancelled while it closes; it is cancelled once more."""
+
+    async def steps(world: Running) -> None:
+        for probe in world.probes:
+            probe.keeps_cancellation = True
+        await world.rebalance()
+        await world.ready()
+        assert len(world.probes) == 2 * PARTITIONS
 
     run(kafka, prefix, tmp_path, steps)
 
