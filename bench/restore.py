@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.settings import Settings
+from bench.small_stage import SmallStage
 from bench.world import timed
 from state.store import RocksStore
 from streams.admin import create_topics, topic_ids
@@ -34,7 +35,7 @@ from streams.batch import some_batches
 from streams.broker import EmbeddedBroker
 from streams.fence import Appended, FencedProducer
 from streams.restore import bounds_of, next_offset, restore
-from streams.stage import Applied, Publication, Publish, Record, Slice, Work
+from streams.stage import Applied, Publication, Publish, Record, Work
 from streams.standby import Standby, Standbys
 from streams.store import Row, Store
 from streams.topics import topic_name
@@ -46,7 +47,7 @@ RUNS = 3
 PREFIX = "restore"
 
 
-class Filling:
+class Filling(SmallStage):
     """A stage that makes COMMIT_ROWS new rows of each record, half of every value noise, and publishes nothing."""
 
     outputs: tuple[str, ...] = ()
@@ -60,18 +61,6 @@ class Filling:
 
     def idle(self, clock_ms: int) -> Work:
         return Work([], b"", self._publish)
-
-    def slice(self, record: Record, clock_ms: int) -> Slice | None:
-        return None
-
-    def is_halfway(self) -> bool:
-        return False
-
-    def chore(self, clock_ms: int, parts: int) -> Work | None:
-        return None
-
-    def chore_failed(self) -> None:
-        pass
 
     def _publish(self, covered: Applied) -> list[Publication]:
         return []

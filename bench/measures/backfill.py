@@ -9,9 +9,9 @@ from agents.live_snapshots import partial_sums
 from agents.reading import read_definitions
 from bench.arena import Arena
 from bench.definitions import everyday, so_many
-from bench.events import END_MS, World, as_touchpoint
+from bench.events import END_MS, World
 from bench.measured import Measured
-from bench.measures.stages import OUTPUTS, measured_of
+from bench.measures.stages import OUTPUTS, counted, measured_of
 from bench.working import APPLIED, Look, Run, Team
 
 
@@ -22,11 +22,7 @@ class Backfill(msgspec.Struct, frozen=True):
     added: int = 1
 
     def run(self, arena: Arena, world: World, name: str, title: str) -> Sequence[Measured]:
-        arena.make_topics(everyday())
-        total = arena.fill(world, "touchpoints", as_touchpoint)
-        team = Team(arena, [["accounts"]], arena.settings)
-        with team.running():
-            team.await_done(APPLIED, total)
+        with counted(arena, world) as (team, total):
             before = arena.topic_bytes(*OUTPUTS)
             run = self._counted(arena, team, total)
         written = {topic: taken - before[topic] for topic, taken in arena.topic_bytes(*OUTPUTS).items()}

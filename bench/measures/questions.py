@@ -8,11 +8,10 @@ import psutil
 
 from agents.query_client import QueryClient
 from bench.arena import Arena
-from bench.definitions import everyday
-from bench.events import GIANT, World, as_touchpoint
+from bench.events import GIANT, World
 from bench.measured import Measured
+from bench.measures.stages import counted
 from bench.percentiles import percentile
-from bench.working import APPLIED, Team
 
 ANALYSIS = "lead-to-won"
 
@@ -23,11 +22,7 @@ class Questions(msgspec.Struct, frozen=True):
     repeats: int = 20
 
     def run(self, arena: Arena, world: World, name: str, title: str) -> Sequence[Measured]:
-        arena.make_topics(everyday())
-        total = arena.fill(world, "touchpoints", as_touchpoint)
-        team = Team(arena, [["accounts"]], arena.settings)
-        with team.running():
-            team.await_done(APPLIED, total)
+        with counted(arena, world) as (team, _):
             client = QueryClient(arena.bootstrap, team.settings[0])
             process = psutil.Process(team.pids[0])
             lines = [

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from bench.arena import Arena
-from bench.definitions import everyday
-from bench.events import World, as_touchpoint
+from bench.events import World
 from bench.measured import Measured
-from bench.measures.stages import measured_of
-from bench.working import APPLIED, LOOK_S, READY, Look, Run, Team, run_of
+from bench.measures.stages import counted, measured_of
+from bench.working import LOOK_S, READY, Look, Run, Team, run_of
 
 RESTORED = "milepost_restored_rows_total"
 RESTORE_S_MAX = 900.0
@@ -21,12 +20,9 @@ class Restore(msgspec.Struct, frozen=True):
     """All partitions at once. Its events are rows."""
 
     def run(self, arena: Arena, world: World, name: str, title: str) -> Sequence[Measured]:
-        arena.make_topics(everyday())
-        total = arena.fill(world, "touchpoints", as_touchpoint)
-        team = Team(arena, [["accounts"]], arena.settings)
-        with team.running():
-            team.await_done(APPLIED, total)
-        shutil.rmtree(team.settings[0].worker_folder("accounts"))
+        with counted(arena, world) as (team, _):
+            folder = team.settings[0].worker_folder("accounts")
+        shutil.rmtree(folder)
         began_s = time.monotonic()
         run = _restored(Team(arena, [["accounts"]], arena.settings))
         line = measured_of(name, title, run, int(run.end.done), arena.topic_bytes("accounts-changelog"))

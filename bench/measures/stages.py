@@ -1,6 +1,7 @@
 """Ingest and accounts, each alone on a topic that is full."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -9,11 +10,23 @@ from bench.definitions import everyday
 from bench.events import World, as_source_event, as_touchpoint, out_of_order_share
 from bench.measured import Measured
 from bench.measures.floors import floor_of
-from bench.working import APPLIED, INGESTED, Run, work_off
+from bench.working import APPLIED, INGESTED, Run, Team, work_off
 from state.definitions import DefinitionFile
 
 OUTPUTS = ("accounts-changelog", "journeys", "partials")
 LATE_COUNT_MAX = 200_000
+
+
+@contextmanager
+def counted(arena: Arena, world: World) -> Iterator[tuple[Team, int]]:
+    """An accounts worker that runs and has counted a world with the everyday definitions; and how many touchpoints it
+    has."""
+    arena.make_topics(everyday())
+    total = arena.fill(world, "touchpoints", as_touchpoint)
+    team = Team(arena, [["accounts"]], arena.settings)
+    with team.running():
+        team.await_done(APPLIED, total)
+        yield team, total
 
 
 class Ingest(msgspec.Struct, frozen=True):

@@ -15,12 +15,13 @@ import msgspec
 from agents.app import make_app, run_apps
 from agents.settings import Settings
 from bench.peers.job import PARTITIONS, Place, state_behind
+from bench.small_stage import SmallStage
 from state.store import RocksStore
 from streams.admin import topic_ids
 from streams.batch_event import batch_topic, owned
 from streams.lanes import process_side_by_side
 from streams.ownership import Heartbeat, Partition
-from streams.stage import Applied, Publication, Publish, Record, Slice, Work
+from streams.stage import Applied, Publication, Publish, Record, Work
 from streams.store import Store
 from streams.writer import Writer, WriterPlan
 
@@ -33,7 +34,7 @@ def changelog_of(place: Place) -> str:
     return f"{place.name}-changelog"
 
 
-class JourneysStage:
+class JourneysStage(SmallStage):
     """The states of one partition's accounts, a row each, which is also what is published of them."""
 
     definitions_hash = "journeys"
@@ -60,18 +61,6 @@ class JourneysStage:
 
     def idle(self, clock_ms: int) -> Work:
         return Work([], _pack([]), self._publish([], []))
-
-    def slice(self, record: Record, clock_ms: int) -> Slice | None:
-        return None
-
-    def is_halfway(self) -> bool:
-        return False
-
-    def chore(self, clock_ms: int, parts: int) -> Work | None:
-        return None
-
-    def chore_failed(self) -> None:
-        pass
 
     def _publish(self, accounts: Sequence[bytes], states: Sequence[bytes]) -> Publish:
         """Each state as JSON with the commit's tag in front, of which readers keep the highest."""

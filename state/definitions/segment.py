@@ -175,12 +175,7 @@ def _filter_shape_of(found: Any) -> str:
     return _then_shape_of(found)
 
 
-_Either = (
-    Annotated[UnderAccount, Tag("UnderAccount")]
-    | Annotated[UnderPerson, Tag("UnderPerson")]
-    | Annotated[Touchpoints, Tag("Touchpoints")]
-    | Annotated[Segment, Tag("own")]
-)
+_Either = Annotated[UnderAccount, Tag("UnderAccount")] | _UnderAnAccount
 Filter = Annotated[_Either, Discriminator(_filter_shape_of), AfterValidator(few_questions)]
 
 

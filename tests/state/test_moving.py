@@ -74,10 +74,27 @@ def require_exact_changes(
     partition, waiting = Partition(sets[0]), sets[1:]
     left = list(arrived)
     random_.shuffle(left)
+    act_all(partition, partition.chore, waiting, left, acts)
+    if left:
+        partition.take(left)
+    for definitions in waiting:
+        partition.define(definitions)
+    partition.rest()
+    assert_equal_to_scratch(partition, arrived)
+
+
+def act_all(
+    partition: Partition,
+    chore: Callable[[], object],
+    waiting: list[DefinitionSet],
+    left: list[Touchpoint],
+    acts: list[int | str],
+) -> None:
+    """Does one after the other; behind each of them what is complete is exact. What was used is gone from the lists."""
     taken: list[Touchpoint] = []
     for act in acts:
         if act == "chore":
-            partition.chore()
+            chore()
         elif act == "define" and waiting:
             partition.define(waiting.pop(0))
         elif isinstance(act, int) and left:
@@ -85,12 +102,6 @@ def require_exact_changes(
             taken += left[:act]
             del left[:act]
         assert_what_is_complete_is_exact(partition, taken)
-    if left:
-        partition.take(left)
-    for definitions in waiting:
-        partition.define(definitions)
-    partition.rest()
-    assert_equal_to_scratch(partition, arrived)
 
 
 BAD_VERSIONS = frozenset({"v0-0", "v1-0", "v1-1"})
@@ -104,20 +115,10 @@ def test_oracle_moves_that_can_not_be_computed_equal_brute_force(
     """Some versions fail on some account for a while: what is complete is exact all the time, and behind the last set,
     which does not fail, all is as if that had been there first."""
     partition, left, waiting = Partition(sets[0]), list(arrived), sets[1:]
-    taken: list[Touchpoint] = []
     random_.shuffle(left)
     with pytest.MonkeyPatch.context() as patch:
         fails(patch, BAD_VERSIONS, data.draw(st.integers(0, 25).map(str)))
-        for act in data.draw(ACTS):
-            if act == "chore":
-                partition.try_chore()
-            elif act == "define" and waiting:
-                partition.define(waiting.pop(0))
-            elif isinstance(act, int) and left:
-                partition.take(left[:act])
-                taken += left[:act]
-                del left[:act]
-            assert_what_is_complete_is_exact(partition, taken)
+        act_all(partition, partition.try_chore, waiting, left, data.draw(ACTS))
     if left:
         partition.take(left)
     last = waiting[-1] if waiting else partition.definitions
