@@ -87,6 +87,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         if not self.thread_loop.is_closed():
             super()._stopped_set()
 
+    def close(self) -> None:
+        """Stock, told of an assignment while the worker stops, closes the client from the application's thread. Its
+        sockets are this thread's loop's, which crashes the process; this thread closes them itself as it stops."""
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Stock calls a source stuck that is paused for a restore; `agents.watchdog` looks after what hangs."""
 

@@ -412,6 +412,26 @@ def test_a_batch_that_never_ends_does_not_stop_a_rebalance(kafka: EmbeddedBroker
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_an_assignment_while_it_stops_leaves_the_client_to_its_thread(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path
+) -> None:
+    """`close`: stock closes the client's sockets from another thread than their loop's, which crashes the process."""
+
+    async def steps(world: Running) -> None:
+        await world.ready()
+        client = world.kafka._client
+        connections = list(client._conns.values())
+        assert connections
+        world.app._on_rebalance_when_stopped()
+        await asyncio.sleep(0.5)
+        assert all(connection.connected() for connection in connections)
+        await world.app.stop()
+        assert not any(connection.connected() for connection in connections)
+        assert not world.consumer._thread._thread.is_alive()
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_former_owner_s_loss_does_not_stop_its_successor(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
     """`lose`: a batch that outlived its owner may fail late; the same partition's new owner goes on reading."""
 
