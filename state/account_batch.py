@@ -116,9 +116,8 @@ class AccountBatch:
         changes.rows.rows.extend(groups.touchpoints.items())
         changes.rows.rows.extend(groups.waiting_rows())
         changes.newest_ms = max(changes.newest_ms, groups.newest_ms)
-        for account, row in self._change():
-            known = groups.values[self._account_key(account)]
-            changes.account_counts[self._plan.code] += (row is not None) - (known is not None)
+        for group, row in self._change():
+            changes.account_counts[self._plan.code] += (row is not None) - (groups.values[group.key] is not None)
 
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and
@@ -148,20 +147,20 @@ class AccountBatch:
 
     # -- containers
 
-    def _change(self) -> list[tuple[bytes, ContainerRow | None]]:
+    def _change(self) -> list[tuple[Group, ContainerRow | None]]:
         """Changes the containers; gives the accounts that readers hear of, with their rows."""
-        journeys = self._change_containers()
+        changed = self._change_containers()
         if self._share.until is not None:
             return []
-        self._changes.journeys += journeys
-        return journeys
+        self._changes.journeys += [(group.account, row) for group, row in changed]
+        return changed
 
     def _changed(self) -> Iterator[Group]:
         """Those of which the batch did not take back what it brought."""
         return (group for group in self._groups.by_key.values() if group.added or group.removed)
 
-    def _change_containers(self) -> list[tuple[bytes, ContainerRow | None]]:
-        """Steps every container, accounts last: their rows tell where the others stand."""
+    def _change_containers(self) -> list[tuple[Group, ContainerRow | None]]:
+        """Steps every container, accounts last: their rows tell where the others stand. Gives the accounts."""
         account_plan = self._plan.account
         moved: dict[bytes, list[tuple[Group, Positions, Positions]]] = {}
         own: list[Group] = []
@@ -172,14 +171,14 @@ class AccountBatch:
             before, after = self._step_sibling(group)
             if before != after:
                 moved.setdefault(group.account, []).append((group, before, after))
-        journeys: list[tuple[bytes, ContainerRow | None]] = []
+        changed: list[tuple[Group, ContainerRow | None]] = []
         for group in own:
             row = self._stepped(group, self._row_of(group))
             if row is not None and not self._note_siblings(row, moved.get(group.account, [])):
                 list_siblings(row, self._standings(group.account))
             self._put((group.key, None if row is None else encode_row(row)))
-            journeys.append((group.account, row))
-        return journeys
+            changed.append((group, row))
+        return changed
 
     def _note_siblings(self, row: ContainerRow, moved: list[tuple[Group, Positions, Positions]]) -> bool:
         """Notes where containers under the account stand now; False when its list must be made anew."""
@@ -218,9 +217,6 @@ class AccountBatch:
     def _row_of(self, group: Group) -> ContainerRow:
         value = self._groups.values[group.key]
         return new_container(group.plan) if value is None else decode_container(value)
-
-    def _account_key(self, account: bytes) -> bytes:
-        return container_key(self._plan.code, account, self._plan.account.code, b"")
 
     def _stepped(self, group: Group, row: ContainerRow) -> ContainerRow | None:
         return self._stepper.stepped(group, row, self._sinks_of(group))

@@ -10,23 +10,23 @@ from streams.budget import Cost
 
 BUDGETS = {
     "in-order-1": Cost(
-        calls=21_236, instructions=356_427, asks=6, keys=1_144, rows_read=85, bytes_read=15_542,
+        calls=15_430, instructions=251_695, asks=6, keys=1_144, rows_read=85, bytes_read=15_542,
         rows_written=1_144, bytes_written=227_072, rows_published=142, bytes_published=26_808,
     ),
     "in-order-3": Cost(
-        calls=32_650, instructions=576_146, asks=6, keys=1_172, rows_read=88, bytes_read=60_942,
-        rows_written=1_188, bytes_written=317_457, rows_published=160, bytes_published=29_473,
+        calls=25_007, instructions=472_068, asks=6, keys=1_172, rows_read=88, bytes_read=60_942,
+        rows_written=1_188, bytes_written=317_458, rows_published=160, bytes_published=29_473,
     ),
     "in-order-12": Cost(
-        calls=84_312, instructions=1_526_772, asks=6, keys=1_594, rows_read=158, bytes_read=110_873,
-        rows_written=1_612, bytes_written=494_202, rows_published=280, bytes_published=34_616,
+        calls=64_974, instructions=1_296_940, asks=6, keys=1_594, rows_read=158, bytes_read=110_873,
+        rows_written=1_612, bytes_written=494_203, rows_published=280, bytes_published=34_616,
     ),
     "late": Cost(
-        calls=46_298, instructions=871_966, asks=68, keys=1_344, rows_read=283, bytes_read=219_562,
-        rows_written=1_344, bytes_written=468_028, rows_published=301, bytes_published=74_480,
+        calls=42_116, instructions=779_938, asks=68, keys=1_344, rows_read=283, bytes_read=219_562,
+        rows_written=1_344, bytes_written=468_036, rows_published=301, bytes_published=74_480,
     ),
     "big-account": Cost(
-        calls=41_952, instructions=852_912, asks=110, keys=1_101, rows_read=90, bytes_read=93_802,
+        calls=37_340, instructions=753_656, asks=110, keys=1_101, rows_read=90, bytes_read=93_802,
         rows_written=1_078, bytes_written=285_567, rows_published=20, bytes_published=3_814,
     ),
     "partials": Cost(calls=17_873, instructions=197_382),

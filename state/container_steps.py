@@ -32,14 +32,17 @@ class Stepper:
         if group.removed or added[0][0] <= row.last:
             added = [each for each in added if each[0] > row.last]
             row = self._revised_row(group, row, sinks)
-        for order, projections, touchpoint in added:
-            if projections is None and plan.needs_first and not row.first:
-                projections = plan.nothing
-            if projections is not None:
-                plan.advance(row.states, touchpoint.event_time, projections, sinks)
-                if note(row, order, projections):
-                    self._series(group, row).seal()
-            row.first = row.first or order
+        if added:
+            order, projections, touchpoint = added[0]
+            if not row.first:
+                row.first = order
+                if projections is None and plan.needs_first:
+                    added[0] = (order, plan.nothing, touchpoint)
+            for order, projections, touchpoint in added:
+                if projections is not None:
+                    plan.advance(row.states, touchpoint.event_time, projections, sinks)
+                    if note(row, order, projections):
+                        self._series(group, row).seal()
             row.last, row.last_type = order, touchpoint.type
         row.touchpoint_count += len(added)
         if row.touchpoint_count:

@@ -16,8 +16,6 @@ from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
 
 # A touchpoint that joins a container: its order key, what the plan reads, itself.
 Added = tuple[bytes, list[Any] | None, Touchpoint]
-# A container that a touchpoint can change: its row's key, its kind's plan, its id, and what the plan reads.
-Place = tuple[bytes, KindPlan, str, list[Any] | None]
 
 
 class TouchpointRecord(Protocol):
@@ -51,12 +49,13 @@ class Groups:
 
     def __init__(self, plan: Plan, store: Rows, until: bytes | None = None) -> None:
         self._plan = plan
-        self._account, self._others = plan.account, plan.others
         self._store = store
         self._until = until
         self._waiting: set[bytes] = set()
         self._waiting_no_more: set[bytes] = set()
         self.by_key: dict[bytes, Group] = {}
+        self._by_account: dict[bytes, Group] = {}
+        self._others: list[tuple[KindPlan, dict[tuple[bytes, str], Group]]] = [(plan, {}) for plan in plan.others]
         self.values: dict[bytes, bytes | None] = {}
         self.touchpoints: dict[bytes, bytes] = {}
         self.shrunk: set[bytes] = set()
@@ -105,13 +104,8 @@ class Groups:
         if self._until is not None and order > self._until:
             self._waiting.add(order)
             return
-        groups = self.by_key
-        for key, plan, id_, projections in self._containers(account, touchpoint):
-            group = groups.get(key)
-            if group is None:
-                groups[key] = Group(plan, account, id_, key, [(order, projections, touchpoint)], [])
-            else:
-                group.added.append((order, projections, touchpoint))
+        for group, projections in self._changed_by(account, touchpoint):
+            group.added.append((order, projections, touchpoint))
 
     def _remove(self, account: bytes, touchpoint: Touchpoint) -> None:
         """Takes a touchpoint back: one that this batch added, or one of the store's."""
@@ -124,29 +118,35 @@ class Groups:
             else:
                 self._waiting_no_more.add(order)
             return
-        for key, plan, id_, projections in self._containers(account, touchpoint):
-            group = self.by_key.get(key)
-            if group is None:
-                group = self.by_key[key] = Group(plan, account, id_, key, [], [])
+        for group, projections in self._changed_by(account, touchpoint):
             kept = [added for added in group.added if added[0] != order]
             if len(kept) < len(group.added):
                 group.added = kept
             else:
                 group.removed.append((order, projections))
-                self.shrunk.add(key)
+                self.shrunk.add(group.key)
 
-    def _containers(self, account: bytes, touchpoint: Touchpoint) -> list[Place]:
-        """Each container that a touchpoint can change."""
-        layout, mine = self._plan.code, self._account
-        places: list[Place] = [(container_key(layout, account, mine.code, b""), mine, "", mine.project(touchpoint))]
-        for plan in self._others:
+    def _changed_by(self, account: bytes, touchpoint: Touchpoint) -> list[tuple[Group, list[Any] | None]]:
+        """Each container that a touchpoint can change, with what its plan reads of it."""
+        group = self._by_account.get(account)
+        if group is None:
+            group = self._by_account[account] = self._new_group(self._plan.account, account, "")
+        found = [(group, group.plan.project(touchpoint))]
+        for plan, groups in self._others:
             id_ = plan.id_of(touchpoint)
             if id_ is not None:
                 projections = plan.project(touchpoint)
                 if projections is not None or plan.needs_first:
-                    key = container_key(layout, account, plan.code, id_.encode())
-                    places.append((key, plan, id_, projections))
-        return places
+                    group = groups.get((account, id_))
+                    if group is None:
+                        group = groups[account, id_] = self._new_group(plan, account, id_)
+                    found.append((group, projections))
+        return found
+
+    def _new_group(self, plan: KindPlan, account: bytes, id_: str) -> Group:
+        key = container_key(self._plan.code, account, plan.code, id_.encode())
+        group = self.by_key[key] = Group(plan, account, id_, key, [], [])
+        return group
 
     def _settle_versions(
         self, records: Sequence[TouchpointRecord], keys: list[bytes], known: list[bytes | None], repeated: list[int]

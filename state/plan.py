@@ -1,7 +1,10 @@
 """A definition set compiled: per kind of container the analyses that look at it, and what they read of a touchpoint."""
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import Any, assert_never
+from operator import attrgetter
+from typing import Any, assert_never, cast
+
+import msgspec
 
 from state.analyses.asked import AskedLens, InnerLens, InnerOfPersonLens, OuterLens
 from state.analyses.canvas import CanvasLens
@@ -10,7 +13,7 @@ from state.analyses.cohort_tracked import cohort_lens
 from state.analyses.flow import FlowLens
 from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
-from state.analyses.lens import Cells, Lens, Placing, Projection
+from state.analyses.lens import Cells, Lens, Placing, Projection, TypeCache
 from state.analyses.property import Property
 from state.analyses.segment import OfPersonLens, filtered_lens, properties_of
 from state.calendar import Calendar
@@ -23,6 +26,15 @@ from streams.touchpoint import Touchpoint, prefix_decoder
 
 SESSION_GAP_MS = 1_800_000
 _ACCOUNT = CODE_BY_KIND[ContainerKind.ACCOUNT]
+_TYPE = frozenset({"type"})
+Project = Callable[[Touchpoint], Projection | None]
+_GivenType = tuple[list[Projection | None] | None, list[tuple[int, Project]]]
+
+
+class _OfType(msgspec.Struct):
+    """What is known of a touchpoint by its type."""
+
+    type: str
 
 
 class KindPlan:
@@ -45,7 +57,7 @@ class KindPlan:
         # Whether what one container contributes is kept apart from the others.
         self.keeps_tallies = any(lens.distinct or lens.gate is not None or needs_place(lens) for lens in lenses)
         self._gaps = [index for index, lens in enumerate(lenses) if isinstance(lens, GapLens)]
-        self._projects = [lens.project for lens in lenses]
+        self._by_type: dict[str, _GivenType] = TypeCache(self._given_type)
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
         self._positions = [
             (index, lens.kind, lens.name, lens.position)
@@ -57,8 +69,22 @@ class KindPlan:
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
         """What each analysis reads of a touchpoint; None when it interests none but as a container's first."""
-        projections = [project(touchpoint) for project in self._projects]
+        decided, open_ = self._by_type[touchpoint.type]
+        if not open_ or decided is None:  # never the latter without the former
+            return decided
+        projections = decided.copy()
+        for index, project in open_:
+            projections[index] = project(touchpoint)
         return None if projections == self._nothing else projections
+
+    def _given_type(self, type_: str) -> _GivenType:
+        """What analyses that read nothing but the type read of it, and the others."""
+        touchpoint = cast(Touchpoint, _OfType(type_))
+        open_: list[tuple[int, Project]] = [
+            (index, lens.project) for index, lens in enumerate(self.lenses) if not lens.fields <= _TYPE
+        ]
+        decided = [lens.project(touchpoint) if lens.fields <= _TYPE else None for lens in self.lenses]
+        return (decided if open_ or decided != self._nothing else None), open_
 
     @property
     def nothing(self) -> list[Projection | None]:
@@ -73,10 +99,11 @@ class KindPlan:
         self, states: list[Any], event_time: int, projections: list[Projection | None], sinks: Sequence[Cells]
     ) -> None:
         """Moves every state, in place, behind one touchpoint."""
-        for index, (advance, needs_first) in enumerate(self._advances):
-            projection = projections[index]
+        for (advance, needs_first), state, projection, sink in zip(  # noqa: B905  (strict costs on the hot path)
+            self._advances, states, projections, sinks
+        ):
             if projection is not None or needs_first:
-                advance(states[index], event_time, projection, sinks[index])
+                advance(state, event_time, projection, sink)
 
     def forget_gaps(self, states: list[Any]) -> None:
         """Empties the places of what is not computed any more, so that states differ only in what is."""
@@ -243,9 +270,9 @@ def _visitor(touchpoint: Touchpoint) -> str | None:
 
 
 _ID_BY_CODE: dict[bytes, Callable[[Touchpoint], str | None]] = {
-    CODE_BY_KIND[ContainerKind.OPPORTUNITY]: lambda touchpoint: touchpoint.opportunity,
-    CODE_BY_KIND[ContainerKind.BUYING_GROUP]: lambda touchpoint: touchpoint.buying_group,
-    CODE_BY_KIND[ContainerKind.PERSON]: lambda touchpoint: touchpoint.person,
-    CODE_BY_KIND[ContainerKind.SESSION]: lambda touchpoint: touchpoint.session,
+    CODE_BY_KIND[ContainerKind.OPPORTUNITY]: attrgetter("opportunity"),
+    CODE_BY_KIND[ContainerKind.BUYING_GROUP]: attrgetter("buying_group"),
+    CODE_BY_KIND[ContainerKind.PERSON]: attrgetter("person"),
+    CODE_BY_KIND[ContainerKind.SESSION]: attrgetter("session"),
     VISITS: _visitor,
 }

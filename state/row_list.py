@@ -4,6 +4,8 @@ The law: whoever collects stops soon after they can not fit a commit any more, s
 batch changes. Sizes are looked at every few hundred rows, for a count per row would cost the hot path.
 """
 
+from itertools import chain
+
 from streams.batch import RAW_BYTES_MAX, BatchTooLargeError
 from streams.store import Row
 
@@ -27,6 +29,6 @@ class RowList:
 
     def byte_count(self) -> int:
         """The size of all keys and values, before compression."""
-        self._byte_count += sum(len(key) + len(value or b"") for key, value in self.rows[self._counted :])
+        self._byte_count += sum(map(len, filter(None, chain.from_iterable(self.rows[self._counted :]))))
         self._counted = len(self.rows)
         return self._byte_count

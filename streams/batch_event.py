@@ -24,6 +24,8 @@ from streams.crash import crash_point
 from streams.errors import LostError
 from streams.ownership import Holding
 
+_LOG_APPEND_TIME = 1  # as every topic has it (`streams.topics`)
+
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no types
     """Records of one partition, and the holding that they were fetched for."""
@@ -35,7 +37,7 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no typ
             tp.partition,
             last.offset,
             last.timestamp / 1e3,
-            last.timestamp_type,
+            _LOG_APPEND_TIME,
             None,
             None,
             records,

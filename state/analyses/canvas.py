@@ -6,6 +6,7 @@ was in the set *before* it. Cells are by the day of the container's start: t tot
 a arrow followed, f any arrow of the node followed, p any parent reached.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from state.analyses.gate import Gate, Level
@@ -37,6 +38,7 @@ class CanvasLens:
         read = {field for node in definition.nodes for field in fields_of(node.match)}
         self.fields = frozenset(read | {"type"} | ({"value"} if definition.metric == "value" else set()))
         self._lay_out(definition)
+        self._standing_at = lru_cache(maxsize=1024)(self._nodes_of)
 
     def _lay_out(self, definition: Canvas) -> None:
         self._ids = [node.id for node in definition.nodes]
@@ -101,7 +103,9 @@ class CanvasLens:
         state[FOLLOWED] = followed
 
     def position(self, state: State) -> Any:
-        reach = state[REACH]
+        return self._standing_at(state[REACH])
+
+    def _nodes_of(self, reach: int) -> list[str] | None:
         return [node for index, node in enumerate(self._ids) if reach >> index & 1] or None
 
 
