@@ -6,8 +6,9 @@ midnight; the instants are computed once and found by bisection. Other periods f
 
 from array import array
 from bisect import bisect_right
+from calendar import monthrange
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,9 @@ from state.definitions import Granularity
 DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
 _FIRST_DAY = -1  # west of Greenwich the first moment of 1970 lies in 1969
-_LAST_DAY = (date(2200, 1, 2) - _EPOCH).days
+_LAST_YEAR = 2200
+_LAST_DAY = (date(_LAST_YEAR, 1, 2) - _EPOCH).days
+_DAY, _NOTHING = timedelta(days=1), timedelta()
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -80,26 +83,32 @@ def _midnights(zone_name: str) -> "array[int]":
 
     fold=0 gives the earlier of two midnights, and the instant of the change where there is none.
     """
-    zone = ZoneInfo(zone_name)
+    local = datetime(1969, 12, 31, tzinfo=ZoneInfo(zone_name))
     starts = array("q")
     for day in range(_FIRST_DAY, _LAST_DAY + 1):
-        when = _EPOCH + timedelta(days=day)
-        local = datetime(when.year, when.month, when.day, tzinfo=zone)
-        starts.append(int((local.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1000)
+        offset = local.utcoffset() or _NOTHING
+        starts.append(day * DAY_MS - (offset.days * 86_400 + offset.seconds) * 1000)
+        local += _DAY  # by the clock on the wall
     return starts
 
 
 @cache
 def _buckets_by_day(granularity: str) -> "array[int]":
-    buckets = array("q")
-    for day in range(_FIRST_DAY, _LAST_DAY + 1):
-        when = _EPOCH + timedelta(days=day)
-        years = when.year - 1970
-        match granularity:
-            case "month":
-                buckets.append(years * 12 + when.month - 1)
-            case "quarter":
-                buckets.append(years * 4 + (when.month - 1) // 3)
-            case _:
-                buckets.append(years)
+    """The number of the period of every local day; runs on to the end of the last month."""
+    buckets = array("q", [_bucket_of(granularity, -1, 12)])
+    for years in range(_LAST_YEAR - 1970 + 1):
+        for month in range(1, 13):
+            _, day_count = monthrange(1970 + years, month)
+            buckets.extend([_bucket_of(granularity, years, month)] * day_count)
     return buckets
+
+
+def _bucket_of(granularity: str, years: int, month: int) -> int:
+    """years: since 1970."""
+    match granularity:
+        case "month":
+            return years * 12 + month - 1
+        case "quarter":
+            return years * 4 + (month - 1) // 3
+        case _:
+            return years
