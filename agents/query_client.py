@@ -12,10 +12,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from agents.answers.values import VALUE_COUNT, VALUE_COUNT_MAX
 from agents.directory import Directory, read_directory
 from agents.metrics_server import token_of
 from agents.settings import Settings
-from agents.value_answers import VALUE_COUNT, VALUE_COUNT_MAX
 from state.story import cursor_of, key_of_cursor
 from state.values import most_frequent
 from state.why import merged_lists

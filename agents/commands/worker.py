@@ -62,7 +62,7 @@ def _stop_with_parent() -> None:
 def _run(roles: list[str], settings: Settings, bootstrap: str, listening: Listening | None) -> None:
     # Faust is imported here, so that a mistake in the options is told at once.
     from agents.accounts import make_accounts
-    from agents.answering import answer_questions
+    from agents.answers.answering import answer_questions
     from agents.app import is_ready, run_apps, standing_count
     from agents.ingest import make_ingest
     from agents.snapshots_owner import make_snapshots

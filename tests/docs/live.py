@@ -18,7 +18,7 @@ from streams.snapshot import Snapshot
 from streams.stage import Applied
 from streams.store import Row
 from streams.touchpoint import Touchpoint
-from tests.agents.asking import queries_of
+from tests.agents.answers.asking import queries_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from agents.query_request import ProblemError
+from agents.answers.request import ProblemError
 from streams.answers import Problem, encode_answer
 from streams.errors import LostError, MismatchError, UnavailableError, UsageError
 from streams.yaml_file import FILE_BYTES_MAX

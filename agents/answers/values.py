@@ -2,9 +2,9 @@
 
 import unicodedata
 
-from agents.answer_parts import ContainedParts
-from agents.owned_partitions import OwnedPartitions
-from agents.query_request import Parameters, ProblemError
+from agents.answers.owned_partitions import OwnedPartitions
+from agents.answers.parts import ContainedParts
+from agents.answers.request import Parameters, ProblemError
 from state.matches import known_dimension
 from state.values import most_frequent, values_of
 from streams.answers import ValuesAnswer

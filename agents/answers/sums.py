@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from agents.answers.request import Parameters, ProblemError, definition_asked
 from agents.live_snapshots import part_snapshot
-from agents.query_request import Parameters, ProblemError, definition_asked
 from agents.reading_plan import ReadingPlan
 from state.definition_set import Definition
 from state.render.flow import Place

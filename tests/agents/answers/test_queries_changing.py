@@ -15,8 +15,8 @@ from agents.settings import Settings
 from state import moving
 from state.definition_set import Definition, DefinitionSet
 from streams.answers import CellsAnswer
-from tests.agents.asking import asked_of, queries_of
-from tests.agents.test_queries import commit_row
+from tests.agents.answers.asking import asked_of, queries_of
+from tests.agents.answers.test_queries import commit_row
 from tests.state.memory_store import MemoryStore
 from tests.state.partitions import Partition
 from tests.state.worlds import DAY, START, definition_set, touchpoint

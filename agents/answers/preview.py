@@ -8,10 +8,10 @@ import time
 
 import msgspec
 
-from agents.answer_parts import applied_in
+from agents.answers.owned_partitions import OwnedPartitions, committed, due_at
+from agents.answers.parts import applied_in
+from agents.answers.request import Parameters
 from agents.defining import one_definition
-from agents.owned_partitions import OwnedPartitions, committed, due_at
-from agents.query_request import Parameters
 from agents.reading_plan import ReadingPlan
 from state.account_batch import totals
 from state.containers import Containers

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol, cast
 
-from agents.definition_answers import DefinitionAnswers
+from agents.answers.definitions import DefinitionAnswers
+from agents.answers.owned_partitions import OwnedPartitions, Readable
+from agents.answers.preview import PreviewAnswers
+from agents.answers.queries import Queries
+from agents.answers.sums import Standing, SumsAnswers
 from agents.definitions_follower import DefinitionsFollower
 from agents.directory import ACCOUNTS, SNAPSHOTS, CachedDirectory, announce
 from agents.metrics_server import Listening, serve_metrics, url_of
-from agents.owned_partitions import OwnedPartitions, Readable
-from agents.preview_answers import PreviewAnswers
-from agents.queries import Queries
 from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
-from agents.sums_answers import Standing, SumsAnswers
 from streams.topics import topic_name
 from streams.writer import Writer
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents import preview_answers
+from agents.answers import preview as preview_module
 from state.accounts import Accounts
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import DefinitionFile
@@ -15,8 +15,8 @@ from state.sums import PartialSums
 from streams.partials import Tag
 from streams.stage import Applied
 from streams.touchpoint import Touchpoint
-from tests.agents.asking import LATENESS_MS, asked_of, queries_of
-from tests.agents.test_queries import ARRIVED, DEFINITIONS, PARTITIONS, stores_of
+from tests.agents.answers.asking import LATENESS_MS, asked_of, queries_of
+from tests.agents.answers.test_queries import ARRIVED, DEFINITIONS, PARTITIONS, stores_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import START, Record, touchpoint
@@ -98,7 +98,7 @@ def test_a_sample_says_that_it_is_one(size: int) -> None:
 
 def test_time_bounds_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is an answer too, and says that it is of nothing."""
-    monkeypatch.setattr(preview_answers, "PREVIEW_S", -1.0)
+    monkeypatch.setattr(preview_module, "PREVIEW_S", -1.0)
     found = preview(CANVAS)[1]
     assert (found["is_sample"], found["sampled"], found["total"], found["left_out"]) == (True, 0, 9, 0)
     assert found["snapshot"]["body"]["total"] == 0
@@ -109,8 +109,8 @@ def test_an_account_that_is_too_large_is_left_out(monkeypatch: pytest.MonkeyPatc
     """And counted, so that nobody takes what is left for all."""
     large = [touchpoint(f"l{n}", START + n, "A", account="large", opportunity="l") for n in range(600)]
     with monkeypatch.context() as changed:
-        changed.setattr(preview_answers, "ACCOUNT_SHARE", -1.0)
-        changed.setattr(preview_answers, "PREVIEW_S", 60.0)
+        changed.setattr(preview_module, "ACCOUNT_SHARE", -1.0)
+        changed.setattr(preview_module, "PREVIEW_S", 60.0)
         found = asker(stores_of([*ARRIVED, *large]))(CANVAS)[1]
     assert (found["is_sample"], found["sampled"], found["total"], found["left_out"]) == (True, 9, 10, 1)
     assert without_origin(found["snapshot"]) == applied(CANVAS, ARRIVED)

@@ -13,15 +13,15 @@ from typing import Any
 
 import msgspec
 
-from agents.answer_parts import ContainedParts, behind_cell, counted_of
-from agents.definition_answers import DefinitionAnswers
-from agents.http_answer import answer_to, json_body
-from agents.owned_partitions import OwnedPartitions
-from agents.preview_answers import PreviewAnswers
-from agents.query_request import KIND_BY_NAME, Parameters, ProblemError, number_asked
+from agents.answers.definitions import DefinitionAnswers
+from agents.answers.owned_partitions import OwnedPartitions
+from agents.answers.parts import ContainedParts, behind_cell, counted_of
+from agents.answers.preview import PreviewAnswers
+from agents.answers.reply import answer_to, json_body
+from agents.answers.request import KIND_BY_NAME, Parameters, ProblemError, number_asked
+from agents.answers.sums import SumsAnswers
+from agents.answers.values import values_here
 from agents.reading_plan import ReadingPlan
-from agents.sums_answers import SumsAnswers
-from agents.value_answers import values_here
 from state.containers import Containers
 from state.cut import cut_of
 from state.definitions import ContainerKind

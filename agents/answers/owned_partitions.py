@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from agents.answer_parts import ContainedParts, applied_in
-from agents.query_request import ProblemError
+from agents.answers.parts import ContainedParts, applied_in
+from agents.answers.request import ProblemError
 from state.why import IsDue
 from streams.errors import UnavailableError
 from streams.partitioning import partition_of

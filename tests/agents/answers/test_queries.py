@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from agents import queries as queries_module
+from agents.answers import queries as queries_module
+from agents.answers.request import Parameters, ProblemError, number_asked
 from agents.directory import Announcement, Directory
 from agents.metrics_server import Listening, serve_metrics, url_of
-from agents.query_request import Parameters, ProblemError, number_asked
 from agents.snapshots import Schedule
 from state.accounts import Accounts
 from state.accounts_stage import AccountsStage
@@ -27,7 +27,7 @@ from streams.partitioning import partition_of
 from streams.protocol_rows import COMMIT_KEY, CommitRow, Input, encode_commit
 from streams.store import Position
 from streams.touchpoint import Touchpoint
-from tests.agents.asking import asked_of, queries_of
+from tests.agents.answers.asking import asked_of, queries_of
 from tests.agents.snapshot_worlds import commit
 from tests.agents.test_metrics_server import TOKEN, get
 from tests.state.layers_of import layers_of

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from agents.answers.request import Parameters, ProblemError
 from agents.defining import OutdatedError, one_definition, put_definition
-from agents.query_request import Parameters, ProblemError
 from agents.settings import Settings
 from streams.answers import DefinitionAnswer
 from streams.shown import shown

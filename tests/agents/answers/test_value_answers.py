@@ -9,8 +9,8 @@ from agents.directory import Announcement, Directory
 from agents.metrics_server import Listening, serve_metrics
 from agents.query_client import QueryClient
 from agents.settings import Settings
-from tests.agents.asking import asked_of, queries_of
-from tests.agents.test_queries import ARRIVED, DEFINITIONS, PARTITIONS, stores_of
+from tests.agents.answers.asking import asked_of, queries_of
+from tests.agents.answers.test_queries import ARRIVED, DEFINITIONS, PARTITIONS, stores_of
 from tests.state.worlds import START, touchpoint
 
 ask_all = asked_of(queries_of(lambda: (0, DEFINITIONS), lambda: STORES, PARTITIONS))

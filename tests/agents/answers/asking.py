@@ -7,13 +7,13 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from agents.definition_answers import DefinitionAnswers
-from agents.owned_partitions import OwnedPartitions
-from agents.preview_answers import PreviewAnswers
-from agents.queries import Queries
+from agents.answers.definitions import DefinitionAnswers
+from agents.answers.owned_partitions import OwnedPartitions
+from agents.answers.preview import PreviewAnswers
+from agents.answers.queries import Queries
+from agents.answers.sums import Standing, SumsAnswers
 from agents.reading_plan import ReadingPlan
 from agents.settings import Settings
-from agents.sums_answers import Standing, SumsAnswers
 from state.layers import Current
 
 LATENESS_MS = 3_600_000

@@ -20,7 +20,7 @@ from streams.partials import Tag
 from streams.stage import Applied
 from streams.store import Row
 from streams.touchpoint import Touchpoint
-from tests.agents.asking import LATENESS_MS, asked_of, queries_of
+from tests.agents.answers.asking import LATENESS_MS, asked_of, queries_of
 from tests.agents.snapshot_worlds import CELLS, DEFINITIONS, TOUCHPOINTS, commit
 from tests.agents.test_snapshots import schedule
 from tests.state.layers_of import layers_of

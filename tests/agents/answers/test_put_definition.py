@@ -24,7 +24,7 @@ from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.fence import FencedProducer
 from streams.json_value import json_value
 from streams.yaml_file import DEPTH_MAX, FILE_BYTES_MAX, VALUE_COUNT_MAX
-from tests.agents.asking import asked_of, queries_of
+from tests.agents.answers.asking import asked_of, queries_of
 from tests.agents.snapshot_worlds import DEFINITIONS
 from tests.agents.test_defining import SETTINGS, Topic, file_of, install, topic
 from tests.state.worlds import analyses
