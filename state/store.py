@@ -9,6 +9,7 @@ of 2 GiB per partition is why all partitions share one here.
 """
 
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -27,7 +28,7 @@ from rocksdict import (
 )
 
 from state.rocks_reading import POSITION_KEY, SCAN_ROWS, Gate, Reading, after_of, end_of, floor_of, row_at
-from streams.errors import UnavailableError
+from streams.errors import LostError, UnavailableError
 from streams.store import Position, Row, Rows
 
 MIB = 2**20
@@ -78,7 +79,8 @@ class _Damage(UnavailableError):
 
 
 class RocksStore:
-    """A `streams.store.Store` in a folder. One process at a time, and one thread but for `reading`.
+    """A `streams.store.Store` in a folder. One process at a time, and one thread but for `reading`; `write` may be in
+    another one, as long as nothing but `close` is called meanwhile, which waits for it.
 
     No iterator outlives a call.
     """
@@ -90,6 +92,7 @@ class RocksStore:
         """
         self._folder = folder
         self._position: Position | None = None
+        self._writing = threading.Lock()
         self._trash = folder.with_name(folder.name + ".trash")
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True
@@ -170,11 +173,14 @@ class RocksStore:
             else:
                 put(key, value)
         put(POSITION_KEY, _encode(position))
-        try:
-            self._rows.write(batch, self._write_options)
-        except Exception as error:
-            raise self._failed(error) from error
-        self._position = position
+        with self._writing:
+            if self._is_closed:
+                raise LostError(f"{self._folder} was closed before the rows were written")
+            try:
+                self._rows.write(batch, self._write_options)
+            except Exception as error:
+                raise self._failed(error) from error
+            self._position = position
 
     def wipe(self) -> None:
         self.close()
@@ -183,10 +189,12 @@ class RocksStore:
 
     def close(self) -> None:
         self._gate.close()
-        try:
-            self._rows.close()
-        except Exception as error:
-            raise self._failed(error) from error
+        with self._writing:
+            try:
+                self._rows.close()
+            except Exception as error:
+                raise self._failed(error) from error
+            self._is_closed = True
 
     def _open(self) -> None:
         try:
@@ -201,6 +209,7 @@ class RocksStore:
         """Opens what is there. Raises _Damage when it can not be read."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._gate = Gate()
+        self._is_closed = False
         try:
             self._rows = Rdict(str(self._folder), _options())
             stored = self._rows.get(POSITION_KEY)

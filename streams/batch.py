@@ -53,6 +53,10 @@ class Batch:
         """Whether the broker takes it. Compresses only when that decides."""
         return self._builder.size() <= MESSAGE_BYTES_MAX or len(self._build()) <= MESSAGE_BYTES_MAX
 
+    def pack(self) -> None:
+        """Compresses it; else that is done when it is sent."""
+        self._build()
+
     # What follows is what aiokafka's accumulator calls on a BatchBuilder.
 
     def record_count(self) -> int:

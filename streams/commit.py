@@ -33,6 +33,12 @@ class Prepared(msgspec.Struct, frozen=True):
     changelog: Batch
     outputs: Outputs
 
+    def pack(self) -> None:
+        """Compresses what it sends; else each batch is when its turn comes."""
+        self.changelog.pack()
+        for _, batch in self.outputs:
+            batch.pack()
+
 
 def prepared(stage: Stage, work: Work, row: CommitRow, tag: Tag) -> Prepared:
     """The commit of `work`, which must get the offset of `tag`. Raises BatchTooLargeError."""

@@ -10,8 +10,10 @@ commit_is_one_batch and tag_is_commit_offset are kept in `streams.commit`, check
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from streams.batch import BatchTooLargeError
+from streams.beside import beside
 from streams.commit import Committed, Prepared, outputs_of
 from streams.computation import Standing, chore_commit_of, commit_of, idle_commit_of, slice_commit_of
 from streams.crash import crash_point
@@ -121,11 +123,12 @@ class Commits:
 
     async def _commit(self, commit: Prepared, record_count: int = 0, compute_s: float = 0.0) -> None:
         begun = time.perf_counter()
+        await beside(commit.pack, len(commit.rows))
         appended = await self._tenure.append_commit(commit.changelog, len(commit.rows))
         crash_point("changelog")
         self._tenure.check()
         logged = time.perf_counter()
-        self._write(commit, appended)
+        await self._write(commit, appended)
         crash_point("store")
         written = time.perf_counter()
         # Rule publish_after_commit: what readers see can not be taken back, and the next commit begins only after all
@@ -136,11 +139,11 @@ class Commits:
             times = logged - begun, written - logged, time.perf_counter() - written
             self._on_commit(Committed(record_count, len(commit.rows), compute_s, *times))
 
-    def _write(self, commit: Prepared, appended: Appended) -> None:
+    async def _write(self, commit: Prepared, appended: Appended) -> None:
         """Rows and position in one step, on top of the position that this owner left."""
         next_offset, changelog = self._tenure.next_offset, self._tenure.changelog
         position = Position(next_offset, appended.offset, appended.written_at, changelog.topic_id, changelog.generation)
-        self._store.write(commit.rows, position, self._position)
+        await beside(partial(self._store.write, commit.rows, position, self._position), len(commit.rows))
         self._position, self.row, self.made_at = position, commit.row, time.monotonic()
 
     def _standing(self) -> Standing:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -346,3 +347,42 @@ class _Damaged:
 
     def seek(self, _: object) -> None:
         raise Exception("Corruption: block checksum mismatch")
+
+
+class _SlowRows:
+    """A database whose write waits until it is let go on."""
+
+    def __init__(self, rows: Any) -> None:
+        self.begun, self.let, self.is_done = threading.Event(), threading.Event(), False
+        self._rows = rows
+
+    def write(self, *arguments: Any) -> None:
+        self.begun.set()
+        assert self.let.wait(10)
+        self._rows.write(*arguments)
+        self.is_done = True
+
+    def close(self) -> None:
+        assert self.is_done
+        self._rows.close()
+
+
+def test_closing_waits_for_a_write_and_lets_no_other_begin(tmp_path: Path) -> None:
+    """A step that is given up may still be writing in its thread; the folder is the next owner's then."""
+    store = RocksStore(tmp_path / "0")
+    rows = _SlowRows(store._rows)
+    store._rows = cast(Any, rows)
+    writing = threading.Thread(target=store.write, args=([(b"a", b"1")], position(1), None))
+    writing.start()
+    assert rows.begun.wait(10)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    rows.let.set()
+    writing.join(10)
+    closing.join(10)
+    assert rows.is_done
+    with pytest.raises(LostError, match="closed before"):
+        store.write([(b"b", b"2")], position(1), position(1))
+    again = RocksStore(tmp_path / "0")
+    assert again.get([b"a", b"b"]) == [b"1", None]
+    again.close()
