@@ -40,7 +40,7 @@ from tests.budget.worlds import (
 
 COUNTED = 2_000
 MANY, FEW = 1_000, 100  # events in a batch: of a backlog, and of live traffic
-JOURNEYS, PARTIALS = "journeys", "partials"
+JOURNEYS, MILESTONES, PARTIALS = "journeys", "milestones", "partials"
 
 
 class Counted(NamedTuple):
@@ -113,7 +113,7 @@ class Partition:
 
     def __init__(self, definitions: DefinitionSet, folder: str) -> None:
         self.store = CountingStore(RocksStore(Path(folder) / "0"))
-        self._stage = AccountsStage(lambda: (0, definitions), JOURNEYS, PARTIALS, self.store)
+        self._stage = AccountsStage(lambda: (0, definitions), JOURNEYS, MILESTONES, PARTIALS, self.store)
         self._offset = 0
         self.write(self._stage.idle(END_MS).rows)
 
