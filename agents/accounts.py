@@ -22,9 +22,9 @@ from streams.writer import Writer, WriterPlan
 
 def make_accounts(settings: Settings, bootstrap: str, definitions: DefinitionsFollower) -> Any:
     """The application of the role accounts. Raises UsageError without definitions."""
-    touchpoints, changelog, journeys, partials = (
+    touchpoints, changelog, journeys, milestones, partials = (
         topic_name(name, settings.prefix, settings.generation)
-        for name in ("touchpoints", "accounts-changelog", "journeys", "partials")
+        for name in ("touchpoints", "accounts-changelog", "journeys", "milestones", "partials")
     )
     if not definitions.current()[1].definitions:
         raise UsageError(
@@ -46,7 +46,7 @@ def make_accounts(settings: Settings, bootstrap: str, definitions: DefinitionsFo
     )
 
     def stage(_: int, store: Store) -> AccountsStage:
-        return AccountsStage(definitions.current, journeys, partials, store)
+        return AccountsStage(definitions.current, journeys, milestones, partials, store)
 
     def open_store(number: int) -> RocksStore:
         return RocksStore(settings.worker_folder("accounts") / str(number))

@@ -1,7 +1,8 @@
 """Whether the live numbers are those of a batch computation over the same touchpoints (`milepost check`).
 
 The cells of every partition are compared at its newest covers, the snapshots at the offsets that each of them names.
-Workers may go on meanwhile: what they add is behind these points.
+Workers may go on meanwhile: what they add is behind these points. Of milestones what stands is compared at the covers
+too; an alert that changes while the rest is read is left out.
 """
 
 import time
@@ -13,18 +14,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.alerts import read_standing
 from agents.dead_letters import set_aside_offsets
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
+from check.alerts import alert_differences
 from check.batch import batch_cells
 from check.cells import CellsByPart, summed
 from check.compare import Difference, body_differences, cell_differences, range_differences
 from check.conditions import attribute_columns
+from check.milestones import Key, claims_of, fields_of_milestone
 from check.ranges import range_of
 from check.reading import PublishedCells, PublishedSnapshots
 from check.render import body_of
 from check.touchpoints import Arrival, load, open_database, settle
 from state.definition_set import Definition, DefinitionSet
+from state.milestone_set import MilestoneDefinition
+from streams.alert import Alert
 from streams.errors import UnavailableError, UsageError
 from streams.shown import shown
 from streams.snapshot import Snapshot
@@ -33,13 +39,15 @@ from streams.topics import topic_name
 _VALUE_CHARACTERS_MAX = 300
 DIFFERENCES_SHOWN = 20
 Applied = Mapping[int, int]
+Alerts = Mapping[tuple[str, Key], Alert | None]
+"""By milestone and whose they are; None for those not to be compared."""
 Progress = Callable[[str], None]
 
 
 class AnalysisReport(msgspec.Struct, frozen=True):
-    """One analysis: how many cells were compared (over all partitions), whether a snapshot was there to compare, and
-    every difference. is_complete: whether every partition counts all its accounts in it; if not, its cells were not
-    compared, only the snapshot of the version before."""
+    """One analysis, or milestone (whose kind is milestone, and which has no snapshot): how many cells or alerts were
+    compared (over all partitions), whether a snapshot was there to compare, and every difference. is_complete: whether
+    every partition counts all its accounts in it; if not, only the snapshot of the version before was compared."""
 
     analysis: str
     kind: str
@@ -77,11 +85,16 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
     began = time.monotonic()
     progress("reading the live numbers")
     definitions = read_definitions(bootstrap, settings)
+    alerts = _read_alerts(bootstrap, settings, definitions)
     cells = _read_cells(bootstrap, settings)
+    alerts = _unmoved(alerts, _read_alerts(bootstrap, settings, definitions))
     snapshots = _read_snapshots(bootstrap, settings, definitions)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
     applied = {partition: covers.applied.get(touchpoints, -1) for partition, covers in cells.covers.items()}
-    columns = attribute_columns([definition.analysis for definition in definitions.every])
+    columns = attribute_columns(
+        [definition.analysis for definition in definitions.every],
+        [field for each in definitions.milestones for field in fields_of_milestone(each.milestone)],
+    )
     with open_database() as connection:
         progress("reading the touchpoints")
         ends = _latest([applied, *(_applied_of(snapshot) for snapshot in snapshots.values())])
@@ -92,8 +105,9 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
             _check(definition, cells, applied, batch, snapshots.get(definition.analysis.name))
             for definition in definitions.definitions
         ]
+        milestones = [_check_milestone(each, cells, applied, batch, alerts) for each in definitions.milestones]
         _compare_snapshots(definitions, snapshots, batch, reports)
-    return CheckReport(reports, count, applied, time.monotonic() - began)
+    return CheckReport([*reports, *milestones], count, applied, time.monotonic() - began)
 
 
 class _Batch:
@@ -106,24 +120,39 @@ class _Batch:
 
     def cells(self, definition: Definition, applied: Applied) -> CellsByPart:
         """The cells of a definition over the touchpoints up to these offsets."""
-        applied = {partition: offset for partition, offset in applied.items() if offset >= 0}
-        if applied != self._applied:
-            self._progress("putting the touchpoints in order")
-            settle(self._connection, applied, self._columns)
-            self._applied, self._cells = applied, {}
+        self._settle(applied)
         if definition.version not in self._cells:
             self._progress(f"computing {definition.analysis.name}")
             self._cells[definition.version] = self._compute(definition)
         return self._cells[definition.version]
 
+    def claims(self, made: MilestoneDefinition, applied: Applied) -> dict[Key, int]:
+        """When a milestone happened, over the touchpoints up to these offsets."""
+        self._settle(applied)
+        self._progress(f"computing {made.name}")
+        try:
+            return claims_of(self._connection, made.milestone, self._columns)
+        except duckdb.InvalidInputException as error:
+            raise _can_not_be_checked(f"milestone {made.name!r}", error) from error
+
+    def _settle(self, applied: Applied) -> None:
+        applied = {partition: offset for partition, offset in applied.items() if offset >= 0}
+        if applied != self._applied:
+            self._progress("putting the touchpoints in order")
+            settle(self._connection, applied, self._columns)
+            self._applied, self._cells = applied, {}
+
     def _compute(self, definition: Definition) -> CellsByPart:
         try:
             return batch_cells(self._connection, definition, self._columns)
         except duckdb.InvalidInputException as error:
-            raise UsageError(
-                f"the analysis {definition.analysis.name!r} can not be checked: {error}. A regular expression has to be"
-                " one of RE2 as well as of Python"
-            ) from error
+            raise _can_not_be_checked(f"analysis {definition.analysis.name!r}", error) from error
+
+
+def _can_not_be_checked(what: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"the {what} can not be checked: {error}. A regular expression has to be one of RE2 as well as of Python"
+    )
 
 
 def _check(
@@ -138,6 +167,27 @@ def _check(
     compared = sum(len({*expected.get(part, {}), *live.get(part, {})}) for part in {*expected, *live})
     differences = list(cell_differences(analysis, expected, live))
     return AnalysisReport(analysis.name, analysis.kind, compared, snapshot is not None, differences)
+
+
+def _read_alerts(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> Alerts:
+    return read_standing(bootstrap, settings) if definitions.milestones else {}
+
+
+def _unmoved(before: Alerts, after: Alerts) -> Alerts:
+    """The alerts as they stand; None for those that changed in between."""
+    return {key: before.get(key) if before.get(key) == after.get(key) else None for key in {**before, **after}}
+
+
+def _check_milestone(
+    made: MilestoneDefinition, published: PublishedCells, applied: Applied, batch: _Batch, alerts: Alerts
+) -> AnalysisReport:
+    """What stands of one milestone."""
+    if any(made.version not in covers.complete for covers in published.covers.values()):
+        return AnalysisReport(made.name, "milestone", 0, False, [], is_complete=False)
+    clocks = {partition: covers.clock_ms for partition, covers in published.covers.items()}
+    mine = {key: alert for (name, key), alert in alerts.items() if name == made.name}
+    count, differences = alert_differences(made, batch.claims(made, applied), mine, clocks)
+    return AnalysisReport(made.name, "milestone", count, False, differences)
 
 
 def _compare_snapshots(
@@ -197,14 +247,14 @@ def print_report(report: CheckReport, console: Console, differences_shown: int =
     console.print(_title(report), highlight=False)
     table = Table()
     table.add_column("analysis")
-    for heading in ("cells compared", "differences"):
+    for heading in ("compared", "differences"):
         table.add_column(heading, justify="right")
     table.add_column("snapshot")
     table.add_column("verdict")
     for each in report.analyses:
         verdict = "[green]equal[/]" if each.is_complete else "[yellow]being counted[/]"
         verdict = "[bold red]DIFFERENT[/]" if each.differences else verdict
-        has_snapshot = "compared" if each.has_snapshot else "none yet"
+        has_snapshot = "compared" if each.has_snapshot else "" if each.kind == "milestone" else "none yet"
         table.add_row(each.analysis, f"{each.cell_count:,}", f"{len(each.differences):,}", has_snapshot, verdict)
     console.print(table)
     if report.difference_count:

@@ -25,7 +25,7 @@ from streams.yaml_file import explain, explain_value, load_yaml
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What `apply` did, as names of analyses, and the set that is in force now."""
+    """What `apply` did, as names of analyses and `milestone NAME`, and the set that is in force now."""
 
     published: list[str]
     removed: list[str]
@@ -59,7 +59,8 @@ def load_definitions(path: Path) -> DefinitionFile:
 
 
 def one_definition(body: bytes) -> DefinitionFile:
-    """A definition file as JSON, which has one analysis. Raises UsageError with path and what would be right."""
+    """A definition file as JSON, which has one analysis and nothing else. Raises UsageError with path and what would be
+    right."""
     plain = json_value(body)
     try:
         file = DefinitionFile.model_validate(plain)
@@ -67,16 +68,25 @@ def one_definition(body: bytes) -> DefinitionFile:
         raise UsageError(explain_value(plain, error, DefinitionFile)) from error
     if len(file.analyses) != 1:
         raise UsageError(f"analyses: there are {len(file.analyses)}; one is right")
+    if file.milestones:
+        raise UsageError("milestones: they are published with a whole file, by `milepost definitions apply`")
     return file
 
 
 def apply_definitions(
-    file: DefinitionFile, bootstrap: str, settings: Settings, published_at_ms: int, *, new_tzdata: bool = False
+    file: DefinitionFile,
+    bootstrap: str,
+    settings: Settings,
+    published_at_ms: int,
+    *,
+    new_tzdata: bool = False,
+    alert_since_ms: int | None = None,
 ) -> Applied:
     """Makes `file` the set in force. An unchanged analysis keeps its version; workers that run go over to the others
     within about a second, and count the past into them while events go on.
 
-    new_tzdata: whether the workers are to have this machine's midnights from now on. Raises MismatchError, and
+    new_tzdata: whether the workers are to have this machine's midnights from now on. alert_since_ms: from when on
+    milestones that change are told, instead of what the file says. Raises MismatchError, and
     publishes nothing, where they have others and this was not said; also what `change_definitions` raises.
     """
     unchanged: list[str] = []
@@ -88,12 +98,15 @@ def apply_definitions(
         if not new_tzdata:
             require_tzdata_to_apply(in_force)
         shown_versions = _shown_versions(bootstrap, settings, in_force)
-        changed, unchanged = publications(file, in_force, published_at_ms, shown_versions)
+        changed, unchanged = publications(
+            file, in_force, published_at_ms, shown_versions, alert_since_ms=alert_since_ms
+        )
         return _with_stale(known, changed)
 
     change_definitions(bootstrap, settings, decide)
-    published = sorted(name for name, value in changed.items() if value is not None)
-    removed = sorted(name for name, value in changed.items() if value is None)
+    published = sorted(key.removeprefix("!") for key, value in changed.items() if value is not None)
+    removed = sorted(key.removeprefix("!") for key, value in changed.items() if value is None)
+    unchanged = [key.removeprefix("!") for key in unchanged]
     return Applied(published, removed, unchanged, in_force=read_definitions(bootstrap, settings))
 
 

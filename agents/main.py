@@ -24,6 +24,7 @@ MODULE_BY_COMMAND = {
     "dead-letters": "agents.commands.dead_letters",
     "analyze": "agents.commands.analyze",
     "snapshot": "agents.commands.snapshot",
+    "milestones": "agents.commands.milestones",
     "why": "agents.commands.why",
     "account": "agents.commands.story:account",
     "opportunity": "agents.commands.story:opportunity",

@@ -17,3 +17,6 @@ class SmallStage:
 
     def chore_failed(self) -> None:
         pass
+
+    def due_ms(self) -> int | None:
+        return None

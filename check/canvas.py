@@ -21,9 +21,7 @@ from state.definitions import Canvas
 
 def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns: Mapping[str, str]) -> CellsByPart:
     """The cells of a canvas over the tables `touchpoint`, `member`, `container` and `calendar`."""
-    _make_graph(connection, canvas)
-    _make_matching(connection, canvas, columns)
-    _make_reach(connection, canvas)
+    make_reach(connection, canvas, columns)
     return fetched(
         connection,
         [
@@ -35,6 +33,13 @@ def canvas_cells(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns:
             *step_queries(connection, canvas, columns),
         ],
     )
+
+
+def make_reach(connection: duckdb.DuckDBPyConnection, canvas: Canvas, columns: Mapping[str, str]) -> None:
+    """The tables of the functions below."""
+    _make_graph(connection, canvas)
+    _make_matching(connection, canvas, columns)
+    _make_reach(connection, canvas)
 
 
 def _make_graph(connection: duckdb.DuckDBPyConnection, canvas: Canvas) -> None:

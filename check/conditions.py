@@ -5,7 +5,7 @@ equal numbers, text text and booleans booleans, so an attribute of another kind 
 `matches` is a search with RE2, whose classes are ASCII, in the beginning of the text.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import assert_never
@@ -126,9 +126,10 @@ def millionths_of(amount: Scalar) -> Fraction:
     return Fraction(Decimal(str(amount))) * MILLIONTHS
 
 
-def attribute_columns(analyses: list[Analysis]) -> dict[str, str]:
-    """The attributes that these analyses read, each with the stem of its columns: a0, a1, ..."""
-    fields = {field for analysis in analyses for field in fields_of(analysis)}
+def attribute_columns(analyses: Iterable[Analysis], others: Iterable[str] = ()) -> dict[str, str]:
+    """The attributes that these analyses read, and others among these fields, each with the stem of its columns: a0,
+    a1, ..."""
+    fields = {field for analysis in analyses for field in fields_of(analysis)} | {*others}
     names = sorted(field.removeprefix(ATTRIBUTE_PREFIX) for field in fields if field.startswith(ATTRIBUTE_PREFIX))
     return {name: f"a{i}" for i, name in enumerate(names)}
 
@@ -136,39 +137,40 @@ def attribute_columns(analyses: list[Analysis]) -> dict[str, str]:
 def fields_of(analysis: Analysis) -> Iterator[str]:
     """The fields that an analysis reads in conditions and as its dimension; some more than once."""
     for asked in [] if analysis.filter is None else questions_of(analysis.filter):
-        yield from _fields_of_condition(asked.match if isinstance(asked, Threshold) else asked)
+        yield from fields_of_condition(asked.match if isinstance(asked, Threshold) else asked)
     if analysis.filter is not None and (seen := touchpoints_of(analysis.filter)) is not None:
-        yield from _fields_of_condition(seen)
+        yield from fields_of_condition(seen)
     match analysis:
         case Canvas():
             if analysis.steps is not None:
                 yield analysis.steps.dimension
             for node in analysis.nodes:
-                yield from _fields_of_condition(node.match)
+                yield from fields_of_condition(node.match)
                 if node.breakdown is not None:
                     yield node.breakdown.dimension
         case Cohort():
             if analysis.dimension is not None:
                 yield analysis.dimension
             for leaf in (*leaves_of(analysis.inclusion), *leaves_of(analysis.return_)):
-                yield from _fields_of_condition(leaf.match)
+                yield from fields_of_condition(leaf.match)
         case Flow():
             yield analysis.dimension
             yield from (step.dimension for step in analysis.steps or [] if step.dimension is not None)
             for anchor in (analysis.starts_with, analysis.ends_with):
                 if isinstance(anchor, AnchorMatch):
-                    yield from _fields_of_condition(anchor.match)
+                    yield from fields_of_condition(anchor.match)
         case _ as never:
             assert_never(never)
 
 
-def _fields_of_condition(condition: Condition) -> Iterator[str]:
+def fields_of_condition(condition: Condition) -> Iterator[str]:
+    """The fields that a condition reads; some more than once."""
     match condition:
         case All() | Any_():
             for each in condition.all if isinstance(condition, All) else condition.any:
-                yield from _fields_of_condition(each)
+                yield from fields_of_condition(each)
         case Not():
-            yield from _fields_of_condition(condition.not_)
+            yield from fields_of_condition(condition.not_)
         case _:
             yield condition.field
 

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
+from state.analyses.lens import Cells
+from state.analyses.milestones.together import MilestonesLens
 from state.cell_changes import CellChanges, Sinks
+from state.claims import Claims
 from state.container_steps import Stepper
 from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
@@ -36,10 +39,12 @@ _NOTHING_REVISED: Mapping[bytes, Part] = {}
 
 
 class Pending(msgspec.Struct, array_like=True, frozen=True):
-    """What a commit must publish: the accounts and cells that changed."""
+    """What a commit must publish: the accounts and cells that changed, and the alerts as they are published, for they
+    say how it was then."""
 
     accounts: list[bytes]
     cells: list[bytes]
+    alerts: list[Row] = []
 
 
 class Outcome(msgspec.Struct):
@@ -55,11 +60,12 @@ class Outcome(msgspec.Struct):
 
 
 class Changes:
-    """What the shares of one batch change together: rows and cells. aside: of an account that moves in pieces.
+    """What the shares of one batch change together: rows, cells and claims. aside: of an account that moves in pieces.
     account_counts: how many accounts come or go, by layout."""
 
-    def __init__(self, layers: Layers) -> None:
+    def __init__(self, layers: Layers, clock_ms: int) -> None:
         self.rows = RowList()
+        self.claims = Claims(layers, clock_ms)
         self.cells, self.aside = CellChanges(layers.in_force), CellChanges(layers.in_force)
         self.journeys: list[tuple[bytes, ContainerRow | None]] = []
         self.newest_ms = 0
@@ -79,7 +85,8 @@ class Changes:
                 account_counts[layout] += change
                 count = account_counts[layout]
                 rows.append((account_count_key(layout), b"%d" % count if count else None))
-        pending = Pending([account for account, _ in self.journeys], [key for key, _ in cells])
+        alerts = self.claims.settle(rows, store)
+        pending = Pending([account for account, _ in self.journeys], [key for key, _ in cells], alerts)
         return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms), account_counts)
 
 
@@ -219,7 +226,20 @@ class AccountBatch:
         return new_container(group.plan) if value is None else decode_container(value)
 
     def _stepped(self, group: Group, row: ContainerRow) -> ContainerRow | None:
-        return self._stepper.stepped(group, row, self._sinks_of(group))
+        sinks = self._sinks_of(group)
+        row_after = self._stepper.stepped(group, row, sinks)
+        if group.plan.milestones is not None:
+            place, lens = group.plan.milestones
+            if sinks[place]:
+                self._report(group, lens, sinks[place])
+                sinks[place] = {}  # the next one's claims are its own
+        return row_after
+
+    def _report(self, group: Group, together: MilestonesLens, cells: Cells) -> None:
+        """What the container claims."""
+        is_aside = self._share.until is not None
+        for lens, mine in together.claims(cells):
+            self._changes.claims.report(lens, group.key, mine, self._share.silent, is_aside=is_aside)
 
     def _sinks_of(self, group: Group) -> Sinks:
         plan, silent = group.plan, self._share.silent

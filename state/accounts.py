@@ -32,9 +32,11 @@ class PlacedRecord(TouchpointRecord, Protocol):
 class Accounts:
     """One partition's containers and cells, as its layers say. Pure with respect to the store."""
 
-    def __init__(self, layers: Layers, store: Rows) -> None:
+    def __init__(self, layers: Layers, store: Rows, clock_ms: int = 0) -> None:
+        """clock_ms: the partition's, behind what is computed; what time alone brings about is told up to it."""
         self._layers = layers
         self._store = store
+        self._clock_ms = clock_ms
 
     @property
     def definitions_hash(self) -> str:
@@ -48,7 +50,7 @@ class Accounts:
         """
         if self.has_job():
             raise BatchTooLargeError("the first of these records is applied in slices and not done yet")
-        changes = Changes(self._layers)
+        changes = Changes(self._layers, self._clock_ms)
         for share in self._layers.shares(records):
             AccountBatch(share, self._store, changes).apply()
         return changes.outcome(self._store)
@@ -67,7 +69,7 @@ class Accounts:
             return None
         if not job.is_done:
             return job.slice(self._layers, self._store)
-        changes = Changes(self._layers)
+        changes = Changes(self._layers, self._clock_ms)
         for share in self._layers.shares([record]):
             AccountBatch(share, self._store, changes, job.parts).apply()
         outcome = changes.outcome(self._store)
@@ -87,7 +89,7 @@ class Accounts:
     def _revisions(self, record: PlacedRecord) -> dict[bytes, Revision]:
         found: dict[bytes, Revision] = {}
         for share in self._layers.shares([record]):
-            found |= AccountBatch(share, self._store, Changes(self._layers)).revisions()
+            found |= AccountBatch(share, self._store, Changes(self._layers, self._clock_ms)).revisions()
         return found
 
     def again(self, pending: Pending) -> Outcome:

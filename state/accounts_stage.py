@@ -17,26 +17,30 @@ _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
 
 
 class AccountsStage:
-    """One partition of accounts. Outputs: `journeys`, split where it must be, and `partials`, always whole."""
+    """One partition of accounts. Outputs: `journeys` and `milestones`, split where they must be, and `partials`, always
+    whole."""
 
-    def __init__(self, current: Current, journeys_topic: str, partials_topic: str, store: Rows) -> None:
+    def __init__(
+        self, current: Current, journeys_topic: str, milestones_topic: str, partials_topic: str, store: Rows
+    ) -> None:
         self._store = store
         self._current = current
         self._reader = LayerReader(store, current)
         self._chores = Chores(store)
         self._journeys_topic = journeys_topic
+        self._milestones_topic = milestones_topic
         self._partials_topic = partials_topic
-        self.outputs = (journeys_topic, partials_topic)
+        self.outputs = (journeys_topic, milestones_topic, partials_topic)
         self.definitions_hash = self._reader.layers().row.hash
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
         """What the records change."""
-        accounts = self._accounts()
+        accounts = self._accounts(clock_ms)
         return self._work(accounts, accounts.compute(records))
 
     def slice(self, record: Record, clock_ms: int) -> Slice | None:
         """The next piece of one record's work: chunks of the containers whose past it changes, then everything."""
-        accounts = self._accounts()
+        accounts = self._accounts(clock_ms)
         piece = accounts.slice(record)
         if piece is None:
             return None
@@ -60,18 +64,22 @@ class AccountsStage:
 
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         """The next step towards the definitions in force, or of what these leave to be done."""
-        step = self._chores.next_step(self._reader.layers(), self._current(), parts)
+        step = self._chores.next_step(self._reader.layers(), self._current(), parts, clock_ms)
         if step is None:
             return None
         behind = self._reader.behind(step.row, step.outcome.rows)
         return self._work(Accounts(behind, self._store), step.outcome)
 
     def chore_failed(self) -> None:
-        """There is none until other definitions are known."""
+        """There is none of its kind until other definitions are known."""
         self._chores.failed()
 
-    def _accounts(self) -> Accounts:
-        return Accounts(self._reader.layers(), self._store)
+    def due_ms(self) -> int | None:
+        """When what waits for its time is to be told."""
+        return self._chores.next_due_ms(self._reader.layers())
+
+    def _accounts(self, clock_ms: int = 0) -> Accounts:
+        return Accounts(self._reader.layers(), self._store, clock_ms)
 
     def _work(self, accounts: Accounts, outcome: Outcome) -> Work:
         self.definitions_hash = accounts.definitions_hash
@@ -80,5 +88,6 @@ class AccountsStage:
     def _publications(self, accounts: Accounts, outcome: Outcome, applied: Applied) -> list[Publication]:
         journeys = accounts.journey_records(outcome, applied.tag)
         partials = accounts.partial_records(outcome, applied)
-        found = [Publication(self._partials_topic, partials, whole=True)]
-        return [Publication(self._journeys_topic, journeys, whole=False), *found] if journeys else found
+        split = (self._journeys_topic, journeys), (self._milestones_topic, outcome.pending.alerts)
+        found = [Publication(topic, list(records), whole=False) for topic, records in split if records]
+        return [*found, Publication(self._partials_topic, partials, whole=True)]

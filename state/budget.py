@@ -1,9 +1,10 @@
 """What the accounts stage may do for a thousand touchpoints, and readers of partials for a thousand cells.
 
 Held as those of ingest are (`streams.budget`). in-order-N: a backlog in order of time, batches of 1,000, with N
-definitions. late: 5 % late, in batches of 100 as live traffic has them. big-account: the same of a single account. Each
-with its changelog batch and its outputs, built and not sent. partials: per record that is summed. render: per cell of
-the totals.
+definitions; milestones-quiet: three, and 20 milestones of what never comes; milestones: three, and the five milestones
+of `examples/definitions/advanced.yaml`, one of which reads every web event. late: 5 % late, in batches of 100 as live
+traffic has them. big-account: the same of a single account. Each with its changelog batch and its outputs, built and
+not sent. partials: per record that is summed. render: per cell of the totals.
 """
 
 from streams.budget import Cost
@@ -20,6 +21,14 @@ BUDGETS = {
     "in-order-12": Cost(
         calls=64_974, instructions=1_296_940, asks=6, keys=1_594, rows_read=158, bytes_read=110_873,
         rows_written=1_612, bytes_written=494_203, rows_published=280, bytes_published=34_616,
+    ),
+    "milestones-quiet": Cost(
+        calls=35_224, instructions=643_308, asks=6, keys=1_172, rows_read=88, bytes_read=63_395,
+        rows_written=1_188, bytes_written=321_523, rows_published=160, bytes_published=29_625,
+    ),
+    "milestones": Cost(
+        calls=62_109, instructions=1_153_396, asks=51, keys=1_280, rows_read=112, bytes_read=142_163,
+        rows_written=1_212, bytes_written=422_678, rows_published=182, bytes_published=46_426,
     ),
     "late": Cost(
         calls=42_116, instructions=779_938, asks=68, keys=1_344, rows_read=283, bytes_read=219_562,

@@ -1,17 +1,20 @@
-"""What a partition does without input: it goes over to other definitions, moves accounts into the newest layer, and
-sweeps what that leaves behind. One step is one commit; there is none while a record is half applied.
+"""What a partition does without input: it tells what time has brought about, goes over to other definitions, moves
+accounts into the newest layer, and sweeps what that leaves behind. One step is one commit; there is none while a record
+is half applied.
 
 A step that can not be computed, or fits no commit, is not tried again by the same owner: only another set of
 definitions can help. It takes effect at once then, and the move of an account that was half done is abandoned.
 """
 
+from itertools import islice, takewhile
 from typing import NamedTuple
 
-from state.account_batch import Outcome
+from state.account_batch import Changes, Outcome
 from state.accounts import Accounts
+from state.claims import timers
 from state.definition_set import DefinitionSet
 from state.layers import Layers, LayersRow, with_definitions
-from state.moving import Mover, swept
+from state.moving import Mover, part_of, swept
 from streams.store import Rows
 
 
@@ -22,6 +25,8 @@ class Step(NamedTuple):
     row: LayersRow
 
 
+SLICE_TIMERS = 1_000
+"""What a step tells."""
 LAYERS_MAX = 8
 """Other definitions wait while there are so many, for each has to be moved from."""
 _NEVER = -2
@@ -37,15 +42,45 @@ class Chores:
         # effect. Then what both become if the step fails that was asked for last.
         self._stuck, self._refused = _NEVER, _NEVER
         self._if_it_fails = _NEVER, _NEVER
+        # Whether what is due was asked for last, and whether that failed.
+        self._fires, self._can_not_fire = False, False
 
-    def next_step(self, layers: Layers, known: tuple[int, DefinitionSet], parts: int = 1) -> Step | None:
+    def next_step(
+        self, layers: Layers, known: tuple[int, DefinitionSet], parts: int = 1, clock_ms: int = 0
+    ) -> Step | None:
         """What is to be done next, None when all is done, or nothing can be.
 
         known: the end of the definitions topic, and the set in force. parts: of which a usual step is to be one.
+        clock_ms: the partition's.
         """
         accounts = Accounts(layers, self._store)
         if accounts.has_job():
             return None
+        self._fires = True
+        if (fired := self._fired(layers, parts, clock_ms)) is not None:
+            return fired
+        self._fires = False
+        return self._towards_definitions(layers, known, parts, clock_ms, accounts)
+
+    def next_due_ms(self, layers: Layers) -> int | None:
+        """When the next timer is due that this owner can do something about; None without one."""
+        return None if self._can_not_fire else next((each.due_ms for each in timers(layers, self._store)), None)
+
+    def _fired(self, layers: Layers, parts: int, clock_ms: int) -> Step | None:
+        """What is due by the clock."""
+        if self._can_not_fire:
+            return None
+        due = takewhile(lambda each: each.due_ms <= clock_ms, timers(layers, self._store))
+        some = list(islice(due, part_of(SLICE_TIMERS, parts)))
+        if not some:
+            return None
+        changes = Changes(layers, clock_ms)
+        changes.claims.fire(some)
+        return Step(changes.outcome(self._store), layers.row)
+
+    def _towards_definitions(
+        self, layers: Layers, known: tuple[int, DefinitionSet], parts: int, clock_ms: int, accounts: Accounts
+    ) -> Step | None:
         (offset, definitions), row = known, layers.row
         is_stuck = row.offset == self._stuck
         is_other = offset > row.offset and definitions.hash != row.hash and offset != self._refused
@@ -60,11 +95,14 @@ class Chores:
             rows, cells, row = swept(row, self._store, parts)
             return Step(accounts.outcome_of(rows, cells), row)
         if len(layers.plans) > 1:
-            return Step(*Mover(layers, self._store, parts).slice())
+            return Step(*Mover(layers, self._store, parts, clock_ms).slice())
         return None
 
     def failed(self) -> None:
         """The step that was asked for last can not be done."""
+        if self._fires:
+            self._can_not_fire = True
+            return
         self._stuck, self._refused = self._if_it_fails
 
 

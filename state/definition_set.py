@@ -1,5 +1,5 @@
-"""The set of definitions in force: one record per analysis on the compacted topic `definitions`, and one per version
-that was replaced and that nobody sees any more.
+"""The set of definitions in force: one record per analysis on the compacted topic `definitions`, one per milestone
+(`state.milestone_set`), and one per version that was replaced and that nobody sees any more.
 
 A version id is fresh at each publication and stands in the record, so that an analysis which is removed and added
 again never meets its old cells. The set's hash stands in every commit.
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from state.definitions import Analysis, DefinitionFile
+from state.milestone_set import MILESTONE_KEY, MilestoneDefinition, decode_milestone, milestone_publications
 from streams.errors import MismatchError
 from streams.shown import shown_lines
 
@@ -47,21 +48,28 @@ class Definition(msgspec.Struct, frozen=True):
 
 class DefinitionSet(msgspec.Struct, frozen=True):
     """All analyses in force, in the order of their names. replaced: former versions that readers still see, until the
-    ones that replace them are complete."""
+    ones that replace them are complete. milestones: all in force, in the order of their names."""
 
     definitions: tuple[Definition, ...]
     replaced: tuple[Definition, ...] = ()
+    milestones: tuple[MilestoneDefinition, ...] = ()
 
     @property
     def every(self) -> tuple[Definition, ...]:
-        """All that are computed; of one name the replaced one first."""
+        """All analyses that are computed; of one name the replaced one first."""
         return (*self.replaced, *self.definitions)
+
+    @property
+    def newest_versions(self) -> list[str]:
+        """Those of all analyses and milestones, without what was replaced."""
+        return [*(each.version for each in self.definitions), *(each.version for each in self.milestones)]
 
     @property
     def hash(self) -> str:
         """Tells one set from another: 16 hex digits over the version ids."""
-        versions = "\n".join(f"{d.analysis.name} {d.version} {d.tzdata}" for d in self.every)
-        return blake2b(versions.encode(), digest_size=8).hexdigest()
+        lines = [f"{d.analysis.name} {d.version} {d.tzdata}" for d in self.every]
+        lines += [f"{MILESTONE_KEY}{each.name} {each.version}" for each in self.milestones]
+        return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
     def shown(self, name: str, is_complete: Callable[[str], bool]) -> Definition | None:
         """What readers see under a name: the newest version that is complete."""
@@ -84,6 +92,7 @@ class DefinitionSet(msgspec.Struct, frozen=True):
 
 
 _RETIRED = "!retired "  # no name of an analysis begins so
+_NO_ANALYSES = (_RETIRED, MILESTONE_KEY)
 _NOTHING_SHOWN: Mapping[str, str] = {}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Publication).decode
@@ -135,11 +144,13 @@ def publications(
     shown: Mapping[str, str] = _NOTHING_SHOWN,
     *,
     keeps_others: bool = False,
+    alert_since_ms: int | None = None,
 ) -> tuple[dict[str, bytes | None], list[str]]:
-    """The records that make `file` the set in force, by key (None removes), and the names that do not change.
+    """The records that make `file` the set in force, by key (None removes), and the keys that do not change.
 
-    An unchanged analysis keeps its version. shown: per name the version that readers see now, which one that replaces
-    it takes along. keeps_others: analyses that are not in the file stay.
+    What is unchanged keeps its version. shown: per name the version that readers see now, which one that replaces it
+    takes along. keeps_others: what is not in the file stays, and so do all milestones. alert_since_ms: from when on
+    milestones that change are told, whatever they say themselves.
     """
     tzdata = installed_tzdata()
     records: dict[str, bytes | None] = {}
@@ -156,9 +167,12 @@ def publications(
             made, published_at_ms, seen if seen is not None and seen.tzdata == tzdata else None
         )
     kept = {analysis.name for analysis in file.analyses}
-    if not keeps_others:
-        records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
-    return records, unchanged
+    if keeps_others:
+        return records, unchanged
+    records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
+    known = {each.name: each for each in in_force.milestones}
+    others, same = milestone_publications(file.milestones, known, published_at_ms, alert_since_ms, _fresh_version)
+    return records | others, unchanged + same
 
 
 class Retirement(NamedTuple):
@@ -180,7 +194,7 @@ RETIREMENT_VALUE = b"{}"
 def stale_retirements(known: Mapping[str, bytes], records: Mapping[str, bytes | None]) -> list[str]:
     """The keys of retirements that say nothing about any record behind `records`."""
     behind = {**known, **records}
-    values = [value for key, value in behind.items() if value is not None and not key.startswith(_RETIRED)]
+    values = [value for key, value in behind.items() if value is not None and not key.startswith(_NO_ANALYSES)]
     published = [_publication_of("former", value) for value in values]
     kept = {Retirement(each.replaces.version, each.version).key for each in published if each.replaces is not None}
     return [key for key in known if key.startswith(_RETIRED) and key not in kept]
@@ -193,13 +207,21 @@ def definition_set_of(records: Mapping[str, bytes] | Iterable[tuple[str, bytes]]
     """
     by_name = dict(records)
     definitions, replaced = [], []
-    for name in sorted(name for name in by_name if not name.startswith(_RETIRED)):
+    for name in sorted(name for name in by_name if not name.startswith(_NO_ANALYSES)):
         published = _publication_of(name, by_name[name])
         definitions.append(_definition_of(name, published))
         former = published.replaces
         if former is not None and Retirement(former.version, published.version).key not in by_name:
             replaced.append(_definition_of(name, former))
-    return DefinitionSet(tuple(definitions), tuple(replaced))
+    milestones = [_milestone_of(name, by_name[name]) for name in sorted(by_name) if name.startswith(MILESTONE_KEY)]
+    return DefinitionSet(tuple(definitions), tuple(replaced), tuple(milestones))
+
+
+def _milestone_of(name: str, value: bytes) -> MilestoneDefinition:
+    try:
+        return decode_milestone(value)
+    except ValueError as error:
+        raise _unreadable(name, error) from error
 
 
 def encode_definition(made: Definition, published_at_ms: int = 0, replaces: Definition | None = None) -> bytes:

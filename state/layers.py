@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from state.definition_set import DefinitionSet, decode_definition, encode_definition
 from state.groups import TouchpointRecord
+from state.milestone_set import decode_milestone, encode_milestone
 from state.plan import Plan
 from state.rows import (
     ASIDE_PREFIX,
@@ -28,7 +29,7 @@ from state.rows import (
     LAYERS_KEY,
     WAITING_PREFIX,
     account_stems,
-    account_tallies_prefix,
+    account_version_stems,
     behind_places,
     layout_key,
     pack,
@@ -190,8 +191,9 @@ class LayerReader:
     def _first(self) -> Layers:
         offset, definitions = self._current()
         self._first_set = definitions  # another may be in force when the rows are written
-        in_force = [each.version for each in definitions.every]
-        return Layers.only(Plan(definitions.definitions, definitions.replaced, in_force), definitions.hash, offset)
+        in_force = [*definitions.newest_versions, *(each.version for each in definitions.replaced)]
+        plan = Plan(definitions.definitions, definitions.replaced, in_force, milestones=definitions.milestones)
+        return Layers.only(plan, definitions.hash, offset)
 
     def behind(self, row: LayersRow, rows: Sequence[Row]) -> Layers:
         """As they are behind a commit of `rows`, which says `row`."""
@@ -209,8 +211,10 @@ class LayerReader:
         if plan is None:
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
-            definitions, replaced = (list(map(decode_definition, each)) for each in _decode_layout(value))
-            plan = self._plans[wanted] = Plan(definitions, replaced, in_force, layout)
+            found = _decode_layout(value)
+            definitions, replaced = (list(map(decode_definition, each)) for each in (found.definitions, found.replaced))
+            milestones = list(map(decode_milestone, found.milestones))
+            plan = self._plans[wanted] = Plan(definitions, replaced, in_force, layout, milestones)
         return plan
 
 
@@ -227,13 +231,13 @@ def layer_rows(
 def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) -> tuple[LayersRow, list[Row]]:
     """The layers with another set in force, and their rows. The move of an account in pieces is abandoned."""
     former = _without_move(layers)
-    versions = [each.version for each in definitions.definitions if not layers.has_lost(each.version)]
+    versions = [each for each in definitions.newest_versions if not layers.has_lost(each)]
     # What readers saw is live already, or it comes too late.
     versions += [each.version for each in definitions.replaced if each.version in former.in_force]
     gone = sorted(set(former.in_force) - set(versions))
     debris = [*former.debris, *(stem for version in gone for stem in version_stems(version))]
     row = replace(former, offset=offset, hash=definitions.hash, in_force=versions, debris=debris)
-    if {each.version for each in definitions.definitions} == layers.newest.current:
+    if set(definitions.newest_versions) == layers.newest.current:
         return row, layer_rows(row)
     layout = _free_layout(row)
     reached = [Reached(layout, b""), *(each for each in row.reached if each.account != b"")]
@@ -249,7 +253,7 @@ def _without_move(layers: Layers) -> LayersRow:
     assert moving.can_be_abandoned, "cells of the newest layer would keep a part of the account"
     made = [WAITING_PREFIX, ASIDE_PREFIX, *account_stems(newest.code, moving.account)]
     versions = sorted(newest.versions - layers.plan_of(moving.account).versions)
-    made += [account_tallies_prefix(moving.account, version) for version in versions]
+    made += [prefix for version in versions for prefix in account_version_stems(moving.account, version)]
     return replace(layers.row, moving=None, debris=[*layers.row.debris, *made])
 
 
@@ -258,8 +262,17 @@ def layout_bytes(definitions: DefinitionSet) -> int:
     return len(_encode_layout(definitions))
 
 
+class _Layout(msgspec.Struct, array_like=True, frozen=True):
+    """The row of a layout: its definitions, encoded."""
+
+    definitions: list[bytes]
+    replaced: list[bytes]
+    milestones: list[bytes] = []
+
+
 def _encode_layout(definitions: DefinitionSet) -> bytes:
-    return pack([list(map(encode_definition, each)) for each in (definitions.definitions, definitions.replaced)])
+    newest, replaced = (list(map(encode_definition, each)) for each in (definitions.definitions, definitions.replaced))
+    return pack(_Layout(newest, replaced, list(map(encode_milestone, definitions.milestones))))
 
 
 def _layouts(row: LayersRow) -> set[int]:
@@ -273,4 +286,4 @@ def _free_layout(row: LayersRow) -> int:
 
 
 _decode = msgspec.msgpack.Decoder(LayersRow).decode
-_decode_layout = msgspec.msgpack.Decoder(tuple[list[bytes], list[bytes]]).decode
+_decode_layout = msgspec.msgpack.Decoder(_Layout).decode

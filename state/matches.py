@@ -117,7 +117,7 @@ class Match(Model):
             raise ValueError(f"{self.field} is text; put the value in quotes")
         if self.field in NUMBER_FIELDS and not all(_is_number(value) for value in values):
             raise ValueError(f"{self.field} is a number")
-        if self.field == "value" and any(_decimals(value) > 6 for value in values):
+        if self.field == "value" and any(decimals_of(value) > 6 for value in values):
             raise ValueError("value has at most six decimals")
         if self.op is Operator.MATCHES:
             _check_pattern(str(self.value))
@@ -135,7 +135,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _decimals(value: Any) -> int:
+def decimals_of(value: Any) -> int:
+    """How many decimals a number is written with."""
     exponent = Decimal(str(value)).normalize().as_tuple().exponent
     return -int(exponent)
 

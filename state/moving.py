@@ -44,13 +44,13 @@ Placed = list[tuple[bytes, Touchpoint]]
 class Mover:
     """The next slice of a partition whose layers are more than one."""
 
-    def __init__(self, layers: Layers, store: Rows, parts: int = 1) -> None:
-        """parts: into how many the usual slice is cut."""
-        self._touchpoints_max, self._rows_max = _part(SLICE_TOUCHPOINTS, parts), _part(SLICE_ROWS, parts)
+    def __init__(self, layers: Layers, store: Rows, parts: int = 1, clock_ms: int = 0) -> None:
+        """parts: into how many the usual slice is cut. clock_ms: the partition's."""
+        self._touchpoints_max, self._rows_max = part_of(SLICE_TOUCHPOINTS, parts), part_of(SLICE_ROWS, parts)
         self._layers = layers
         self._row = layers.row
         self._store = store
-        self._changes = Changes(layers)
+        self._changes = Changes(layers, clock_ms)
 
     def slice(self) -> tuple[Outcome, LayersRow]:
         """What the next slice changes, and the layers behind it; its rows are among the outcome's."""
@@ -158,13 +158,14 @@ def swept(row: LayersRow, store: Rows, parts: int = 1) -> tuple[list[Row], list[
     """The next rows that nobody needs any more are deleted: the rows, the keys of the cells among them, and the layers
     behind that."""
     stem, *others = row.debris
-    most = _part(SLICE_ROWS, parts)
+    most = part_of(SLICE_ROWS, parts)
     keys = [key for key, _ in islice(store.scan(stem), most)]
     row = row if len(keys) == most else replace(row, debris=others)
     return [*((key, None) for key in keys), *layer_rows(row)], [key[1:] for key in keys if key[:1] == b"c"], row
 
 
-def _part(usual: int, parts: int) -> int:
+def part_of(usual: int, parts: int) -> int:
+    """What one of so many parts of a usual step may have."""
     return max(1, usual // parts)
 
 

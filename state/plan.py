@@ -14,12 +14,16 @@ from state.analyses.flow import FlowLens
 from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection, TypeCache
+from state.analyses.milestones import milestone_lens
+from state.analyses.milestones.lens import OwnerLens
+from state.analyses.milestones.together import MilestonesLens
 from state.analyses.property import Property
 from state.analyses.segment import OfPersonLens, filtered_lens, properties_of
 from state.calendar import Calendar
 from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
 from state.kinds import CODE_BY_KIND, VISITS
+from state.milestone_set import MilestoneDefinition
 from state.rows import FIRST_LAYOUT, pack
 from state.tallies import session_counter
 from streams.touchpoint import Touchpoint, prefix_decoder
@@ -56,6 +60,8 @@ class KindPlan:
         self.counts_all = self.needs_first or code == _ACCOUNT
         # Whether what one container contributes is kept apart from the others.
         self.keeps_tallies = any(lens.distinct or lens.gate is not None or needs_place(lens) for lens in lenses)
+        # The milestones and their place; their cells are claims, and counted nowhere.
+        self.milestones = next(((n, lens) for n, lens in enumerate(lenses) if isinstance(lens, MilestonesLens)), None)
         self._gaps = [index for index, lens in enumerate(lenses) if isinstance(lens, GapLens)]
         self._by_type: dict[str, _GivenType] = TypeCache(self._given_type)
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
@@ -175,8 +181,9 @@ class VisitsPlan(KindPlan):
 class Plan:
     """The analyses of one layout of rows, compiled. `account` is always there: an account's row carries its journey.
 
-    code: of the layout, in the keys of its rows. versions: of all its analyses. current: of those of which a journey
-    says where a container stands.
+    code: of the layout, in the keys of its rows. versions: of all its analyses and milestones. current: without those
+    that were replaced; of these a journey says where a container stands. owner_places: where in an account's states its
+    owner stands, by the attribute that names it.
     """
 
     def __init__(
@@ -185,17 +192,24 @@ class Plan:
         replaced: Sequence[Definition] = (),
         in_force: Container[str] = (),
         code: int = FIRST_LAYOUT,
+        milestones: Sequence[MilestoneDefinition] = (),
     ) -> None:
         """replaced: former versions; one that is not in force any more only keeps its place in the states."""
         self.code = code
-        self.current = frozenset(definition.version for definition in definitions)
+        self.current = frozenset(each.version for each in definitions) | {each.version for each in milestones}
         self.versions = self.current | {definition.version for definition in replaced}
         lenses_by_code: dict[bytes, list[Lens]] = {}
         for definition in (*replaced, *definitions):
             is_computed = definition.version in self.current or definition.version in in_force
             for kind, lens in _lenses(definition):
                 lenses_by_code.setdefault(kind, []).append(lens if is_computed else GapLens(lens))
+        for container in dict.fromkeys(each.milestone.container for each in milestones):
+            mine = [milestone_lens(each) for each in milestones if each.milestone.container is container]
+            lenses_by_code.setdefault(CODE_BY_KIND[container], []).append(MilestonesLens(mine))
         own, placing = lenses_by_code.pop(_ACCOUNT, []), self.current
+        owners = sorted({each.milestone.owner for each in milestones})
+        self.owner_places = {attribute: len(own) + number for number, attribute in enumerate(owners)}
+        own += map(OwnerLens, owners)
         self.account = KindPlan(_ACCOUNT, own, _id, placing)
         self.others: tuple[KindPlan, ...] = tuple(
             (VisitsPlan if code == VISITS else KindPlan)(code, lenses, _ID_BY_CODE[code], placing)

@@ -11,6 +11,9 @@
 |            |                                                 | contributes, decimal text; also of the cells  |
 |            |                                                 | of its gate, and 1 of the person over a named |
 |            |                                                 | session and of such a session under a person  |
+| said       | a account 0 milestone 0 kind id 0 episode       | claims.Said: what was told of a milestone     |
+| claim      | m version 0 account 0 kind id 0 episode         | claims.Claim: what is to be told of it later  |
+| timer      | w due version 0 account 0 kind id 0 episode     | empty: when that is looked at                 |
 | event time | e                                               | greatest event time seen, decimal text        |
 | accounts   | n layout                                        | how many accounts are in it, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |
@@ -34,6 +37,8 @@ from streams.touchpoint import Touchpoint
 EVENT_TIME_KEY = b"e"
 JOB_KEY = b"j"
 LAYERS_KEY = b"l"
+SAID_PREFIX = b"a"
+TIMERS_PREFIX = b"w"
 WAITING_PREFIX = b"x"
 ASIDE_PREFIX = b"z"
 TOUCHPOINTS_PREFIX = b"t"
@@ -41,6 +46,8 @@ FIRST_LAYOUT = 1
 _order = struct.Struct(">QQ").pack
 _ORDER_TIME_BYTES = 16
 _LAYOUT_END = 2
+_TIMER_BYTES = 9
+_moment = struct.Struct(">Q").pack
 _event_time = struct.Struct(">Q").unpack_from
 
 pack = msgspec.msgpack.Encoder().encode
@@ -144,8 +151,13 @@ def layout_of(container: bytes) -> int:
 
 
 def version_stems(version: str) -> list[bytes]:
-    """What the keys of all cells and tallies of an analysis begin with."""
-    return [b"c%b\0" % version.encode(), b"y%b\0" % version.encode()]
+    """What the keys of all cells, tallies and claims of an analysis or milestone begin with."""
+    return [b"%c%b\0" % (kind, version.encode()) for kind in b"cym"]
+
+
+def account_version_stems(account: bytes, version: str) -> list[bytes]:
+    """What the keys of all tallies and claims begin with that a version has of an account's containers."""
+    return [b"%c%b\0%b\0" % (kind, version.encode(), account) for kind in b"ym"]
 
 
 def containers_prefix(layout: int) -> bytes:
@@ -194,6 +206,33 @@ def tally_key(container: bytes, cell_key: bytes) -> bytes:
 def tally_key_at(version: str, place: bytes, cell: bytes) -> bytes:
     """The same, of the container at a place; the cell packed. Without a cell what all its tallies begin with."""
     return b"y%b\0%b\0%b" % (version.encode(), place, cell)
+
+
+def said_key(milestone: str, at: bytes) -> bytes:
+    """What was told of a milestone. at: the place of the container, a zero byte, the episode (empty for none)."""
+    account, _, rest = at.partition(b"\0")
+    return b"a%b\0%b\0%b" % (account, milestone.encode(), rest)
+
+
+def said_milestone_of(key: bytes) -> str:
+    """The name of the milestone in the key of what was told."""
+    return key.split(b"\0", 2)[1].decode()
+
+
+def claim_key(version: str, at: bytes) -> bytes:
+    """What is to be told of it later."""
+    return b"m%b\0%b" % (version.encode(), at)
+
+
+def timer_key(due_ms: int, version: str, at: bytes) -> bytes:
+    """When that is looked at."""
+    return b"w%b%b\0%b" % (_moment(due_ms), version.encode(), at)
+
+
+def timer_of(key: bytes) -> tuple[int, str, bytes]:
+    """When a timer is due, of which version, and `at`."""
+    version, _, at = key[_TIMER_BYTES:].partition(b"\0")
+    return _event_time(key, 1)[0], version.decode(), at
 
 
 def account_tallies_prefix(account: bytes, version: str) -> bytes:

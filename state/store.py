@@ -211,7 +211,7 @@ class RocksStore:
         self._gate = Gate()
         self._is_closed = False
         try:
-            self._rows = Rdict(str(self._folder), _options())
+            self._rows: Rdict = Rdict(str(self._folder), _options())
             stored = self._rows.get(POSITION_KEY)
             self._position = None if stored is None else _decode_position(stored)
         except Exception as error:

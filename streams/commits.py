@@ -57,6 +57,15 @@ class Commits:
         """Of an input, behind what is applied."""
         return self.row.input_by_topic[topic].applied + 1
 
+    def is_time(self, now: float) -> bool:
+        """Whether a chore may be due by now (time.monotonic), and only another commit can say so: the broker alone
+        knows the time."""
+        due_ms = self.stage.due_ms()
+        if due_ms is None:
+            return False
+        known_ms = max(self.row.clock_ms, self._tenure.acknowledged_ms)
+        return 0 < due_ms - known_ms <= (now - self.made_at) * 1000
+
     async def apply(self, records: Sequence[Record]) -> None:
         """Commits the next records of one input. Raises ComputationError; those before the record may be applied."""
         begun = time.perf_counter()
@@ -105,8 +114,8 @@ class Commits:
             self.stage.chore_failed()
             log.exception(
                 "partition %d: what is to be done without input can not be computed, so definitions that changed take"
-                " no effect here, and events go on. Apply definitions without the one that fails, or mend what fails"
-                " and start again.",
+                " no effect here, or what time brings about is not told; events go on. Apply definitions without the"
+                " one that fails, or mend what fails and start again.",
                 self._tenure.changelog.partition,
             )
             return False

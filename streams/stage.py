@@ -124,5 +124,9 @@ class Stage(Protocol):
         """The piece that `chore` was asked for last can not be done, however it is cut. It must not be given again
         until something else makes it another one."""
 
+    def due_ms(self) -> int | None:
+        """The clock at which there will be a chore, though nothing came; None where none waits for its time. Without
+        input the clock goes on by commits alone."""
+
 
 StageFactory = Callable[[int, Store], Stage]

@@ -120,6 +120,14 @@ TOPICS = (
         why="Where each account stands now.",
     ),
     Topic(
+        name="milestones",
+        key="alert id",
+        partitions="all",
+        cleanup="compact",
+        generational=True,
+        why="What containers reached, one alert per milestone, container and episode, and its corrections.",
+    ),
+    Topic(
         name="partials",
         key="analysis version, cell",
         partitions="all",

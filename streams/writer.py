@@ -197,7 +197,7 @@ class Writer:
         now = time.monotonic()
         if self._tenure.is_due(self._plan.fence_renewal_s):
             await self.renew()
-        if now - self._commits.made_at > self._plan.idle_commit_s:
+        if now - self._commits.made_at > self._plan.idle_commit_s or self._commits.is_time(now):
             await self.idle()
         await self._keep_fences(now)
         await self._do_chores(now + CHORES_S)

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.commands.moment import Moment
 from agents.connection import connect, with_settings
 from agents.defining import apply_definitions, load_definitions
 from agents.live_snapshots import partial_sums
@@ -19,7 +21,7 @@ from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import TEXT_MAX, cut
 from state.definition_set import DefinitionSet
-from state.definitions import Analysis
+from state.definitions import Analysis, Milestone
 from streams.admin import create_topics
 from streams.errors import UnavailableError, UsageError
 from streams.shown import shown_json
@@ -34,26 +36,45 @@ def command() -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say whether the file is right.")
 @click.option("--new-tzdata", is_flag=True, help="Count all anew with this machine's tzdata, which all workers have.")
+@click.option(
+    "--alert-since",
+    type=Moment(),
+    help="Tell also what happened from this moment on (2026-01-31, or 2026-01-31T08:00:00+01:00) of the milestones that"
+    " are new or changed.",
+)
 @with_settings
-def apply(file: Path, dry_run: bool, new_tzdata: bool, settings: Settings) -> None:
-    """Makes the analyses of FILE (YAML) the ones in force, also while workers run.
+def apply(file: Path, dry_run: bool, new_tzdata: bool, alert_since: int | None, settings: Settings) -> None:
+    """Makes the analyses and milestones of FILE (YAML) the ones in force, also while workers run.
 
     Warns of types, values and attributes that no touchpoint of late has.
     """
     definitions = load_definitions(file)
     if dry_run:
-        click.echo(f"{file}: {len(definitions.analyses)} analyses, no mistakes")
+        click.echo(f"{file}: {_counted(len(definitions.analyses), len(definitions.milestones))}, no mistakes")
         return
     with connect(settings) as bootstrap:
         create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
-        done = apply_definitions(definitions, bootstrap, settings, int(time.time() * 1000), new_tzdata=new_tzdata)
-        warnings = implausible(definitions.analyses, bootstrap, settings)
+        done = apply_definitions(
+            definitions,
+            bootstrap,
+            settings,
+            int(time.time() * 1000),
+            new_tzdata=new_tzdata,
+            alert_since_ms=alert_since,
+        )
+        warnings = implausible([*definitions.analyses, *definitions.milestones], bootstrap, settings)
     for what, names in (("published", done.published), ("removed", done.removed), ("unchanged", done.unchanged)):
         if names:
             click.echo(f"{what}: {', '.join(names)}")
-    click.echo(f"in force: {len(done.in_force.definitions)} analyses, set {done.in_force.hash}")
+    counted = _counted(len(done.in_force.definitions), len(done.in_force.milestones))
+    click.echo(f"in force: {counted}, set {done.in_force.hash}")
     for text in warnings:
         click.echo(f"warning: {text}", err=True)
+
+
+def _counted(analysis_count: int, milestone_count: int) -> str:
+    """In words; milestones only where there are some."""
+    return f"{analysis_count} analyses" + (f", {milestone_count} milestones" if milestone_count else "")
 
 
 @command.command("list")
@@ -73,6 +94,8 @@ def list_(settings: Settings) -> None:
         title = Text(titled(analysis))
         table.add_row(analysis.name, analysis.kind, analysis.container, counts, each.version, each.zone, title)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
+    if in_force.milestones:
+        click.echo(f"and {len(in_force.milestones)} milestones; `milepost milestones list` shows them")
     click.echo(f"set {in_force.hash}")
 
 
@@ -94,13 +117,21 @@ def titled(analysis: Analysis) -> str:
 @click.argument("name")
 @with_settings
 def show(name: str, settings: Settings) -> None:
-    """Shows one analysis in force, as JSON."""
+    """Shows one analysis in force, or milestone where no analysis is called so, as JSON."""
     with connect(settings, start=False) as bootstrap:
         in_force = read_definitions(bootstrap, settings)
     found = in_force.named(name)
-    if found is None:
-        names = ", ".join(each.analysis.name for each in in_force.definitions) or "none"
-        raise UsageError(f"no analysis {name!r} is in force; there are: {names}")
-    body = msgspec.json.decode(found.analysis.model_dump_json(by_alias=True, exclude_none=True))
-    shown = {"version": found.version, "zone": found.zone, "week_start": found.week_start, "tzdata": found.tzdata}
-    click.echo(shown_json(msgspec.json.format(msgspec.json.encode({**shown, "definition": body}), indent=2)))
+    milestone = next((each for each in in_force.milestones if each.name == name), None)
+    if found is not None:
+        shown = {"version": found.version, "zone": found.zone, "week_start": found.week_start, "tzdata": found.tzdata}
+        _echo(shown, found.analysis)
+    elif milestone is not None:
+        _echo({"version": milestone.version, "since_ms": milestone.since_ms}, milestone.milestone)
+    else:
+        names = [*(each.analysis.name for each in in_force.definitions), *(each.name for each in in_force.milestones)]
+        raise UsageError(f"nothing called {name!r} is in force; there are: {', '.join(names) or 'none'}")
+
+
+def _echo(version: dict[str, Any], definition: Analysis | Milestone) -> None:
+    body = msgspec.json.decode(definition.model_dump_json(by_alias=True, exclude_none=True))
+    click.echo(shown_json(msgspec.json.format(msgspec.json.encode({**version, "definition": body}), indent=2)))

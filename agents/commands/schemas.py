@@ -10,6 +10,7 @@ import msgspec
 from agents.settings import Settings
 from state.definitions import DefinitionFile
 from state.journeys import Journey
+from streams.alert import Alert
 from streams.answers import (
     CellsAnswer,
     DefinitionAnswer,
@@ -37,6 +38,7 @@ SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
     "event.v1.json": Event.model_json_schema,
     "definitions.v1.json": DefinitionFile.model_json_schema,
     "mapping.v1.json": Mapping.model_json_schema,
+    "alert.v1.json": lambda: msgspec.json.schema(Alert),
     "journey.v1.json": lambda: msgspec.json.schema(Journey),
     "snapshot.v1.json": lambda: msgspec.json.schema(Snapshot),
     "answers.v1.json": _answers,

@@ -25,7 +25,7 @@ class Lens(Protocol):
     name: str
     kind: str  # canvas, cohort, flow
     version: str
-    fields: frozenset[str]  # of the touchpoint, read by project
+    fields: frozenset[str]  # of the touchpoint, all that project reads; of the type alone it is asked once per type
     needs_first: bool  # whether a container's first touchpoint counts although it projects to nothing
     distinct: bool  # whether cells count containers that ever contributed, and not contributions
     gate: Gate[Cell] | None  # whether the container counts at all; its cells are of no reader's. None: it always does

@@ -14,6 +14,7 @@ from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort
 from state.definitions.container import KINDS_UNDER, ContainerKind
 from state.definitions.flow import Anchor, AnchorMatch, Flow
+from state.definitions.milestone import Milestone, with_graph
 from state.definitions.names import named_segments, without_names
 from state.definitions.segment import (
     AllSegments,
@@ -52,6 +53,7 @@ __all__ = [
     "Has",
     "Last",
     "Metric",
+    "Milestone",
     "Node",
     "NotSegment",
     "Segment",
@@ -65,6 +67,7 @@ __all__ = [
 
 ANALYSIS_COUNT_MAX = 500
 """In a file, and in force."""
+MILESTONE_COUNT_MAX = 500
 
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]
 
@@ -79,10 +82,17 @@ def _without_names(analysis: Analysis, info: ValidationInfo) -> Analysis:
     return analysis.model_copy(update={"filter": wanted})
 
 
-class DefinitionFile(Model):
-    """One YAML file: the zone of calendar periods, the first day of the week, segments by name, and the analyses.
+def _with_graph(milestone: Milestone, info: ValidationInfo) -> Milestone:
+    """With the part of the canvas that it names."""
+    analyses = info.data.get("analyses")
+    return milestone if analyses is None else with_graph(milestone, analyses)  # None: they are wrong, and that is said
 
-    Names are resolved: `segments` and `analyses` have none in them any more.
+
+class DefinitionFile(Model):
+    """One YAML file: the zone of calendar periods, the first day of the week, segments by name, the analyses, and the
+    milestones.
+
+    Names are resolved: `segments` and `analyses` have none in them any more, and milestones have what they need.
     """
 
     version: Literal[1]
@@ -96,6 +106,10 @@ class DefinitionFile(Model):
     analyses: Annotated[
         list[Annotated[Analysis, AfterValidator(_without_names)]], Field(min_length=1, max_length=ANALYSIS_COUNT_MAX)
     ]
+
+    milestones: Annotated[
+        list[Annotated[Milestone, AfterValidator(_with_graph)]], Field(max_length=MILESTONE_COUNT_MAX)
+    ] = []
 
     @field_validator("zone")
     @classmethod
@@ -114,4 +128,5 @@ class DefinitionFile(Model):
     @model_validator(mode="after")
     def _names_differ(self) -> "DefinitionFile":
         refuse_repeats("analysis", [analysis.name for analysis in self.analyses])
+        refuse_repeats("milestone", [milestone.name for milestone in self.milestones])
         return self

@@ -12,7 +12,8 @@ from bench.definitions import so_many
 from generator.plan import GeneratorPlan
 from state.accounts_stage import AccountsStage
 from state.definition_set import Definition, DefinitionSet
-from state.definitions import DefinitionFile
+from state.definitions import DefinitionFile, Milestone
+from state.milestone_set import MilestoneDefinition
 from state.render.snapshot import snapshot_of
 from state.store import RocksStore
 from state.sums import PartialSums
@@ -40,7 +41,7 @@ from tests.budget.worlds import (
 
 COUNTED = 2_000
 MANY, FEW = 1_000, 100  # events in a batch: of a backlog, and of live traffic
-JOURNEYS, PARTIALS = "journeys", "partials"
+JOURNEYS, MILESTONES, PARTIALS = "journeys", "milestones", "partials"
 
 
 class Counted(NamedTuple):
@@ -113,7 +114,7 @@ class Partition:
 
     def __init__(self, definitions: DefinitionSet, folder: str) -> None:
         self.store = CountingStore(RocksStore(Path(folder) / "0"))
-        self._stage = AccountsStage(lambda: (0, definitions), JOURNEYS, PARTIALS, self.store)
+        self._stage = AccountsStage(lambda: (0, definitions), JOURNEYS, MILESTONES, PARTIALS, self.store)
         self._offset = 0
         self.write(self._stage.idle(END_MS).rows)
 
@@ -201,11 +202,24 @@ def _set_of(file: DefinitionFile, count: int) -> DefinitionSet:
 _EVERYDAY = load_definitions(everyday_definitions())
 _ONE, _THREE, _TWELVE = _set_of(_EVERYDAY, 1), _set_of(_EVERYDAY, 3), _set_of(so_many(12), 12)
 
+_ADVANCED = load_definitions(everyday_definitions().with_name("advanced.yaml"))
+_WITH_MILESTONES = DefinitionSet(
+    _THREE.definitions, (), tuple(MilestoneDefinition(each.name, 0, each) for each in _ADVANCED.milestones)
+)
+_QUIET = Milestone.model_validate(
+    {"name": "quiet", "container": "account", "when": {"match": {"field": "type", "value": "Nothing"}}}
+)
+_WITH_QUIET_MILESTONES = DefinitionSet(
+    _THREE.definitions, (), tuple(MilestoneDefinition(f"quiet{n}", 0, _QUIET) for n in range(20))
+)
+
 SCENARIOS: dict[str, Callable[[], Counted]] = {
     "ingest": ingest,
     "in-order-1": lambda: accounts(_ONE, plan()),
     "in-order-3": lambda: accounts(_THREE, plan()),
     "in-order-12": lambda: accounts(_TWELVE, plan()),
+    "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, plan()),
+    "milestones": lambda: accounts(_WITH_MILESTONES, plan()),
     "late": lambda: accounts(_THREE, plan(days=60, late=0.05), FEW),
     "big-account": lambda: accounts(_THREE, plan(accounts=1, days=60, late=0.05), FEW),
     "partials": partials,

@@ -7,6 +7,7 @@ from state.definition_set import DefinitionSet
 from state.journeys import Journey, decode_journey
 from state.layers import LayerReader, Layers, LayersRow
 from state.rows import LAYERS_KEY
+from streams.alert import Alert, decode_alert
 from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial, version_of
 from streams.stage import Applied, Slice, Work
 from streams.touchpoint import Touchpoint
@@ -29,20 +30,23 @@ class Partition:
         self.store = MemoryStore()
         self.cells: dict[bytes, int] = {}
         self.journeys: dict[str, Journey] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.clock_ms = 0
         self.covers: Covers
         self._tag = 0
         self._commit(self._stage().idle(0))
 
     def _stage(self) -> AccountsStage:
-        return AccountsStage(lambda: (self.offset, self.definitions), "journeys", "partials", self.store)
+        return AccountsStage(lambda: (self.offset, self.definitions), "journeys", "milestones", "partials", self.store)
 
     def take(self, touchpoints: list[Touchpoint]) -> None:
         """A batch."""
-        self._commit(self._stage().compute([Record(each) for each in touchpoints], 0))  # type: ignore[misc]
+        records = [Record(each) for each in touchpoints]
+        self._commit(self._stage().compute(records, self.clock_ms))  # type: ignore[arg-type]
 
     def slice(self, record: Touchpoint) -> Slice:
         """The next piece of a record that is cut."""
-        found = self._stage().slice(Record(record), 0)  # type: ignore[arg-type]
+        found = self._stage().slice(Record(record), self.clock_ms)  # type: ignore[arg-type]
         assert found is not None
         self._commit(found.work)
         return found
@@ -68,7 +72,7 @@ class Partition:
     def chore(self, parts: int = 1) -> bool:
         """The next chore; False when there is none."""
         stage = self.owner or self._stage()
-        work = stage.chore(0, parts)
+        work = stage.chore(self.clock_ms, parts)
         if work is None:
             return False
         self._commit(work)
@@ -85,7 +89,7 @@ class Partition:
 
     def _commit(self, work: Work) -> None:
         self._tag += 1
-        applied = Applied(Tag(0, self._tag), {"touchpoints": 0}, 0)
+        applied = Applied(Tag(0, self._tag), {"touchpoints": 0}, self.clock_ms)
         found = work.publish(applied)
         self.store.apply(work.rows)
         assert self._stage().again(work.pending)(applied) == found
@@ -94,12 +98,25 @@ class Partition:
                 if topic == "journeys":
                     assert value is not None
                     self.journeys[key.decode()] = decode_journey(value)
+                elif topic == "milestones":
+                    self._hear(key.decode(), decode_alert(value or b""))
                 elif key == COVERS_KEY:
                     self.covers = decode_covers(value or b"")
                 elif value is None:
                     self.cells.pop(key, None)
                 else:
                     self.cells[key] = decode_partial(value)[1]
+
+    def _hear(self, key: str, alert: Alert) -> None:
+        """Reads an alert: the next revision, which says something else."""
+        former = self.alerts.get(alert.id)
+        assert (key, alert.known_ms) == (alert.id, self.clock_ms)
+        assert alert.revision == (1 if former is None else former.revision + 1)
+        if former is None:
+            assert alert.state == "asserted"
+        else:
+            assert (alert.state, alert.happened_ms) != (former.state, former.happened_ms)
+        self.alerts[key] = alert
 
     def in_force(self) -> set[str]:
         """The versions that are complete."""

@@ -11,7 +11,7 @@ from state.analyses.lens import TypeCache
 from state.analyses.masks import mask_of, matcher_of
 from state.conditions import fields_of, given_type, predicate_of
 from state.matches import Condition
-from tests.state.worlds import TYPES, _matches, touchpoint
+from tests.state.worlds import TYPES, matches, touchpoint
 
 _condition: TypeAdapter[Condition] = TypeAdapter(Condition)
 
@@ -78,7 +78,7 @@ def test_an_attribute_that_is_no_number_is_neither_more_nor_less() -> None:
     assert holds({"field": "attributes.a", "op": ">", "value": 1}, attributes={"a": 1.5})
 
 
-@given(_matches(), st.sampled_from(TYPES), st.sampled_from([None, "x", "z"]), st.sampled_from([None, 1_000_000]))
+@given(matches(), st.sampled_from(TYPES), st.sampled_from([None, "x", "z"]), st.sampled_from([None, 1_000_000]))
 def test_differential_what_the_type_decides_agrees_with_the_whole(
     condition: dict[str, Any], type_: str, content_type: str | None, value: int | None
 ) -> None:

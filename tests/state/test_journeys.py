@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.stage = AccountsStage(lambda: (0, DEFINITIONS), "journeys", "partials", self.store)
+        self.stage = AccountsStage(lambda: (0, DEFINITIONS), "journeys", "milestones", "partials", self.store)
         self.journeys: dict[str, Journey] = {}
         self.cells: dict[bytes, int] = {}
         self.covers: Covers | None = None

@@ -77,7 +77,8 @@ def restless_touchpoints(count_max: int = 50) -> st.SearchStrategy[list[Touchpoi
     return st.lists(made, max_size=count_max)
 
 
-def _matches() -> st.SearchStrategy[dict[str, Any]]:
+def matches() -> st.SearchStrategy[dict[str, Any]]:
+    """Conditions of any shape."""
     leaf = st.one_of(
         st.sampled_from(TYPES).map(lambda t: {"field": "type", "op": "=", "value": t}),
         st.lists(st.sampled_from(TYPES), min_size=1, max_size=2).map(
@@ -118,7 +119,7 @@ def canvases(draw: st.DrawFn) -> dict[str, Any]:
         "container": draw(st.sampled_from(CONTAINERS)),
         **draw(canvas_options()),
         **draw(last_periods()),
-        "nodes": [{"id": f"n{i}", "match": draw(_matches()), **draw(node_options())} for i in range(count)],
+        "nodes": [{"id": f"n{i}", "match": draw(matches()), **draw(node_options())} for i in range(count)],
         "arrows": [
             {"from": f"n{a}", "to": f"n{b}", **limits}
             for (a, b), limits in zip(arrows, draw(arrow_limits(len(arrows))), strict=True)
@@ -129,7 +130,7 @@ def canvases(draw: st.DrawFn) -> dict[str, Any]:
 def _thresholds() -> st.SearchStrategy[dict[str, Any]]:
     leaf = st.fixed_dictionaries(
         {
-            "match": _matches(),
+            "match": matches(),
             "metric": st.sampled_from(["count", "count", "value"]),
             "op": st.sampled_from([">=", ">=", ">", "=", "!=", "<=", "<"]),
             "number": st.sampled_from([0, 1, 1, 2]),
@@ -203,7 +204,7 @@ def flows(draw: st.DrawFn) -> dict[str, Any]:
     if anchor is not None:
         value = draw(st.sampled_from([*VALUES, *TYPES]))
         matched = anchor != "contains" and draw(st.booleans())
-        flow[anchor] = {"match": draw(_matches()), "title": "anchor"} if matched else value
+        flow[anchor] = {"match": draw(matches()), "title": "anchor"} if matched else value
         limit = {"starts_with": "first", "ends_with": "last"}.get(anchor)
         if limit and draw(st.booleans()):
             flow["limit"] = limit
@@ -228,7 +229,7 @@ def _segments(kind: str = "") -> st.SearchStrategy[dict[str, Any]]:
     """What the whole series of a container may have; of a kind under which others lie also what these have."""
     threshold = st.fixed_dictionaries(
         {
-            "match": _matches(),
+            "match": matches(),
             "metric": st.sampled_from(["count", "count", "value"]),
             "op": st.sampled_from([">=", ">=", ">", "=", "!=", "<=", "<"]),
             "number": st.sampled_from([0, 1, 1, 2, 4]),
@@ -284,7 +285,7 @@ def _inner_filters(draw: st.DrawFn, container: str) -> dict[str, Any]:
     """What a container's own series has, or which of its touchpoints are seen."""
     if draw(st.booleans()):
         return draw(_segments(container))
-    return {"touchpoints": draw(_matches()), **({"of": draw(_segments(container))} if draw(st.booleans()) else {})}
+    return {"touchpoints": draw(matches()), **({"of": draw(_segments(container))} if draw(st.booleans()) else {})}
 
 
 def _named(draw: st.DrawFn, wanted: Any, segments: dict[str, Any]) -> Any:

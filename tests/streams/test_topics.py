@@ -18,6 +18,7 @@ def test_topics_stand_in_the_order_of_the_flow() -> None:
         "set-aside",
         "accounts-changelog",
         "journeys",
+        "milestones",
         "partials",
         "snapshots",
         "workers",
@@ -49,6 +50,7 @@ def test_generation_stands_in_the_names_of_what_is_derived(topic: Topic) -> None
         "definitions",
         "accounts-changelog",
         "journeys",
+        "milestones",
         "partials",
         "snapshots",
         "workers",
@@ -72,4 +74,4 @@ def test_dead_letter_holds_any_event() -> None:
 def test_unknown_topic_is_a_mistake_of_the_caller() -> None:
     """A name outside the table never becomes a topic."""
     with pytest.raises(KeyError):
-        topic_name("milestones", "acme", 0)
+        topic_name("audiences", "acme", 0)

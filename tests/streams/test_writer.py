@@ -20,6 +20,7 @@ from streams.fence import FencedProducer
 from streams.partials import COVERS_KEY
 from streams.poison import PoisonError
 from streams.protocol_rows import CLAIM_KEY, COMMIT_KEY, FENCE_KEY, READY_KEY, decode_commit
+from streams.stage import Work
 from streams.store import Store
 from streams.writer import Writer
 from tests.state.memory_store import MemoryStore
@@ -367,6 +368,40 @@ def test_a_chore_that_can_not_be_computed_is_held_and_told(
     assert asked == ([1] if isinstance(error, ValueError) else list(CHORE_PARTS))
     assert sum("can not be computed, so definitions" in record.message for record in caplog.records) == 1
     assert_exact(kafka.bootstrap_servers, prefix)
+
+
+def test_an_idle_owner_asks_the_broker_for_the_time_when_a_chore_may_be_due(
+    kafka: EmbeddedBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not before, and not more often than it has to: what counts is the clock that the broker gave."""
+    make_topics(kafka.bootstrap_servers, prefix)
+    due_ms = int(time.time() * 1000) + 4_000
+    clocks: list[int] = []
+    done: list[int] = []
+
+    def idle(_: ToyStage, clock_ms: int) -> Work:
+        clocks.append(clock_ms)
+        return Work([], b"", lambda _: [])
+
+    def chore(_: ToyStage, clock_ms: int, __: int) -> None:
+        done.extend([clock_ms] if clock_ms >= due_ms else [])
+
+    monkeypatch.setattr(ToyStage, "due_ms", lambda _: None if done else due_ms)
+    monkeypatch.setattr(ToyStage, "idle", idle)
+    monkeypatch.setattr(ToyStage, "chore", chore)
+
+    async def steps() -> None:
+        writer = writer_of(plan_of(kafka.bootstrap_servers, prefix), prefix, MemoryStore)
+        await writer.open()
+        until = time.monotonic() + 60
+        while not done:
+            assert time.monotonic() < until
+            await writer.tend()
+            await asyncio.sleep(0.05)
+        await writer.close(1)
+
+    run(steps())
+    assert 2 <= len(clocks) <= 4
 
 
 @pytest.mark.parametrize("keeps_disk", [True, False])

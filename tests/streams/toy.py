@@ -103,6 +103,9 @@ class ToyStage:
     def chore_failed(self) -> None:
         raise AssertionError("a row to take away fits a commit")
 
+    def due_ms(self) -> int | None:
+        return None
+
     def _count(self, records: Sequence[Record]) -> Work:
         delta = Counter(record.key for record in records)
         keys = [b"k" + key for key in delta]

@@ -1,0 +1,68 @@
+"""All milestones of one kind of container as one lens, so that what interests none of them costs one look, however many
+there are.
+
+A touchpoint's type says which of them may read it. What is kept of a container are the states of those that read
+something of it; a claim's cell begins with the number of its milestone.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from state.analyses.gate import Gate, Level
+from state.analyses.lens import Cells, Projection, State, TypeCache
+from state.analyses.milestones.lens import MilestoneLens
+from streams.partials import Cell
+from streams.touchpoint import Touchpoint
+
+
+class MilestonesLens:
+    """State: [number, state] of each milestone that has one, in the order of the numbers. A projection: [number,
+    projection] of each that reads the touchpoint."""
+
+    name = version = kind = "milestones"
+    needs_first = False
+    distinct = False
+    gate: Gate[Cell] | None = None
+    under: tuple[Level, ...] = ()
+
+    def __init__(self, lenses: Sequence[MilestoneLens]) -> None:
+        self.lenses = tuple(lenses)
+        self.fields = frozenset().union(*(lens.fields for lens in lenses))
+        self._reading = TypeCache(self._reading_type)
+
+    def _reading_type(self, type_: str) -> list[tuple[int, Callable[[Touchpoint], Projection | None]]]:
+        """The milestones that may read something of a type."""
+        return [(number, lens.project) for number, lens in enumerate(self.lenses) if lens.may_read(type_)]
+
+    def project(self, touchpoint: Touchpoint) -> Projection | None:
+        reading = self._reading[touchpoint.type]
+        if not reading:
+            return None
+        found = [(number, projection) for number, project in reading if (projection := project(touchpoint)) is not None]
+        return found or None
+
+    def empty(self) -> State:
+        return []
+
+    def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
+        assert projection is not None, "the first touchpoint is not asked for"
+        for number, read in projection:
+            own: dict[Cell, int] = {}
+            self.lenses[number].advance(self._state_of(state, number), event_time, read, own)
+            for cell, change in own.items():
+                cells[number, *cell] = cells.get((number, *cell), 0) + change
+
+    def _state_of(self, state: State, number: int) -> State:
+        """The state of one, which is there from now on."""
+        place = next((n for n, (other, _) in enumerate(state) if other >= number), len(state))
+        if place == len(state) or state[place][0] != number:
+            state.insert(place, [number, self.lenses[number].empty()])
+        found: State = state[place][1]
+        return found
+
+    def claims(self, cells: Cells) -> Iterator[tuple[MilestoneLens, Cells]]:
+        """The changes of each milestone's claims."""
+        by_number: dict[int, Cells] = {}
+        for (number, *cell), change in cells.items():
+            by_number.setdefault(number, {})[tuple(cell)] = change
+        for number, found in by_number.items():
+            yield self.lenses[number], found

@@ -1,0 +1,40 @@
+"""The topics of audiences. `audience-changes`: each entry and exit, key `audience 0 kind 0 account 0 id`;
+`audience-members`, compacted, the same key: who is in now. Values: JSON.
+
+A reader keeps, per key, the highest revision: entered, exited and entered again are revisions 1, 2, 3.
+`schemas/membership-change.v1.json` is exported from here.
+"""
+
+from typing import Literal
+
+import msgspec
+
+FORMAT = 1
+
+
+class MembershipChange(msgspec.Struct, frozen=True):
+    """A container that came into an audience, or left it.
+
+    id: of this change: a function of audience, container and revision, the same after any crash. kind: account,
+    opportunity, buying_group or person; container: its id, null for the account itself. reason: in words, what turned.
+    attributes: what the audience's definition says to bring along (an e-mail, a domain), newest known.
+    happened_ms: by event time or when time brought it about; known_ms: the broker's clock when it was committed.
+    """
+
+    format: int
+    id: str
+    revision: int
+    change: Literal["entered", "exited"]
+    audience: str
+    version: str
+    kind: str
+    account: str
+    container: str | None
+    reason: str
+    attributes: dict[str, str]
+    happened_ms: int
+    known_ms: int
+
+
+encode_change = msgspec.json.Encoder().encode
+decode_change = msgspec.json.Decoder(MembershipChange).decode
