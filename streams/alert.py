@@ -1,4 +1,5 @@
-"""The `milestones` topic: one alert per milestone, container and episode, with its corrections. Key: its id. Value: JSON.
+"""The `milestones` topic: one alert per milestone, container and episode, with its corrections. Key: its id. Value:
+JSON.
 
 The id is a function of the milestone's name, the container and the episode, so it is the same after any crash and on
 every try of a delivery. A milestone asserted, revoked and asserted again is revisions 1, 2, 3 of one id; a reader keeps
