@@ -1,4 +1,4 @@
-"""Rows in memory, for trying a delivery file over the past: what `streams.store.Rows` asks for, and nothing on disk."""
+"""Rows in memory, for trying a delivery file over the past: what the outbox asks for, and nothing on disk."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,16 +33,3 @@ class RowMemory:
             key = self._keys[place]
             yield key, self._value_by_key[key]
             place += 1
-
-    def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        place = bisect_right(self._keys, key) - 1
-        return self._row(place, prefix)
-
-    def after(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
-        place = max(bisect_right(self._keys, key), bisect_left(self._keys, prefix))
-        return self._row(place, prefix)
-
-    def _row(self, place: int, prefix: bytes) -> tuple[bytes, bytes] | None:
-        if not 0 <= place < len(self._keys) or not self._keys[place].startswith(prefix):
-            return None
-        return self._keys[place], self._value_by_key[self._keys[place]]

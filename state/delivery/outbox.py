@@ -30,6 +30,7 @@ from state.delivery.rows import (
     DestinationRow,
     Head,
     Kind,
+    Lookup,
     Operation,
     by_time_key,
     cooling_key,
@@ -46,7 +47,7 @@ from state.delivery.rows import (
 from streams.alert import Alert
 from streams.delivery import Acknowledge, Configure, DeliveryStatus, Order, Pause, Resume, Retry, State
 from streams.membership import MembershipChange
-from streams.store import Row, Rows
+from streams.store import Row
 
 DIGEST_COUNT_MAX = 200
 """Messages of one digest; more are several."""
@@ -82,7 +83,7 @@ def file_of(content: bytes) -> DeliveryFile:
 class Outbox:
     """The changes of one commit, on top of the rows as they are. Used once."""
 
-    def __init__(self, rows: Rows, now_ms: int) -> None:
+    def __init__(self, rows: Lookup, now_ms: int) -> None:
         """now_ms: the committed clock; where answers are noted and time makes something due, the worker's."""
         self._rows = rows
         self._now_ms = now_ms

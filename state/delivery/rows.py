@@ -17,7 +17,8 @@ The law: what is in a deferred row was never sent, for it becomes a waiting one 
 taken back without a trace. Numbers grow in the order in which deliveries came to wait, so a scan of them is in order.
 """
 
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -28,6 +29,13 @@ DESTINATION, HEAD, COOLING, WAITING, DEFERRED, PLACE, CLOSED, BY_TIME = b"d", b"
 
 Kind = Literal["alert", "change", "digest", "escalation"]
 Operation = Literal["added", "changed", "removed"]
+
+
+class Lookup(Protocol):
+    """What is asked of rows here; a `streams.store.Rows` is one."""
+
+    def get(self, keys: Sequence[bytes]) -> list[bytes | None]: ...
+    def scan(self, prefix: bytes, behind: bytes = b"") -> Iterable[tuple[bytes, bytes]]: ...
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True):

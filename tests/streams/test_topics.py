@@ -84,4 +84,4 @@ def test_dead_letter_holds_any_event() -> None:
 def test_unknown_topic_is_a_mistake_of_the_caller() -> None:
     """A name outside the table never becomes a topic."""
     with pytest.raises(KeyError):
-        topic_name("milestones", "acme", 0)
+        topic_name("no-such-topic", "acme", 0)

@@ -39,7 +39,7 @@ def alert(account: str, number: int = 0, revision: int = 1, **changed: Any) -> A
 def change(account: str, revision: int = 1, **changed: Any) -> MembershipChange:
     """An entry into an audience by odd revisions, an exit by even ones."""
     plain: dict[str, Any] = {
-        "format": 1, "id": f"{account}-{revision}", "revision": revision,
+        "format": 1, "id": f"change-{account}-{revision}", "revision": revision,
         "change": "entered" if revision % 2 else "exited", "audience": "warm", "version": "v1",
         "kind": "account", "account": account, "container": None, "reason": "score above 10",
         "attributes": {"email": "Jo.Doe@Gmail.com", "domain": "www.acme.example"},
