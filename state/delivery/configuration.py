@@ -35,7 +35,7 @@ def _web_address(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no web address; https://HOST/PATH is right")
     if parts.username or parts.password:
-        raise ValueError("an address has no user or password in it; name a secret with `bearer` or `header_secrets`")
+        raise ValueError("an address has no user or password in it; name a secret with `bearer`, or take `url_secret`")
     return url
 
 

@@ -49,15 +49,14 @@ def webhook_value(delivery: Delivery) -> dict[str, Any]:
 
 def type_of(delivery: Delivery) -> str:
     """What kind of thing happened."""
-    match delivery.kind:
-        case "digest":
-            return "digest"
-        case "escalation":
-            return "milestone.escalated" if delivery.operation != "removed" else "milestone.revoked"
-        case "alert":
-            return "milestone.revoked" if delivery.operation == "removed" else "milestone.asserted"
-        case "change":
-            return "audience.exited" if delivery.operation == "removed" else "audience.entered"
+    if delivery.kind == "digest":
+        return "digest"
+    is_removed = delivery.operation == "removed"
+    if delivery.kind == "change":
+        return "audience.exited" if is_removed else "audience.entered"
+    if is_removed:
+        return "milestone.revoked"
+    return "milestone.escalated" if delivery.kind == "escalation" else "milestone.asserted"
 
 
 def parts_of(delivery: Delivery) -> list[Alert | MembershipChange]:
