@@ -37,19 +37,20 @@ def configure_of(file: DeliveryFile) -> Configure:
     return Configure(blake2b(msgspec.json.encode(body), digest_size=6).hexdigest(), body)
 
 
-def give_order(bootstrap: str, settings: Settings, order: Order) -> None:
-    """Appends an order to every partition; when it returns, Kafka has all of them.
+def give_orders(bootstrap: str, settings: Settings, *orders: Order) -> None:
+    """Appends orders to every partition; when it returns, Kafka has all of them.
 
-    Raises UnavailableError when Kafka does not take it; it may be on some partitions then, and may be given again.
+    Raises UnavailableError when Kafka does not take them; they may be on some partitions then, and may be given again.
     """
-    value = encode_order(order)
-    if len(value) > _ORDER_BYTES_MAX:
-        raise UsageError(f"the delivery file takes {len(value)} bytes; {_ORDER_BYTES_MAX} at most are right")
+    values = [encode_order(order) for order in orders]
+    if (size := max(map(len, values), default=0)) > _ORDER_BYTES_MAX:
+        raise UsageError(f"the delivery file takes {size} bytes; {_ORDER_BYTES_MAX} at most are right")
     topic = topic_name("delivery-orders", settings.prefix, settings.generation)
     try:
         producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
         try:
-            sent = [producer.send(topic, value, b"order", partition=each) for each in range(settings.partitions)]
+            partitions = range(settings.partitions)
+            sent = [producer.send(topic, value, b"order", partition=each) for value in values for each in partitions]
             producer.flush()
             for future in sent:
                 future.get(timeout=30)

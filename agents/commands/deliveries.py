@@ -15,7 +15,7 @@ from rich.text import Text
 
 from agents.connection import connect, with_settings
 from agents.dry_run import dry_run_of
-from agents.ordering import configuration_in_force, delivery_states, give_order, load_delivery_file
+from agents.ordering import configuration_in_force, delivery_states, give_orders, load_delivery_file
 from agents.settings import Settings
 from streams.delivery import Acknowledge, DeliveryStatus, Order, Pause, Resume, Retry, State
 from streams.errors import UsageError
@@ -82,8 +82,8 @@ def retry(ids: tuple[str, ...], destination: str | None, settings: Settings) -> 
             raise UsageError(
                 f"{shown(sorted(missing)[0], 100)} is no dead delivery; `milepost deliveries list` shows them"
             )
-        for each in sorted(wanted, key=lambda each: each.created_ms):
-            give_order(bootstrap, settings, Retry(each.id))
+        wanted.sort(key=lambda each: each.created_ms)
+        give_orders(bootstrap, settings, *(Retry(each.id) for each in wanted))
     click.echo(f"{len(wanted):,} are tried anew")
 
 
@@ -111,7 +111,7 @@ def resume(destination: str, settings: Settings) -> None:
 def acknowledge(alert: str, settings: Settings) -> None:
     """Says that somebody looks after the alert with the id ALERT, so that it is not escalated."""
     with connect(settings, start=False) as bootstrap:
-        give_order(bootstrap, settings, Acknowledge(alert))
+        give_orders(bootstrap, settings, Acknowledge(alert))
     click.echo(f"{shown(alert, _TEXT_MAX)} is acknowledged")
 
 
@@ -140,7 +140,7 @@ def _order_about(destination: str, order: Order, settings: Settings) -> None:
         if file is None or destination not in file.destinations:
             known = "none" if file is None else ", ".join(file.destinations)
             raise UsageError(f"{shown(destination, 100)!r} is no destination; there are: {known}")
-        give_order(bootstrap, settings, order)
+        give_orders(bootstrap, settings, order)
 
 
 def _delivery(bootstrap: str, settings: Settings, id_: str) -> DeliveryStatus:

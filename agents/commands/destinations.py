@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.connection import connect, with_settings
-from agents.ordering import configuration_in_force, configure_of, give_order, load_delivery_file
+from agents.ordering import configuration_in_force, configure_of, give_orders, load_delivery_file
 from agents.settings import Settings
 from state.delivery.configuration import Route
 from streams.admin import create_topics
@@ -34,7 +34,7 @@ def apply(file: Path, dry_run: bool, settings: Settings) -> None:
     if not dry_run:
         with connect(settings) as bootstrap:
             create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
-            give_order(bootstrap, settings, configure_of(wanted))
+            give_orders(bootstrap, settings, configure_of(wanted))
     what = f"{len(wanted.destinations)} destinations, {len(wanted.routes)} routes"
     click.echo(f"{file}: {what}, no mistakes" if dry_run else f"in force: {what}")
 

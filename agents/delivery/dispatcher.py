@@ -88,6 +88,7 @@ class Dispatcher:
             raise failed.exceptions[0] from None
         finally:
             for line in self._lines.values():
+                WAITING_DELIVERIES.remove(line.name, str(self._partition))
                 await line.sender.close()
 
     async def finish(self, patience_s: float) -> None:
@@ -112,7 +113,7 @@ class Dispatcher:
     async def _release(self) -> None:
         """Lets deferred deliveries wait whose time has come. The first one tells: their keys begin with it."""
         while not self._is_stopping:
-            first = next(iter(islice(self._writer.store.scan(DEFERRED), 1)), None)
+            first = self._writer.store.after(DEFERRED, DEFERRED)
             if first is None or int.from_bytes(first[0][1:9], "big") > _now_ms():
                 return
             await self._writer.note(self._stage.release(_now_ms()))
@@ -128,6 +129,7 @@ class Dispatcher:
             self._lines[name].is_retiring = True
             if self._lines[name].queue.under_way_count:
                 return  # looked at again behind the next answer
+            WAITING_DELIVERIES.remove(name, str(self._partition))
             await self._lines.pop(name).sender.close()
         for name, destination in wanted.items():
             if name not in self._lines:

@@ -5,6 +5,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from agents.delivery.guard import ForbiddenAddressError, Guard
@@ -24,6 +25,8 @@ class EmailSender:
         self._destination = destination
         self._secrets = secrets
         self._guard = guard
+        # Of its own, so that a server that says nothing keeps no other destination waiting.
+        self._threads = ThreadPoolExecutor(destination.at_once, "mail")
 
     async def send(self, deliveries: Sequence[Delivery]) -> Answer:
         (delivery,) = deliveries
@@ -31,7 +34,8 @@ class EmailSender:
         try:
             password = None if destination.password is None else self._secrets.get(destination.password)
             address = await self._guard.address_of(destination.host, destination.port)
-            await asyncio.to_thread(self._mail, delivery, address, password)
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, self._mail, delivery, address, password)
         except smtplib.SMTPException as error:
             return _answer_of(error)
         except MissingSecretError as error:
@@ -52,7 +56,8 @@ class EmailSender:
             client.send_message(mail_of(delivery, destination.sender, destination.to))
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        self._guard.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _client(destination: Email, address: str) -> smtplib.SMTP:

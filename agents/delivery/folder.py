@@ -8,6 +8,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -28,10 +29,11 @@ class FolderSender:
         self._destination = destination
         self._folder = folder
         self._name = name
+        self._thread = ThreadPoolExecutor(1, "files")
 
     async def send(self, deliveries: Sequence[Delivery]) -> Answer:
         try:
-            await asyncio.to_thread(self._write, deliveries)
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._write, deliveries)
         except OSError as error:
             return Answer("later", f"{self._folder}: {error.strerror}")
         except duckdb.Error as error:
@@ -54,7 +56,8 @@ class FolderSender:
         _flush_folder(self._folder)
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        # A file that is being written gets its name before a successor may write the same one.
+        await asyncio.to_thread(self._thread.shutdown)
 
 
 def _as_parquet(csv: Path) -> Path:

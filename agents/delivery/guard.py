@@ -6,6 +6,8 @@ nowhere else.
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -15,17 +17,23 @@ class ForbiddenAddressError(Exception):
     """The host lies where destinations may not."""
 
 
+_THREADS_MAX = 4
+
+
 class Guard:
-    """allowed: the names of hosts that may be private, as destinations write them."""
+    """Of one destination: names are resolved in threads of its own, so that one whose names are not answered keeps no
+    other waiting."""
 
     def __init__(self, allowed: str) -> None:
-        """allowed: comma-separated."""
+        """allowed: the names of hosts that may be private, as destinations write them; comma-separated."""
+        self._threads = ThreadPoolExecutor(_THREADS_MAX, "guard")
         self._allowed = frozenset(name.strip().lower() for name in allowed.split(",") if name.strip())
 
     async def address_of(self, host: str, port: int) -> str:
         """An address of the host to connect to. Raises ForbiddenAddressError when one of its addresses is private, and
         OSError when it has none."""
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, resolve)
         addresses = [str(each[4][0]) for each in found]
         if host.lower() not in self._allowed and (private := [each for each in addresses if not is_public(each)]):
             raise ForbiddenAddressError(
@@ -33,6 +41,10 @@ class Guard:
                 " MILEPOST_DELIVERY_PRIVATE_HOSTS"
             )
         return addresses[0]
+
+    def close(self) -> None:
+        """Resolves nothing more; what is under way may end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def is_public(text: str) -> bool:

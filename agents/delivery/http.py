@@ -122,6 +122,7 @@ class HttpSender:
         return headers, body
 
     async def close(self) -> None:
+        self._guard.close()
         await self._client.aclose()
 
 

@@ -36,6 +36,7 @@ class DeliverOwner:
         self._bootstrap = bootstrap
         self._orders = TopicPartition(topics.orders, partition)
         self._others = [TopicPartition(topic, partition) for topic in (topics.alerts, topics.changes)]
+        self._is_closing = False
         self._dispatcher: Dispatcher | None = None
         self._reading: asyncio.Task[None] | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -64,9 +65,13 @@ class DeliverOwner:
 
     async def close(self, patience_s: float) -> None:
         """Answers that come within the patience are noted; what comes later is sent again by the next owner."""
+        self._is_closing = True
+        if self._reading is not None:
+            # Cancelled in the middle of a commit it would end the writer, and nothing were noted any more.
+            await asyncio.wait([self._reading], timeout=patience_s / 4)
         await _cancelled(self._reading)
         if self._dispatcher is not None and self._sending is not None and not self._sending.done():
-            await self._dispatcher.finish(patience_s / 2)
+            await self._dispatcher.finish(patience_s / 4)
         await _cancelled(self._sending)
         await self._writer.close(patience_s / 2)
 
@@ -79,10 +84,10 @@ class DeliverOwner:
             for place in (self._orders, *self._others):
                 reader.seek(place, self._writer.applied[place.topic] + 1)
             ends = await reader.end_offsets([self._orders])
-            while self._writer.applied[self._orders.topic] < ends[self._orders] - 1:
+            while not self._is_closing and self._writer.applied[self._orders.topic] < ends[self._orders] - 1:
                 await self._process(reader, dispatcher)
             reader.resume(*self._others)
-            while True:
+            while not self._is_closing:
                 await self._process(reader, dispatcher)
         except OffsetOutOfRangeError as error:
             raise MismatchError(
@@ -95,10 +100,12 @@ class DeliverOwner:
     async def _process(self, reader: Any, dispatcher: Dispatcher) -> None:
         """The next records that come within a moment, if any."""
         for place, records in (await reader.getmany(timeout_ms=READ_MS)).items():
-            while self._writer.standstill is not None:
+            while self._writer.standstill is not None and not self._is_closing:
                 await asyncio.sleep(STANDSTILL_S)
             # Those that were passed over, or tried again, while the partition stood still.
             applied = self._writer.applied[place.topic]
+            if self._is_closing:
+                return
             if new := [record for record in records if record.offset > applied]:
                 await self._writer.process(new)
                 dispatcher.wake()

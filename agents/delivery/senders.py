@@ -19,15 +19,14 @@ MakeSender = Callable[[str, Destination], Sender]
 def senders_of(settings: Settings, bootstrap: str, partition: int) -> MakeSender:
     """What makes the senders of a partition's owner, from a destination's name and definition."""
     secrets = Secrets(settings.secrets_folder)
-    guard = Guard(settings.delivery_private_hosts)
     folder = settings.delivery_folder or settings.folder / "deliveries"
 
     def make(name: str, destination: Destination) -> Sender:
         match destination:
             case Webhook() | Slack():
-                return HttpSender(destination, secrets, guard)
+                return HttpSender(destination, secrets, Guard(settings.delivery_private_hosts))
             case Email():
-                return EmailSender(destination, secrets, guard)
+                return EmailSender(destination, secrets, Guard(settings.delivery_private_hosts))
             case KafkaTopic():
                 return KafkaSender(destination, bootstrap, settings.prefix)
             case Folder():

@@ -7,7 +7,7 @@ the rows.
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import groupby, islice, takewhile
 from typing import NamedTuple, assert_never
 
 import msgspec
@@ -64,6 +64,13 @@ class Answered(NamedTuple):
     verdict: Verdict
 
 
+class _InForce(NamedTuple):
+    """The configuration, read once."""
+
+    file: DeliveryFile
+    since_by_way: dict[str, int]
+
+
 class _Way(NamedTuple):
     """Where a message goes, and when; due_ms is 0 for at once."""
 
@@ -88,6 +95,7 @@ class Outbox:
         self._rows = rows
         self._now_ms = now_ms
         self._changed: dict[bytes, bytes | None] = {}
+        self._known: _InForce | None = None
         self.status_by_id: dict[str, DeliveryStatus | None] = {}
         """Of the deliveries that changed; None of those that are forgotten."""
 
@@ -125,25 +133,25 @@ class Outbox:
                 assert_never(never)
 
     def _configure(self, order: Configure, said_ms: int) -> None:
-        stored = self._get(CONFIG_KEY)
-        was = {} if stored is None else decode_configuration(stored).since_by_way
+        in_force = self._in_force()
+        was = {} if in_force is None else in_force.since_by_way
         content = msgspec.json.encode(order.file)
         ways = [_way_name(route, to) for route in file_of(content).routes for to in route.to]
         since = {way: was.get(way, said_ms) for way in ways}
         self._changed[CONFIG_KEY] = encode(Configuration(order.version, content, since))
+        self._known = None
 
     def _take(self, message: Message, content: bytes, said_ms: int) -> None:
-        stored = self._get(CONFIG_KEY)
-        if stored is None:
+        in_force = self._in_force()
+        if in_force is None:
             return
-        configuration = decode_configuration(stored)
         taken: set[str] = set()
-        for route in file_of(configuration.file).routes:
+        for route in in_force.file.routes:
             if not _goes(message, route):
                 continue
             new = [to for to in dict.fromkeys(route.to) if to not in taken]
             taken.update(new)
-            since = configuration.since_by_way
+            since = in_force.since_by_way
             ways = [_way(message, to, route, said_ms) for to in new if said_ms >= since[_way_name(route, to)]]
             told = [self._tell(message, content, way, said_ms) for way in ways]
             if message.is_alert and route.escalate is not None and (any(told) or not message.is_there):
@@ -348,10 +356,8 @@ class Outbox:
             self._changed[key] = encode(msgspec.structs.replace(head, place=place))
 
     def _acknowledge(self, alert: str) -> None:
-        stored = self._get(CONFIG_KEY)
-        if stored is None:
-            return
-        for destination in file_of(decode_configuration(stored).file).destinations:
+        in_force = self._in_force()
+        for destination in () if in_force is None else in_force.file.destinations:
             key = head_key(destination, _ESCALATION + alert)
             found = self._get(key)
             head = None if found is None else decode_head(found)
@@ -360,7 +366,9 @@ class Outbox:
 
     def forget(self, before_ms: int, count_max: int) -> bool:
         """Forgets deliveries that were done with before then; the heads stay. False when there were none."""
-        due = [key for key, _ in islice(self._rows.scan(BY_TIME), count_max) if key[1:9] < before_ms.to_bytes(8, "big")]
+        before = before_ms.to_bytes(8, "big")
+        keys = (key for key, _ in islice(self._rows.scan(BY_TIME), count_max))
+        due = list(takewhile(lambda key: key[1:9] < before, keys))
         for key in due:
             id_ = key[9:]
             self._changed[key] = None
@@ -369,6 +377,13 @@ class Outbox:
         return bool(due)
 
     # --- rows
+
+    def _in_force(self) -> _InForce | None:
+        stored = self._get(CONFIG_KEY) if self._known is None else None
+        if stored is not None:
+            configuration = decode_configuration(stored)
+            self._known = _InForce(file_of(configuration.file), configuration.since_by_way)
+        return self._known
 
     def _get(self, key: bytes) -> bytes | None:
         return self._changed[key] if key in self._changed else self._rows.get([key])[0]
@@ -391,9 +406,8 @@ class Outbox:
 
     def _limits(self, name: str) -> Limits:
         """What bounds the deliveries of a destination; of one that is configured no more, what bounds most."""
-        stored = self._get(CONFIG_KEY)
-        known = {} if stored is None else file_of(decode_configuration(stored).file).destinations
-        return known.get(name, _NO_LIMITS)
+        in_force = self._in_force()
+        return _NO_LIMITS if in_force is None else in_force.file.destinations.get(name, _NO_LIMITS)
 
     def _put_destination(self, name: str, row: DestinationRow) -> None:
         self._changed[DESTINATION + name.encode()] = encode(row)

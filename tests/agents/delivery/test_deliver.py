@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from agents.ordering import delivery_states, give_order
+from agents.ordering import delivery_states, give_orders
 from agents.reading import read_topic
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
@@ -227,7 +227,7 @@ def test_a_dead_destination_stops_no_other(settings: Settings, world: World, rec
         assert by_destination["picky"].why == "HTTP 404"
         assert "localhost is 127.0.0.1, which is no public address" in (by_destination["private"].why or "")
         receiver.answer = lambda *_: Reply()
-        give_order(world.bootstrap, settings, Retry(by_destination["picky"].id))
+        give_orders(world.bootstrap, settings, Retry(by_destination["picky"].id))
         wait_for(lambda: at("picky") == 21, [running])
         assert receiver.received[-1].id == by_destination["picky"].id
         assert running.stop() == 0
@@ -236,20 +236,20 @@ def test_a_dead_destination_stops_no_other(settings: Settings, world: World, rec
 def test_a_destination_is_paused_and_disables_itself(settings: Settings, world: World, receiver: Receiver) -> None:
     """What comes meanwhile waits; a person lets it go on."""
     world.configure(to_hook(receiver))
-    give_order(world.bootstrap, settings, Pause("hook"))
+    give_orders(world.bootstrap, settings, Pause("hook"))
     world.send(alert("Acme"), alert("Beta"))
     with worker(settings) as running:
         wait_for(lambda: states(world) == {("hook", "waiting"): 2}, [running])
         time.sleep(2)
         assert receiver.received == []
         receiver.answer = lambda *_: Reply(410)
-        give_order(world.bootstrap, settings, Resume("hook"))
+        give_orders(world.bootstrap, settings, Resume("hook"))
         wait_for(lambda: ("hook", "dead") in states(world), [running])
         world.send(alert("Gamma"))
         wait_for(lambda: ("hook", "waiting") in states(world), [running])
         asked = len(receiver.received)
         receiver.answer = lambda *_: Reply()
-        give_order(world.bootstrap, settings, Resume("hook"))
+        give_orders(world.bootstrap, settings, Resume("hook"))
         wait_for(lambda: states(world)["hook", "delivered"] >= 1, [running])
     assert asked <= 2
 
@@ -270,7 +270,7 @@ def test_a_secret_stays_where_it_is(settings: Settings, world: World, receiver: 
         (settings.secrets_folder / "address").write_text(f"{receiver.url}?key={secret}")
         wait_for(lambda: any(each.state == "dead" for each in all_states(world)), [running])
         (settings.secrets_folder / "token").write_text(f"{secret}\n")
-        give_order(world.bootstrap, settings, Retry(all_states(world)[0].id))
+        give_orders(world.bootstrap, settings, Retry(all_states(world)[0].id))
         wait_for(lambda: len(receiver.accepted) == 1, [running])
         log = running.log.read_text()
     assert receiver.accepted[0].headers["authorization"] == f"Bearer {secret}"

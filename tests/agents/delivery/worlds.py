@@ -11,7 +11,7 @@ from typing import Any
 
 from kafka import KafkaProducer
 
-from agents.ordering import configure_of, give_order
+from agents.ordering import configure_of, give_orders
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
 from streams.alert import Alert, Involved, LedBy, encode_alert
@@ -58,7 +58,7 @@ class World:
         self._producer = KafkaProducer(bootstrap_servers=self.bootstrap, acks="all")
 
     def configure(self, file: DeliveryFile) -> None:
-        give_order(self.bootstrap, self.settings, configure_of(file))
+        give_orders(self.bootstrap, self.settings, configure_of(file))
 
     def send(self, *messages: Alert | MembershipChange) -> None:
         for each in messages:
