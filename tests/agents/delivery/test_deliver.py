@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+from kafka.admin import KafkaAdminClient, NewTopic
 from standardwebhooks.webhooks import Webhook
 
 from agents.ordering import delivery_states, give_orders
@@ -22,7 +24,7 @@ from streams.admin import create_topics
 from streams.alert import Alert
 from streams.broker import EmbeddedBroker, free_ports
 from streams.crash import CrashPoint
-from streams.delivery import DeliveryStatus, Pause, Resume, Retry
+from streams.delivery import Acknowledge, DeliveryStatus, Pause, Resume, Retry
 from streams.membership import MembershipChange
 from tests.agents.delivery.receiver import Received, Receiver, Reply, receiving
 from tests.agents.delivery.worlds import World, alert, change, file_of, secrets_folder, wait_for, worker
@@ -295,3 +297,45 @@ def silent_server(port: int) -> Iterator[None]:
     """Accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", port), backlog=64):
         yield
+
+
+def test_many_at_once_and_what_is_deferred(settings: Settings, world: World, receiver: Receiver) -> None:
+    """Files and a topic get what waits, in order; what nobody acknowledges is escalated once its time is over."""
+    topic = f"out-{settings.prefix}"
+    admin = KafkaAdminClient(bootstrap_servers=world.bootstrap)
+    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
+    admin.close()
+    destinations = {
+        "hook": {"kind": "webhook", "url": receiver.url},
+        "boss": {"kind": "webhook", "url": f"{receiver.url}/boss"},
+        "files": {"kind": "folder", "folder": "files", "every_s": 0.5},
+        "topic": {"kind": "kafka", "topic": topic},
+    }
+    routes = [
+        {"name": "all", "to": ["files", "topic"], "milestones": ["*"]},
+        {"name": "hot", "to": ["hook"], "milestones": ["*"], "escalate": {"after_s": 4, "to": ["boss"]}},
+    ]
+    messages = [alert(f"A{number % 5}", number) for number in range(60)]
+    world.configure(file_of(destinations, routes))
+    with worker(settings) as running:
+        world.send(*messages[:30])
+        wait_for(lambda: len(receiver.accepted) >= 30, [running])
+        give_orders(world.bootstrap, settings, *(Acknowledge(each.id) for each in messages[1:30]))
+        world.send(*messages[30:])
+        give_orders(world.bootstrap, settings, *(Acknowledge(each.id) for each in messages[30:]))
+        done = {("files", "delivered"): 60, ("topic", "delivered"): 60, ("hook", "delivered"): 60}
+        wait_for(lambda: states(world) >= Counter(done), [running])
+        wait_for(lambda: states(world)["boss", "delivered"] >= 1, [running])
+    escalated = [each for each in receiver.accepted if each.path.endswith("boss")]
+    assert messages[0].id in {each.message["data"]["id"] for each in escalated}
+    assert {each.message["type"] for each in escalated} == {"milestone.escalated"}
+    lines = [
+        msgspec.json.decode(line)["data"]
+        for path in sorted((settings.folder / "deliveries" / "files").iterdir())
+        for line in path.read_bytes().splitlines()
+    ]
+    events = [msgspec.json.decode(each.value or b"") for each in read_topic(world.bootstrap, topic)]
+    for found in (lines, events):
+        for account in {each.who.account for each in messages}:
+            mine = [each["id"] for each in found if each["who"]["account"] == account]
+            assert mine == [each.id for each in messages if each.who.account == account]
