@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,6 +56,7 @@ class Receiver:
         self.received: list[Received] = []
         self.accepted: list[Received] = []
         """Those that were answered with a status of 2xx, whole."""
+        self._count_by_id: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -98,7 +100,8 @@ class Receiver:
 
     def _serve(self, handler: BaseHTTPRequestHandler, received: Received) -> None:
         with self._lock:
-            before = sum(each.headers.get("webhook-id") == received.headers.get("webhook-id") for each in self.received)
+            before = self._count_by_id[received.headers.get("webhook-id", "")]
+            self._count_by_id[received.headers.get("webhook-id", "")] += 1
             self.received.append(received)
         reply = self.answer(received, before)
         time.sleep(reply.wait_s)
