@@ -1,7 +1,6 @@
 """Giving the deliver agent orders, and reading where deliveries stand."""
 
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -33,8 +32,7 @@ def load_delivery_file(path: Path) -> DeliveryFile:
 
 def configure_of(file: DeliveryFile) -> Configure:
     """The order that puts a file in force."""
-    body = file.model_dump(mode="json", exclude_unset=True)
-    return Configure(blake2b(msgspec.json.encode(body), digest_size=6).hexdigest(), body)
+    return Configure(file.model_dump(mode="json", exclude_unset=True))
 
 
 def give_orders(bootstrap: str, settings: Settings, *orders: Order) -> None:

@@ -13,9 +13,8 @@ FORMAT = 1
 
 
 class Configure(msgspec.Struct, frozen=True, tag="configure", tag_field="order"):
-    """From here on these destinations and routes. file: a `DeliveryFile`; version: of it."""
+    """From here on these destinations and routes. file: a `state.delivery.configuration.DeliveryFile` as JSON."""
 
-    version: str
     file: dict[str, Any]
 
 

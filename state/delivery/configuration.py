@@ -4,6 +4,7 @@ The law: a file holds no secret and no place on a worker's disk. It names secret
 worker's settings give; so who may write it can neither read nor write what a worker may.
 """
 
+import re
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from state.delivery.formats.template import compiled
 from state.matches import Model, Slug
 
 DAY_S = 86_400
+_OWN_HEADERS = ("host", "authorization", "content-type", "content-length", "transfer-encoding", "connection")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="HH:MM of the zone.")]
@@ -39,6 +41,20 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
+        raise ValueError(f"{name!r} is no name of a header; letters, digits and - are right")
+    if name.lower().startswith("webhook-") or name.lower() in _OWN_HEADERS:
+        raise ValueError(f"{name} is set by milepost")
+    return name
+
+
+def _header_value(value: str) -> str:
+    if not re.fullmatch(r"[\x20-\x7e]{0,1000}", value):
+        raise ValueError("the value of a header is one line of ASCII, with at most 1,000 characters")
+    return value
+
+
 def _template(text: str) -> str:
     compiled(text)
     return text
@@ -46,6 +62,8 @@ def _template(text: str) -> str:
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
 WebAddress = Annotated[str, AfterValidator(_web_address), Field(max_length=2048)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[str, AfterValidator(_header_value)]
 Template = Annotated[str, AfterValidator(_template), Field(max_length=65_536)]
 
 
@@ -75,7 +93,9 @@ class Webhook(Limits):
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     signing: list[SecretName] = Field([], max_length=3)
     bearer: SecretName | None = None
-    headers: dict[str, str] = Field({}, max_length=20)
+    headers: dict[HeaderName, HeaderValue] = Field(
+        {}, max_length=20, description="Sent as they stand here, on topics too: no place for a secret."
+    )
     content_type: str = "application/json"
     template: Template | None = None
 

@@ -138,7 +138,7 @@ class Outbox:
         content = msgspec.json.encode(order.file)
         ways = [_way_name(route, to) for route in file_of(content).routes for to in route.to]
         since = {way: was.get(way, said_ms) for way in ways}
-        self._changed[CONFIG_KEY] = encode(Configuration(order.version, content, since))
+        self._changed[CONFIG_KEY] = encode(Configuration(content, since))
         self._known = None
 
     def _take(self, message: Message, content: bytes, said_ms: int) -> None:

@@ -39,10 +39,9 @@ class Lookup(Protocol):
 
 
 class Configuration(msgspec.Struct, frozen=True, array_like=True):
-    """version: of the file. file: its JSON. since_by_way: from when on (the broker's clock, ms) a route leads to a
+    """file: the delivery file's JSON. since_by_way: from when on (the broker's clock, ms) a route leads to a
     destination; what was said before is not for it."""
 
-    version: str
     file: bytes
     since_by_way: dict[str, int]
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 
 from state.delivery.outbox import PRUNED_MAX, Answered, Outbox
-from state.delivery.rows import CLOSED, PLACE, decode_closed, decode_delivery, state_of_key, status_of
+from state.delivery.rows import CLOSED, PLACE, Lookup, decode_closed, decode_delivery, state_of_key, status_of
 from streams.alert import decode_alert
 from streams.batch import BatchTooLargeError
 from streams.delivery import DeliveryStatus, decode_order, encode_status
 from streams.membership import decode_change
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
-from streams.store import Row, Rows
+from streams.store import Row
 
 ROWS_HASH = "deliver-1"
 """Of the layout of the rows. What is configured is a row itself, and changes while they stay."""
@@ -33,7 +33,7 @@ class Inputs(msgspec.Struct, frozen=True):
 class DeliverStage:
     """A `streams.stage.Stage`. Beside its inputs it is told of answers and of the time, by `Writer.note`."""
 
-    def __init__(self, topics: Inputs, rows: Rows, retention_ms: int) -> None:
+    def __init__(self, topics: Inputs, rows: Lookup, retention_ms: int) -> None:
         """retention_ms: for how long deliveries that are done with are remembered."""
         self._topics = topics
         self._rows = rows

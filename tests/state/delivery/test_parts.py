@@ -160,6 +160,9 @@ def test_rows_in_memory_are_those_of_a_store(rows: list[tuple[bytes, bytes | Non
         ({"hook": {"kind": "webhook"}}, [], "url or url_secret is given"),
         ({"hook": {"kind": "webhook", "url": "ftp://example.com"}}, [], "no web address"),
         ({"hook": {"kind": "webhook", "url": "https://me:word@example.com"}}, [], "no user or password"),
+        ({"hook": {**HOOK, "headers": {"Webhook-Id": "1"}}}, [], "is set by milepost"),
+        ({"hook": {**HOOK, "headers": {"X Y": "1"}}}, [], "no name of a header"),
+        ({"hook": {**HOOK, "headers": {"X-Y": "1\r\nHost: z"}}}, [], "one line"),
         ({"hook": {**HOOK, "template": "{{ oops"}}, [], "no Jinja template"),
         ({"files": {"kind": "folder", "folder": "../etc"}}, [], "should match pattern"),
         ({"hook": HOOK}, [{"name": "r", "to": ["hook"]}], "milestones, tiers or audiences"),
@@ -184,14 +187,28 @@ def test_what_is_wrong_with_a_file_is_said(destinations: Any, routes: Any, said:
         "{{ self.__init__.__globals__ }}",
         "{{ missing }}",
         "{{ 1 / 0 }}",
-        "{% for n in range(10 ** 9) %}x{% endfor %}",
-        "{% for n in range(1000) %}{% for m in range(1000) %}x{% endfor %}{% endfor %}",
+        "{{ 1 + 'a' }}",
+        "{{ oops",
+        "{{ data.who | center(1000000000) }}",
+        "{{ 'x' * 1000000000 }}",
+        "{{ 10 ** 10 ** 10 }}",
+        "{{ '%999999999d' % 1 }}",
+        "{{ '{:>999999999}'.format(1) }}",
         "{{ data.update({'a': 1}) }}",
+        "{% set a = 'x' %}{{ a }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
         "{% include 'passwd' %}",
+        "{% for n in range(10 ** 9) %}x{% endfor %}",
+        "{% for n in range(101) %}x{% endfor %}",
+        "{% for n in 'constant' %}x{% endfor %}",
+        "{% for n in data recursive %}x{% endfor %}",
+        "{% for a in data %}{% for b in data %}{% for c in data %}x{% endfor %}{% endfor %}{% endfor %}",
+        "{% for a in range(100) %}{% for b in range(100) %}" + "x" * 30 + "{% endfor %}{% endfor %}",
+        "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
     ],
 )
 def test_a_template_does_what_it_may(text: str) -> None:
-    """It reaches nothing but the message, changes nothing, and ends."""
+    """It reaches nothing but the message, changes nothing, and ends soon, with little memory."""
     with pytest.raises(TemplateProblemError):
         rendered(text, {"data": {"who": "Acme"}})
 
@@ -200,4 +217,6 @@ def test_a_template_makes_a_body() -> None:
     """With values quoted as JSON where it asks for that."""
     body = rendered('{"Subject": {{ data.title | tojson }}}\n', {"data": {"title": 'She said "yes"'}})
     assert body == '{"Subject": "She said \\"yes\\""}\n'
+    looped = "{% for each in data %}{% for n in range(2) %}{{ each }}{{ n }} {% endfor %}{% endfor %}"
+    assert rendered(looped, {"data": ["a", "b"]}) == "a0 a1 b0 b1 "
     assert len(rendered("x" * BODY_CHARACTERS_MAX, {})) == BODY_CHARACTERS_MAX

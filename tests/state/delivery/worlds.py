@@ -28,7 +28,7 @@ class Partition:
     def configure(self, destinations: dict[str, Any], routes: Sequence[dict[str, Any]]) -> None:
         file = DeliveryFile.model_validate({"version": 1, "destinations": destinations, "routes": list(routes)})
         body = msgspec.json.decode(file.model_dump_json(exclude_unset=True))
-        self.order(Configure("v", body))
+        self.order(Configure(body))
 
     def step(self, do: Callable[[Outbox], object]) -> object:
         outbox = Outbox(self.rows, self.now_ms)
