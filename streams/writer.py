@@ -180,6 +180,11 @@ class Writer:
         async with self._turns.take(State.READY):
             await self._commits.commit_outside(compute)
 
+    def check(self) -> None:
+        """Before something is done outside that can not be taken back. Raises LostError when this owner may not write
+        any more."""
+        self._turns.check()
+
     async def idle(self) -> None:
         """A commit without input, so that readers get covers and the clock goes on."""
         async with self._turns.take(State.READY):

@@ -16,7 +16,7 @@ import msgspec
 from agents.delivery.line import Line
 from agents.delivery.senders import MakeSender
 from agents.metrics import DELIVERIES, DELIVERY_SECONDS, WAITING_DELIVERIES
-from state.delivery.outbox import Answered, file_of
+from state.delivery.outbox import Answered, chunked, file_of
 from state.delivery.retries import Answer, Dead, Later, Verdict, verdict_of
 from state.delivery.rows import (
     CONFIG_KEY,
@@ -35,7 +35,7 @@ from streams.writer import Writer
 
 WINDOW = 1_000
 """Deliveries of a destination in memory at most; those behind them stay on disk."""
-NOTED_MAX = 500
+NOTED_MAX, NOTED_BYTES_MAX = 500, 8 * 2**20
 """Answers of one commit, so that it fits whatever they are about."""
 LOOK_S = 1.0
 """After so long it looks again, whether or not anything happened."""
@@ -100,6 +100,7 @@ class Dispatcher:
 
     async def _round(self, tasks: asyncio.TaskGroup) -> float:
         """Begins all that may begin now; returns for how many seconds nothing else may."""
+        self._writer.check()
         await self._release()
         await self._configure()
         now_ms = _now_ms()
@@ -168,7 +169,9 @@ class Dispatcher:
         return row.is_paused or row.disabled is not None
 
     async def _send(self, line: Line, lane: str, keys: Sequence[bytes], deliveries: list[Delivery]) -> None:
-        # Those that are missing were superseded since they were loaded.
+        # As late as possible: who has lost the partition must not send beside a successor. What is missing was
+        # superseded since it was loaded.
+        self._writer.check()
         answer = await line.sender.send(deliveries) if deliveries else Answer("done")
         if deliveries:
             crash_point("sent")
@@ -190,9 +193,10 @@ class Dispatcher:
             for tried in some
             for delivery in tried.deliveries
         }
-        answered = [Answered(key, verdict) for key, verdict in verdict_by_key.items()]
-        for first in range(0, len(answered), NOTED_MAX):
-            await self._writer.note(self._stage.answers(answered[first : first + NOTED_MAX], now_ms))
+        deliveries = [delivery for tried in some for delivery in tried.deliveries]
+        for part in chunked(deliveries, NOTED_MAX, NOTED_BYTES_MAX):
+            answered = [Answered(each.key(), verdict_by_key[each.key()]) for each in part]
+            await self._writer.note(self._stage.answers(answered, now_ms))
         for tried in some:
             if tried.deliveries:
                 tried.line.answered(tried.answer, now_ms, random.random())

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from agents.delivery.dispatcher import Dispatcher
 from state.delivery.stage import Inputs
-from streams.errors import MismatchError
+from streams.errors import MismatchError, UnavailableError
 from streams.poison import PoisonError
 from streams.restore import reader_of
 from streams.writer import Writer
@@ -94,6 +94,8 @@ class DeliverOwner:
                 f"{self._writer}: an input does not hold what comes behind what was applied ({error}); restore the"
                 " topic, or begin anew under another --generation or --prefix"
             ) from error
+        except KafkaError as error:
+            raise UnavailableError(f"{self._writer}: Kafka does not let it read on ({error!r})") from error
         finally:
             await reader.stop()
 

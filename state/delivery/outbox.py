@@ -5,7 +5,7 @@ has one id, whatever crashes; of what was never sent, nothing is said when it is
 the rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby, islice, takewhile
 from typing import NamedTuple, assert_never
@@ -49,9 +49,12 @@ from streams.delivery import Acknowledge, Configure, DeliveryStatus, Order, Paus
 from streams.membership import MembershipChange
 from streams.store import Row
 
-DIGEST_COUNT_MAX = 200
+DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 2**20
 """Messages of one digest; more are several."""
-RELEASED_MAX = 1_000
+RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
+"""Of one commit, so that it fits."""
+_ACKNOWLEDGED = 2**62
+"""The revision of an escalation that is not to be: none is newer."""
 PRUNED_MAX = 1_000
 _ESCALATION = "escalation\0"
 _NO_LIMITS = Limits()
@@ -167,7 +170,9 @@ class Outbox:
         head = Head(-1) if stored is None else decode_head(stored)
         if message.revision <= head.revision:
             return False
-        head = self._without_unsent(head, way.destination)
+        head, is_withdrawn = self._without_unsent(head, way.destination)
+        if is_withdrawn and way.kind == "alert":
+            self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
         if not self._is_news(message, head, way):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
@@ -205,20 +210,20 @@ class Outbox:
         last = self._get(_cooling(message, way))
         return last is None or message.known_ms - int.from_bytes(last, "big") >= way.route.cool_down_s * 1000
 
-    def _without_unsent(self, head: Head, destination: str) -> Head:
-        """The head without its newest delivery, where that is still deferred, or need not be sent because the
-        destination is behind."""
+    def _without_unsent(self, head: Head, destination: str) -> tuple[Head, bool]:
+        """The head without its newest delivery, where that is deferred still, which is said, or need not be sent
+        because the destination is behind."""
         stored = self._get(head.place) if head.place else None
         if stored is None:
-            return head
+            return head, False
         delivery = decode_delivery(stored)
         if head.place.startswith(DEFERRED):
             self._close(delivery, head.place, "withdrawn")
-            return Head(head.revision, head.told_before, None if head.told_before is None else head.first)
+            return Head(head.revision, head.told_before, None if head.told_before is None else head.first), True
         limit = self._limits(destination).coalesce_above
         if self._destination(destination).waiting_count > limit:
             self._close(delivery, head.place, "superseded")
-        return head
+        return head, False
 
     # --- what is to be sent
 
@@ -282,16 +287,14 @@ class Outbox:
 
     def release(self) -> bool:
         """What was deferred until now is to be sent; digests are put together. False when there was nothing."""
-        due = list(islice(self._due(), RELEASED_MAX))
+        due = next(chunked(self._due(), RELEASED_MAX, RELEASED_BYTES_MAX), [])
         for delivery in due:
             if not delivery.digest:
                 self._release(delivery)
-        for (destination, route, due_ms), group in groupby(
-            sorted((d for d in due if d.digest), key=_group), key=_group
-        ):
-            parts = list(group)
-            for first in range(0, len(parts), DIGEST_COUNT_MAX):
-                self._digest(destination, route, due_ms, parts[first : first + DIGEST_COUNT_MAX])
+        digested = sorted((each for each in due if each.digest), key=_group)
+        for (destination, route, due_ms), group in groupby(digested, key=_group):
+            for parts in chunked(group, DIGEST_COUNT_MAX, DIGEST_BYTES_MAX):
+                self._digest(destination, route, due_ms, parts)
         return bool(due)
 
     def _due(self) -> Iterable[Delivery]:
@@ -360,9 +363,10 @@ class Outbox:
         for destination in () if in_force is None else in_force.file.destinations:
             key = head_key(destination, _ESCALATION + alert)
             found = self._get(key)
-            head = None if found is None else decode_head(found)
-            if head is not None and head.place.startswith(DEFERRED):
-                self._changed[key] = encode(self._without_unsent(head, destination))
+            head = Head(-1) if found is None else decode_head(found)
+            if head.place.startswith(DEFERRED):
+                rest, _ = self._without_unsent(head, destination)
+                self._changed[key] = encode(msgspec.structs.replace(rest, revision=_ACKNOWLEDGED))
 
     def forget(self, before_ms: int, count_max: int) -> bool:
         """Forgets deliveries that were done with before then; the heads stay. False when there were none."""
@@ -411,6 +415,20 @@ class Outbox:
 
     def _put_destination(self, name: str, row: DestinationRow) -> None:
         self._changed[DESTINATION + name.encode()] = encode(row)
+
+
+def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> Iterator[list[Delivery]]:
+    """The deliveries in lists of so many and so much content at most, and of one at least."""
+    some: list[Delivery] = []
+    size = 0
+    for each in deliveries:
+        if some and (len(some) >= count_max or size + len(each.content) > bytes_max):
+            yield some
+            some, size = [], 0
+        some.append(each)
+        size += len(each.content)
+    if some:
+        yield some
 
 
 def _goes(message: Message, route: Route) -> bool:

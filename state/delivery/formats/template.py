@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 RANGE_MAX = 100
@@ -45,7 +45,9 @@ def compiled(text: str) -> Template:
     try:
         _require_plain(_ENVIRONMENT.parse(text).body, 0)
         return _ENVIRONMENT.from_string(text)
-    except (TemplateError, RecursionError) as error:
+    except TemplateProblemError:
+        raise
+    except Exception as error:  # whatever Python says of the code that it becomes is the template's
         raise TemplateProblemError(f"this is no Jinja template: {error}") from error
 
 
@@ -76,6 +78,8 @@ def rendered(text: str, message: dict[str, Any]) -> str:
             length += len(part)
             if length > BODY_CHARACTERS_MAX:
                 raise TemplateProblemError(f"the body has more than {BODY_CHARACTERS_MAX} characters")
-    except (TemplateError, TypeError, ArithmeticError) as error:
+    except TemplateProblemError:
+        raise
+    except Exception as error:  # as above
         raise TemplateProblemError(f"the template can not be filled in: {error}") from error
     return "".join(parts)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from state.delivery.outbox import DIGEST_COUNT_MAX, Outbox
+from state.delivery.outbox import DIGEST_COUNT_MAX, Outbox, chunked
 from state.delivery.retries import Dead, Delivered, Later
 from state.delivery.rows import DESTINATION, decode_destination
 from streams.alert import Involved
@@ -133,6 +133,18 @@ def test_quiet_hours_defer_and_take_back_without_a_trace() -> None:
     assert partition.waiting()[-1].corrects == partition.waiting()[0].id
 
 
+def test_what_was_withdrawn_in_the_night_cools_nothing_down() -> None:
+    """An alert that moved, and another one after one that was taken back, are told in the morning."""
+    partition = one({**QUIET, "cool_down_s": 86_400})
+    partition.take(alert("Acme", 1))
+    partition.take(alert("Acme", 1, revision=3))
+    partition.take(alert("Acme", 1, revision=4))
+    partition.take(alert("Acme", 2))
+    partition.take(alert("Acme", 3))
+    partition.pass_time(12 * HOUR_MS)
+    assert [each.subject for each in partition.waiting()] == ["Acme-2"]
+
+
 def test_a_correction_that_is_taken_back_in_the_night_leaves_what_was_told() -> None:
     """Asserted by day, revoked and asserted again by night: the receiver is told of the last state only."""
     partition = one(QUIET)
@@ -154,6 +166,7 @@ def test_a_digest_is_one_message_of_what_is_left() -> None:
     partition.pass_time(8 * HOUR_MS)
     first, second = partition.waiting()
     assert (first.kind, second.kind) == ("digest", "digest")
+    assert [len(part) for part in chunked([first, second], 9, 1)] == [1, 1]
     assert first.content.count(b'"format":') == DIGEST_COUNT_MAX
     assert second.content.count(b'"format":') == 2
     partition.take(alert("A1", revision=2))
@@ -170,6 +183,7 @@ def test_what_nobody_acknowledges_is_escalated() -> None:
         partition.take(alert(account))
     partition.order(Acknowledge("A-0"))
     partition.order(Acknowledge("A-0"))
+    partition.take(alert("A", revision=3))
     partition.take(alert("B", revision=2))
     partition.pass_time(900_000)
     escalated = [each for each in partition.waiting() if each.destination == "boss"]

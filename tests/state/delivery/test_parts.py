@@ -180,6 +180,13 @@ def test_what_is_wrong_with_a_file_is_said(destinations: Any, routes: Any, said:
         DeliveryFile.model_validate({"version": 1, "destinations": destinations, "routes": routes})
 
 
+def test_a_webhook_may_have_headers_of_its_own() -> None:
+    """In the clear, so they are no place for a secret."""
+    hook = {**HOOK, "headers": {"X-Api-Version": "2026-01"}}
+    file = DeliveryFile.model_validate({"version": 1, "destinations": {"hook": hook}, "routes": []})
+    assert file.destinations["hook"].headers == {"X-Api-Version": "2026-01"}  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -189,6 +196,9 @@ def test_what_is_wrong_with_a_file_is_said(destinations: Any, routes: Any, said:
         "{{ 1 / 0 }}",
         "{{ 1 + 'a' }}",
         "{{ oops",
+        "{{ " + "9" * 5_000 + " }}",
+        "{% for n in range('x') %}{% endfor %}",
+        "{% for n in range(0, 9, 0) %}{% endfor %}",
         "{{ data.who | center(1000000000) }}",
         "{{ 'x' * 1000000000 }}",
         "{{ 10 ** 10 ** 10 }}",
