@@ -180,9 +180,9 @@ def test_what_is_wrong_with_a_file_is_said(destinations: Any, routes: Any, said:
         DeliveryFile.model_validate({"version": 1, "destinations": destinations, "routes": routes})
 
 
-def test_a_webhook_may_have_headers_of_its_own() -> None:
+def test_a_webhook_may_have_headers_and_a_body_of_its_own() -> None:
     """In the clear, so they are no place for a secret."""
-    hook = {**HOOK, "headers": {"X-Api-Version": "2026-01"}}
+    hook = {**HOOK, "headers": {"X-Api-Version": "2026-01"}, "template": "{{ id }}"}
     file = DeliveryFile.model_validate({"version": 1, "destinations": {"hook": hook}, "routes": []})
     assert file.destinations["hook"].headers == {"X-Api-Version": "2026-01"}  # type: ignore[union-attr]
 
