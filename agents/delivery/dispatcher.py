@@ -126,16 +126,17 @@ class Dispatcher:
         if stored == self._configuration or stored is None:
             return
         wanted = file_of(decode_configuration(stored).file).destinations
-        for name in [name for name, line in self._lines.items() if line.destination != wanted.get(name)]:
-            self._lines[name].is_retiring = True
-            if self._lines[name].queue.under_way_count:
-                return  # looked at again behind the next answer
-            WAITING_DELIVERIES.remove(name, str(self._partition))
-            await self._lines.pop(name).sender.close()
+        for name, line in list(self._lines.items()):
+            line.is_retiring = line.destination != wanted.get(name)
+            if line.is_retiring and not line.queue.under_way_count:
+                WAITING_DELIVERIES.remove(name, str(self._partition))
+                await self._lines.pop(name).sender.close()
         for name, destination in wanted.items():
             if name not in self._lines:
                 self._lines[name] = Line(name, destination, self._make(name, destination), self._partitions)
-        self._configuration = stored
+        # Otherwise looked at again behind the next answer.
+        if not any(line.is_retiring for line in self._lines.values()):
+            self._configuration = stored
 
     def _fill(self, line: Line) -> None:
         """Takes more of what waits into memory, in its order."""

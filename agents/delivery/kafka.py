@@ -1,6 +1,7 @@
 """A topic of milepost's own Kafka, with an idempotent producer: in order, and each acknowledged by all replicas."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
@@ -10,6 +11,8 @@ from state.delivery.configuration import KafkaTopic
 from state.delivery.formats.cloudevents import event_of
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
+
+_CLOSE_S_MAX = 2.0
 
 
 class KafkaSender:
@@ -53,7 +56,9 @@ class KafkaSender:
     async def close(self) -> None:
         if self._producer is not None:
             producer, self._producer = self._producer, None
-            await producer.stop()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S_MAX):
+                    await producer.stop()
 
 
 async def _topics(producer: AIOKafkaProducer) -> set[str]:

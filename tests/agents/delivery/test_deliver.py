@@ -256,6 +256,25 @@ def test_a_destination_is_paused_and_disables_itself(settings: Settings, world: 
     assert asked <= 2
 
 
+def test_a_destination_changes_while_it_is_sent_to(settings: Settings, world: World, receiver: Receiver) -> None:
+    """What is under way ends first; what waits goes where the destination is now; others do not wait for that."""
+    (port,) = free_ports(1)
+    route = {"name": "all", "to": ["hook"], "milestones": ["*"]}
+    silent = {"kind": "webhook", "url": f"http://127.0.0.1:{port}/", "timeout_s": 8.0}
+    world.configure(file_of({"hook": silent}, [route]))
+    with silent_server(port), worker(settings) as running:
+        world.send(alert("Acme", 1))
+        wait_for(lambda: states(world) == {("hook", "waiting"): 1}, [running])
+        time.sleep(1)
+        hook = {"kind": "webhook", "url": receiver.url}
+        both = {"hook": hook, "other": {"kind": "webhook", "url": f"{receiver.url}/other"}}
+        world.configure(file_of(both, [route, {**route, "name": "more", "to": ["other"]}]))
+        world.send(alert("Acme", 2))
+        wait_for(lambda: [each.path for each in receiver.accepted] == ["/hook/other"], [running], 6)
+        wait_for(lambda: len(receiver.accepted) == 3, [running])
+    assert [said(each)[0][0] for each in receiver.accepted[1:]] == ["Acme-1", "Acme-2"]
+
+
 def test_a_secret_stays_where_it_is(settings: Settings, world: World, receiver: Receiver) -> None:
     """A delivery waits for one that is missing; none is in a log, on a topic or in a row, also when it is of no use."""
     assert settings.secrets_folder is not None
