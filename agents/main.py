@@ -18,6 +18,8 @@ MODULE_BY_COMMAND = {
     "broker": "agents.commands.broker",
     "topics": "agents.commands.topics",
     "definitions": "agents.commands.definitions",
+    "destinations": "agents.commands.destinations",
+    "deliveries": "agents.commands.deliveries",
     "worker": "agents.commands.worker",
     "import": "agents.commands.import_file",
     "generate": "agents.commands.generate",

@@ -36,6 +36,23 @@ STANDING = Gauge(
 READY = Gauge(
     "milepost_ready", "1 while every assigned partition is being worked on; 0 for long: a restore or a fault.", ["role"]
 )
+DELIVERIES = Counter(
+    "milepost_deliveries_total",
+    "Tries of deliveries by what came of them: delivered, again, dead. dead rises: `milepost deliveries list --state"
+    " dead` says why.",
+    ["destination", "result"],
+)
+DELIVERY_SECONDS = Histogram(
+    "milepost_delivery_seconds",
+    "From when a delivery could first be sent to its answer. Grows: the destination is slow, limited or was away.",
+    ["destination"],
+    buckets=(0.02, 0.05, 0.1, 0.25, 0.5, 1, 5, 60, 3600),
+)
+WAITING_DELIVERIES = Gauge(
+    "milepost_waiting_deliveries",
+    "Deliveries that wait. Rises and stays: the destination is paused, disabled, or down; `milepost deliveries list`.",
+    ["destination", "partition"],
+)
 
 
 def note_commit(committed: Committed) -> None:

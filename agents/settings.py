@@ -74,6 +74,22 @@ class Settings(BaseSettings):
         False, description="Whether an event without an account counts towards these limits."
     )
 
+    delivery_folder: Path | None = Field(
+        None, description="Below it the folders of destinations are; without it `deliveries` in MILEPOST_FOLDER."
+    )
+    delivery_private_hosts: str = Field(
+        "",
+        description="Hosts, comma-separated, that destinations may name although they lie in a private network or on"
+        " this machine.",
+    )
+    delivery_retention_s: int = Field(
+        7 * 86_400, ge=1, description="For how long a delivery that is done with, or dead, is remembered."
+    )
+    secrets_folder: Path | None = Field(
+        None,
+        description="Holds a file per secret that destinations name; MILEPOST_SECRET_NAME in the environment wins.",
+    )
+
     queries: bool = Field(
         True,
         description="Workers of the roles accounts and snapshots answer questions over HTTP: stories, who is behind a"

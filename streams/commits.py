@@ -15,13 +15,20 @@ from functools import partial
 from streams.batch import BatchTooLargeError
 from streams.beside import beside
 from streams.commit import Committed, Prepared, outputs_of
-from streams.computation import Standing, chore_commit_of, commit_of, idle_commit_of, slice_commit_of
+from streams.computation import (
+    Standing,
+    chore_commit_of,
+    commit_of,
+    idle_commit_of,
+    outside_commit_of,
+    slice_commit_of,
+)
 from streams.crash import crash_point
 from streams.errors import MilepostError
 from streams.fence import Appended
 from streams.partials import Tag
 from streams.protocol_rows import CommitRow, Input, Poison
-from streams.stage import Record, Stage
+from streams.stage import Record, Stage, Work
 from streams.store import Position, Store
 from streams.tenure import Tenure
 
@@ -123,6 +130,11 @@ class Commits:
             await self._commit(commit)
             crash_point("chore")
         return commit is not None
+
+    async def commit_outside(self, compute: Callable[[int], Work]) -> None:
+        """What became known without a record; see `Writer.note`."""
+        await self._commit(outside_commit_of(self.stage, self._standing(), compute))
+        crash_point("note")
 
     async def publish_again(self) -> None:
         """Rule publish_again: a crash may have swallowed what the last commit had to publish."""

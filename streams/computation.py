@@ -6,7 +6,7 @@ was computed, and with it only. A record on which the computation fails is told 
 Rule kept here: split_input_not_rows, as far as it says what is too large; `streams.commits` cuts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -102,6 +102,13 @@ def _chore_commit_of(stage: Stage, standing: Standing, parts: int) -> Prepared |
     clock_ms = _clock_without_input(standing)
     work = stage.chore(clock_ms, parts)
     return None if work is None else _prepared(stage, standing, work, standing.row.input_by_topic, clock_ms)
+
+
+def outside_commit_of(stage: Stage, standing: Standing, compute: Callable[[int], Work]) -> Prepared:
+    """The commit of what became known without a record. compute: its work, given the clock. Raises
+    BatchTooLargeError."""
+    clock_ms = _clock_without_input(standing)
+    return _prepared(stage, standing, compute(clock_ms), standing.row.input_by_topic, clock_ms)
 
 
 def _inputs_behind(standing: Standing, record: Record) -> dict[str, Input]:

@@ -22,14 +22,17 @@ CrashPoint = Literal[
     "publish",
     "slice",
     "chore",
+    "note",
+    "sent",
     "ack",
     "routed",
 ]
 CRASH_POINTS: tuple[CrashPoint, ...] = get_args(CrashPoint)
 """In the order in which an owner passes them; each stands behind the step that it is named for. `restoring`: each piece
 of a restore. `sending`: a batch is on its way to a broker, to a changelog or an output. `slice`: each commit of a
-record but its last. `chore`: each commit without input that works something off. `routed`: ingest has written what a
-batch became."""
+record but its last. `chore`: each commit without input that works something off. `note`: each commit of what became
+known without a record. `sent`: a destination has answered, and nobody has noted it yet. `routed`: ingest has written
+what a batch became."""
 
 _ON_ITS_WAY_S = 0.002
 

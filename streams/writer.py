@@ -30,7 +30,7 @@ from streams.poison import ComputationError, PoisonError
 from streams.protocol_rows import COMMIT_KEY
 from streams.restore import Changelog, CountRows, bounds_of, restore, uncounted
 from streams.resume import require_next, resumed_row
-from streams.stage import Record, StageFactory
+from streams.stage import Record, StageFactory, Work
 from streams.standstill import Standstill
 from streams.store import Store
 from streams.tenure import Tenure
@@ -41,7 +41,7 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     """What the writers of all partitions of a stage have in common.
 
     name: the stage's, for messages. changelog: its topic, and the stem of its transactional ids. topic_id_by_name: of
-    the changelog and of every input.
+    the changelog and of every input. compacted: the inputs whose topics are, so that offsets may be missing in them.
     """
 
     name: str
@@ -50,6 +50,7 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[str, ...]
     topic_id_by_name: dict[str, str]
     generation: int
+    compacted: frozenset[str] = frozenset()
     set_aside: str | None = None
     poison_restarts_max: int = 3
     session_timeout_s: float = 10.0
@@ -66,7 +67,7 @@ CHORES_S = 0.5
 
 
 class Writer:
-    """open, then any number of process, idle, renew and tend, then close. Safe to call from several tasks."""
+    """open, then any number of process, note, idle, renew and tend, then close. Safe to call from several tasks."""
 
     def __init__(
         self,
@@ -162,11 +163,27 @@ class Writer:
         """
         async with self._turns.take(State.READY):
             crash_point("read")
-            require_next(self, records, self._commits.next_offset(records[0].topic))
+            topic = records[0].topic
+            require_next(self, records, self._commits.next_offset(topic), topic in self._plan.compacted)
             try:
                 await self._commits.apply(records)
             except ComputationError as failed:
                 await self._standstill.blame(records, failed)
+
+    async def note(self, compute: Callable[[int], Work]) -> None:
+        """Commits what became known without a record, such as the answer to a request.
+
+        compute: what it changes, from the rows as they are and the committed clock; called in this owner's turn. Raises
+        BatchTooLargeError when it does not fit a commit. When it raises, nothing is known to be committed, and this
+        owner commits nothing more.
+        """
+        async with self._turns.take(State.READY):
+            await self._commits.commit_outside(compute)
+
+    def check(self) -> None:
+        """Before something is done outside that can not be taken back. Raises LostError when this owner may not write
+        any more."""
+        self._turns.check()
 
     async def idle(self) -> None:
         """A commit without input, so that readers get covers and the clock goes on."""

@@ -9,6 +9,8 @@ import msgspec
 
 from agents.settings import Settings
 from state.definitions import DefinitionFile
+from state.delivery.configuration import DeliveryFile
+from state.delivery.formats.message import WebhookMessage
 from state.journeys import Journey
 from streams.alert import Alert
 from streams.answers import (
@@ -39,6 +41,8 @@ SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
     "definitions.v1.json": DefinitionFile.model_json_schema,
     "mapping.v1.json": Mapping.model_json_schema,
     "alert.v1.json": lambda: msgspec.json.schema(Alert),
+    "delivery.v1.json": DeliveryFile.model_json_schema,
+    "delivery-message.v1.json": lambda: msgspec.json.schema(WebhookMessage),
     "journey.v1.json": lambda: msgspec.json.schema(Journey),
     "snapshot.v1.json": lambda: msgspec.json.schema(Snapshot),
     "answers.v1.json": _answers,

@@ -17,7 +17,7 @@ from agents.settings import Settings
 from streams.admin import require_topics
 from streams.errors import UsageError
 
-ROLES = ("ingest", "accounts", "snapshots")
+ROLES = ("ingest", "accounts", "snapshots", "deliver")
 
 
 @click.command()
@@ -64,6 +64,7 @@ def _run(roles: list[str], settings: Settings, bootstrap: str, listening: Listen
     from agents.accounts import make_accounts
     from agents.answers.answering import answer_questions
     from agents.app import is_ready, run_apps, standing_count
+    from agents.deliver import make_deliver
     from agents.ingest import make_ingest
     from agents.snapshots_owner import make_snapshots
 
@@ -74,6 +75,7 @@ def _run(roles: list[str], settings: Settings, bootstrap: str, listening: Listen
         "ingest": partial(make_ingest, settings, bootstrap),
         "accounts": partial(make_accounts, settings, bootstrap, definitions),
         "snapshots": partial(make_snapshots, settings, bootstrap, definitions),
+        "deliver": partial(make_deliver, settings, bootstrap),
     }
     app_by_role = {role: make_by_role[role]() for role in roles}
     for role, app in app_by_role.items():

@@ -21,12 +21,20 @@ from agents.dead_letters import FOREIGN, letter_of
 from agents.defining import load_definitions, one_definition
 from agents.import_checkpoint import load_checkpoint, save_checkpoint
 from agents.importing import encode_reject
+from agents.ordering import configure_of, load_delivery_file
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet, definition_set_of, publications
 from state.definitions import DefinitionFile
+from state.delivery.configuration import DeliveryFile, Webhook
+from state.delivery.formats.template import TemplateProblemError, rendered
+from state.delivery.memory import RowMemory
+from state.delivery.outbox import Outbox
+from state.delivery.rows import WAITING, decode_delivery
 from state.job import decode_job
 from state.journeys import decode_journey
 from state.rows import decode_chunk, decode_container, decode_entries, encode_row, keys_of
+from streams.alert import encode_alert
+from streams.delivery import Configure, decode_order, decode_status, encode_order, encode_status
 from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.event import Event, Rejection, touchpoint_of
 from streams.ingest import Ingestion
@@ -47,6 +55,7 @@ from streams.poison import decode_set_aside, encode_set_aside
 from streams.protocol_rows import decode_commit, encode_commit
 from streams.snapshot import decode_snapshot, encode_snapshot
 from streams.touchpoint import FIELDS, Touchpoint, decode_touchpoint, encode_touchpoint, order_of, prefix_decoder
+from tests.agents.delivery.worlds import alert
 from tests.fuzz import seeds
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
@@ -57,6 +66,7 @@ TOLERANCE_MS = 300_000
 SHOWN_MAX = 1_000  # characters of one complaint
 MESSAGE_MAX = 20_000  # characters of all complaints about a file
 ROWS_MAX = 300
+ALERT = alert("Acme")
 
 
 class Target(NamedTuple):
@@ -302,6 +312,45 @@ def _compute(found: DefinitionSet) -> None:
     Accounts(layers_of(found), MemoryStore()).compute(_touchpoints())
 
 
+def delivery(data: bytes) -> bool:
+    """A delivery file: refused with its place, or ordered, read back the same, and an alert sent by it."""
+    try:
+        file = load_delivery_file(_written("delivery.yaml", data))
+    except UsageError as error:
+        require_showable(str(error), MESSAGE_MAX)
+        return False
+    order = decode_order(encode_order(configure_of(file)))
+    rows = RowMemory()
+    for at_ms in (NOW_MS, NOW_MS + 1):
+        outbox = Outbox(rows, at_ms)
+        if isinstance(order, Configure) and at_ms == NOW_MS:
+            assert DeliveryFile.model_validate_json(msgspec.json.encode(order.file)) == file
+            outbox.order(order, at_ms)
+        else:
+            outbox.take_alert(ALERT, encode_alert(ALERT), at_ms)
+        rows.apply(outbox.rows)
+    for _, value in rows.scan(WAITING):
+        destination = file.destinations[decode_delivery(value).destination]
+        if isinstance(destination, Webhook) and destination.template is not None:
+            template(destination.template.encode())
+    return bool(file.routes)
+
+
+def template(data: bytes) -> bool:
+    """A body, or a reason why there is none."""
+    try:
+        rendered(data.decode("utf-8", "replace"), msgspec.to_builtins(ALERT))
+    except TemplateProblemError:
+        return False
+    return True
+
+
+def delivery_order(data: bytes) -> bool:
+    """An order on its topic, and where a delivery stands."""
+    _returns(decode_status, encode_status, data)
+    return _returns(decode_order, encode_order, data)
+
+
 def mapping(data: bytes) -> bool:
     """A mapping file: refused with its place, or ready for the columns of a file."""
     _written("countries.csv", seeds.COUNTRIES)
@@ -388,6 +437,10 @@ def targets() -> Iterator[Target]:
     yield Target("definitions", definitions, seeds.DEFINITIONS, "json")
     yield Target("definition", definition, seeds.ONE_DEFINITION, "json")
     yield Target("definitions-yaml", definitions, seeds.DEFINITIONS_YAML, "text")
+    yield Target("delivery", delivery, seeds.DELIVERY_FILES, "json")
+    yield Target("delivery-yaml", delivery, seeds.DELIVERY_FILES_YAML, "text")
+    yield Target("template", template, seeds.TEMPLATES, "text")
+    yield Target("delivery-order", delivery_order, seeds.DELIVERY_ORDERS, "json")
     yield Target("mapping", mapping, seeds.MAPPINGS, "json")
     yield Target("mapping-yaml", mapping, seeds.MAPPINGS_YAML, "text")
     yield Target("csv", csv_rows, [seeds.CONTACTS], "text")

@@ -127,6 +127,19 @@ _DEFINITION_FILES = sorted((_EXAMPLES / "definitions").glob("*.yaml"))
 DEFINITIONS = [json.dumps(_RICH).encode(), *map(_as_json, _DEFINITION_FILES)]
 ONE_DEFINITION = [json.dumps({**_RICH, "analyses": [each]}).encode() for each in _RICH["analyses"]]
 DEFINITIONS_YAML = [path.read_bytes() for path in _DEFINITION_FILES]
+_DELIVERY_FILES = sorted((_EXAMPLES / "delivery").glob("*.yaml"))
+DELIVERY_FILES = [*map(_as_json, _DELIVERY_FILES)]
+DELIVERY_FILES_YAML = [path.read_bytes() for path in _DELIVERY_FILES]
+TEMPLATES = [
+    b'{"who": {{ who.account | tojson }}, "n": {{ touchpoints | length + 1 }}}',
+    b"{% for each in touchpoints %}{% if loop.first %}{{ each.type ~ ' ' ~ each.person }}{% endif %}{% endfor %}",
+]
+DELIVERY_ORDERS = [
+    b'{"order":"pause","destination":"hook"}',
+    b'{"order":"configure","file":{"version":1,"destinations":{},"routes":[]}}',
+    b'{"format":1,"id":"msg_1","destination":"hook","route":"all","kind":"alert","subject":"a","revision":1,"state":"dead",'
+    b'"attempts":1,"created_ms":1,"due_ms":1,"changed_ms":1,"why":null}',
+]
 _FILES = [DefinitionFile.model_validate(_READ_YAML(text)) for text in DEFINITIONS[:2]]
 PUBLICATIONS = [
     value for file in _FILES for value in publications(file, DefinitionSet(()), 0)[0].values() if value is not None

@@ -19,6 +19,11 @@ def test_topics_stand_in_the_order_of_the_flow() -> None:
         "accounts-changelog",
         "journeys",
         "milestones",
+        "audience-changes",
+        "audience-members",
+        "delivery-orders",
+        "deliver-changelog",
+        "deliveries",
         "partials",
         "snapshots",
         "workers",
@@ -51,6 +56,11 @@ def test_generation_stands_in_the_names_of_what_is_derived(topic: Topic) -> None
         "accounts-changelog",
         "journeys",
         "milestones",
+        "audience-changes",
+        "audience-members",
+        "delivery-orders",
+        "deliver-changelog",
+        "deliveries",
         "partials",
         "snapshots",
         "workers",
@@ -74,4 +84,4 @@ def test_dead_letter_holds_any_event() -> None:
 def test_unknown_topic_is_a_mistake_of_the_caller() -> None:
     """A name outside the table never becomes a topic."""
     with pytest.raises(KeyError):
-        topic_name("audiences", "acme", 0)
+        topic_name("no-such-topic", "acme", 0)

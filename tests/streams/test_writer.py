@@ -34,6 +34,7 @@ from tests.streams.toy import (
     decode_covers,
     folded,
     make_topics,
+    pack,
     plan_of,
     produce,
     read,
@@ -657,8 +658,57 @@ def test_a_cancelled_step_leaves_no_second_chance(kafka: EmbeddedBroker, prefix:
     assert_exact(kafka.bootstrap_servers, prefix)
 
 
+def test_what_became_known_without_a_record_is_committed(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """In the owner's turn, with no input moved; what does not fit ends this owner, and its successor goes on."""
+    plan, store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()
+
+    def too_large(_: int) -> Work:
+        raise BatchTooLargeError("it does not fit")
+
+    async def steps() -> None:
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        clocks: list[int] = []
+
+        def answer(clock_ms: int) -> Work:
+            clocks.append(clock_ms)
+            return Work([(b"answer", b"1")], pack([]), lambda _: [])
+
+        await asyncio.gather(writer.process(await source_of(kafka, names)), writer.note(answer))
+        assert (store.rows[b"answer"], len(clocks)) == (b"1", 1)
+        assert writer.applied == {names.source: len(KEYS) - 1}
+        with pytest.raises(BatchTooLargeError):
+            await writer.note(too_large)
+        with pytest.raises(LostError, match="failed before"):
+            await writer.note(answer)
+        await writer.close(1)
+        successor = writer_of(plan, prefix, MemoryStore)
+        await successor.open()
+        assert successor.store.get([b"answer"]) == [b"1"]
+        await successor.close(1)
+
+    run(steps())
+
+
+def test_a_compacted_input_may_have_gaps(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """But nothing of it is applied twice."""
+    plan = plan_of(kafka.bootstrap_servers, prefix, compacted=frozenset((names.source,)))
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        await writer.process(records[10:20:3])
+        assert writer.applied == {names.source: 19}
+        with pytest.raises(MismatchError, match="got offsets 19"):
+            await writer.process(records[19:])
+        await writer.close(1)
+
+    run(steps())
+
+
 IN_A_BATCH = ("read", "changelog", "store", "publish")
-ELSEWHERE = ("slice", "chore", "ack", "routed")  # passed by other tests, or by no owner
+ELSEWHERE = ("slice", "chore", "note", "sent", "ack", "routed")  # passed by other tests, or by no owner
 
 
 @pytest.mark.parametrize("point", [point for point in CRASH_POINTS if point not in ELSEWHERE])

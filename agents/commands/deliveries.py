@@ -1,0 +1,154 @@
+"""`milepost deliveries`: where each delivery stands, and what people may do about it."""
+
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agents.connection import connect, with_settings
+from agents.dry_run import dry_run_of
+from agents.ordering import configuration_in_force, delivery_states, give_orders, load_delivery_file
+from agents.settings import Settings
+from streams.delivery import Acknowledge, DeliveryStatus, Order, Pause, Resume, Retry, State
+from streams.errors import UsageError
+from streams.shown import shown, shown_json
+
+_TEXT_MAX = 200
+
+
+@click.group()
+def command() -> None:
+    """What was sent, what waits and what is dead, with the reason."""
+
+
+@command.command("list")
+@click.option("--state", type=click.Choice(get_args(State)), help="Only those in this state.")
+@click.option("--destination", help="Only those for this one.")
+@click.option("--newest", type=click.IntRange(1), default=20, show_default=True, help="How many are shown.")
+@with_settings
+def list_(state: str | None, destination: str | None, newest: int, settings: Settings) -> None:
+    """Counts deliveries by destination and state, and shows the newest."""
+    with connect(settings, start=False) as bootstrap:
+        found = [
+            each
+            for each in delivery_states(bootstrap, settings)
+            if state in (None, each.state) and destination in (None, each.destination)
+        ]
+    table = Table("id", "destination", "what", "state", "tries", "since", "why")
+    table.columns[0].no_wrap = True  # it must be typed
+    for each in islice(sorted(found, key=lambda each: each.changed_ms, reverse=True), newest):
+        what = f"{each.kind} {each.subject}".replace("\0", " ")
+        row = (each.id, each.destination, what, each.state, str(each.attempts), _time(each.changed_ms), each.why or "")
+        table.add_row(*(Text(shown(cell, _TEXT_MAX)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    counts = Counter((each.destination, each.state) for each in found)
+    said = ", ".join(f"{name}: {count:,} {state}" for (name, state), count in sorted(counts.items()))
+    click.echo(said or "no deliveries")
+
+
+@command.command()
+@click.argument("id_", metavar="ID")
+@with_settings
+def show(id_: str, settings: Settings) -> None:
+    """Shows where one delivery stands, as JSON."""
+    with connect(settings, start=False) as bootstrap:
+        found = _delivery(bootstrap, settings, id_)
+    click.echo(shown_json(msgspec.json.format(msgspec.json.encode(found), indent=2)))
+
+
+@command.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+@click.option("--destination", help="All dead ones of this destination instead.")
+@with_settings
+def retry(ids: tuple[str, ...], destination: str | None, settings: Settings) -> None:
+    """Tries dead deliveries anew, under their ids.
+
+    Of what a newer message was sent since nothing is sent; its state says so.
+    """
+    if bool(ids) == bool(destination):
+        raise UsageError("name ids, or --destination NAME for all of its dead ones")
+    with connect(settings, start=False) as bootstrap:
+        dead = [each for each in delivery_states(bootstrap, settings) if each.state == "dead"]
+        wanted = [each for each in dead if each.id in ids or each.destination == destination]
+        if missing := set(ids) - {each.id for each in wanted}:
+            raise UsageError(
+                f"{shown(sorted(missing)[0], 100)} is no dead delivery; `milepost deliveries list` shows them"
+            )
+        wanted.sort(key=lambda each: each.created_ms)
+        give_orders(bootstrap, settings, *(Retry(each.id) for each in wanted))
+    click.echo(f"{len(wanted):,} are tried anew")
+
+
+@command.command()
+@click.argument("destination")
+@with_settings
+def pause(destination: str, settings: Settings) -> None:
+    """Sends nothing to DESTINATION any more; what comes for it waits."""
+    _order_about(destination, Pause(destination), settings)
+    click.echo(f"{destination} is paused; `milepost deliveries resume {destination}` goes on")
+
+
+@command.command()
+@click.argument("destination")
+@with_settings
+def resume(destination: str, settings: Settings) -> None:
+    """Sends to DESTINATION again, whether it was paused, or disabled because it answered 410."""
+    _order_about(destination, Resume(destination), settings)
+    click.echo(f"{destination} is sent to")
+
+
+@command.command()
+@click.argument("alert", metavar="ALERT")
+@with_settings
+def acknowledge(alert: str, settings: Settings) -> None:
+    """Says that somebody looks after the alert with the id ALERT, so that it is not escalated."""
+    with connect(settings, start=False) as bootstrap:
+        give_orders(bootstrap, settings, Acknowledge(alert))
+    click.echo(f"{shown(alert, _TEXT_MAX)} is acknowledged")
+
+
+@command.command("dry-run")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--newest", type=click.IntRange(1), default=20, show_default=True, help="How many are shown.")
+@with_settings
+def dry_run(file: Path, newest: int, settings: Settings) -> None:
+    """Says what the delivery file FILE would have sent of all alerts and changes so far; sends nothing."""
+    wanted = load_delivery_file(file)
+    with connect(settings, start=False) as bootstrap:
+        found = dry_run_of(wanted, bootstrap, settings)
+    table = Table("at", "destination", "route", "what", "about")
+    for each in found[-newest:]:
+        about = each.lane.replace("\0", " ").strip()
+        row = (_time(each.due_ms), each.destination, each.route, f"{each.kind} {each.operation}", about)
+        table.add_row(*(Text(shown(cell, _TEXT_MAX)) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    counts = Counter(each.destination for each in found)
+    click.echo(", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items())) or "nothing would be sent")
+
+
+def _order_about(destination: str, order: Order, settings: Settings) -> None:
+    with connect(settings, start=False) as bootstrap:
+        file = configuration_in_force(bootstrap, settings)
+        if file is None or destination not in file.destinations:
+            known = "none" if file is None else ", ".join(file.destinations)
+            raise UsageError(f"{shown(destination, 100)!r} is no destination; there are: {known}")
+        give_orders(bootstrap, settings, order)
+
+
+def _delivery(bootstrap: str, settings: Settings, id_: str) -> DeliveryStatus:
+    for each in delivery_states(bootstrap, settings):
+        if each.id == id_:
+            return each
+    raise UsageError(f"there is no delivery {shown(id_, 100)}; `milepost deliveries list` shows them")
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,169 @@
+"""Requests to webhooks and to Slack: an address that was checked, no redirects, no proxies, bounded in time and
+size."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import httpx
+from standardwebhooks.webhooks import EmptyWebhookSecretError
+from standardwebhooks.webhooks import Webhook as Signing
+
+from agents.delivery.guard import ForbiddenAddressError, Guard
+from agents.delivery.secrets import MissingSecretError, Secrets
+from state.delivery.configuration import Slack, Webhook
+from state.delivery.formats.message import webhook_body, webhook_value
+from state.delivery.formats.slack import slack_body
+from state.delivery.formats.template import TemplateProblemError, rendered
+from state.delivery.retries import Answer
+from state.delivery.rows import Delivery
+
+ANSWER_BYTES_MAX = 65_536
+_TOLD = (ForbiddenAddressError, OSError, httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
+_LATER = frozenset((408, 425, 429))
+_PORT_BY_SCHEME = {"http": 80, "https": 443}
+
+
+class HttpSender:
+    """A request per delivery."""
+
+    takes_many = False
+
+    def __init__(self, destination: Webhook | Slack, secrets: Secrets, guard: Guard) -> None:
+        self._destination = destination
+        self._secrets = secrets
+        self._guard = guard
+        # A client of its own: connections are kept by address, and must not be shared with another host there.
+        self._client = httpx.AsyncClient(
+            verify=ssl.create_default_context(),
+            trust_env=False,
+            follow_redirects=False,
+            timeout=destination.timeout_s,
+            limits=httpx.Limits(max_connections=destination.at_once, max_keepalive_connections=destination.at_once),
+        )
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Answer:
+        (delivery,) = deliveries
+        try:
+            async with asyncio.timeout(self._destination.timeout_s):
+                return await self._request(delivery)
+        except (ForbiddenAddressError, ValueError, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+            return Answer("refused", self._said(error))
+        except (MissingSecretError, OSError, httpx.TransportError) as error:
+            return Answer("later", self._said(error))
+
+    def _said(self, error: Exception) -> str:
+        """What is told of an error: its text only where no secret can be part of it."""
+        name = type(error).__name__
+        if isinstance(error, MissingSecretError | TemplateProblemError):
+            return str(error)
+        if self._destination.url_secret is None and isinstance(error, _TOLD):
+            return f"{name}: {error}"
+        return name
+
+    async def _request(self, delivery: Delivery) -> Answer:
+        url = self._url()
+        parts = urlsplit(url)
+        if parts.scheme not in _PORT_BY_SCHEME or not parts.hostname:
+            return Answer("refused", "the secret that is to be the address is no web address")
+        address = await self._guard.address_of(parts.hostname, parts.port or _PORT_BY_SCHEME[parts.scheme])
+        headers, body = self._content(delivery)
+        request = self._client.build_request(
+            self._method,
+            httpx.URL(url).copy_with(host=address),
+            headers={**headers, "Host": parts.netloc.rpartition("@")[2]},
+            content=body,
+            extensions={"sni_hostname": parts.hostname},
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            size = 0
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > ANSWER_BYTES_MAX:
+                    break
+        finally:
+            await response.aclose()
+        return answer_of(response.status_code, response.headers.get("Retry-After"), time.time())
+
+    def _url(self) -> str:
+        secret = self._destination.url_secret
+        if secret is not None:
+            return self._secrets.get(secret)
+        assert isinstance(self._destination, Webhook)
+        assert self._destination.url is not None, "one of the two is given"
+        return self._destination.url
+
+    @property
+    def _method(self) -> str:
+        return self._destination.method if isinstance(self._destination, Webhook) else "POST"
+
+    def _content(self, delivery: Delivery) -> tuple[dict[str, str], bytes]:
+        """Headers and body. Raises MissingSecretError, and ValueError where a template does not fit the message."""
+        destination = self._destination
+        if isinstance(destination, Slack):
+            return {"Content-Type": "application/json"}, slack_body(delivery)
+        if destination.template is None:
+            body = webhook_body(delivery)
+        else:
+            body = rendered(destination.template, webhook_value(delivery)).encode()
+        headers = {
+            **destination.headers,
+            "Content-Type": destination.content_type,
+            "User-Agent": "milepost",
+            **signed(delivery.id, body, [self._secrets.get(name) for name in destination.signing], time.time()),
+        }
+        if destination.bearer is not None:
+            headers["Authorization"] = f"Bearer {self._secrets.get(destination.bearer)}"
+        return headers, body
+
+    async def close(self) -> None:
+        self._guard.close()
+        await self._client.aclose()
+
+
+def signed(id_: str, body: bytes, keys: Sequence[str], now_s: float) -> dict[str, str]:
+    """The headers of Standard Webhooks: the id always, so that a repeat is known; a signature per key, if any.
+
+    Raises MissingSecretError for a key that is none.
+    """
+    headers = {"webhook-id": id_, "webhook-timestamp": str(int(now_s))}
+    if keys:
+        when = datetime.fromtimestamp(int(now_s), UTC)
+        try:
+            headers["webhook-signature"] = " ".join(Signing(key).sign(id_, when, body.decode()) for key in keys)
+        except (ValueError, EmptyWebhookSecretError):
+            # Not `from`: what the library says of a key may hold it.
+            raise MissingSecretError("a key to sign with is not as Standard Webhooks has it: whsec_BASE64") from None
+    return headers
+
+
+def answer_of(status: int, retry_after: str | None, now_s: float) -> Answer:
+    """What a status means."""
+    why = f"HTTP {status}"
+    if 200 <= status < 300:
+        return Answer("done")
+    if status == 410:
+        return Answer("gone", f"{why}: nothing is wanted there any more")
+    if status in _LATER or status >= 500:
+        return Answer("later", why, _wait_ms(retry_after, now_s))
+    if 300 <= status < 400:
+        return Answer("refused", f"{why}: redirects are not followed")
+    return Answer("refused", why)
+
+
+def _wait_ms(retry_after: str | None, now_s: float) -> int:
+    """What `Retry-After` asks for: seconds or a date; 0 for what is neither."""
+    if retry_after is None:
+        return 0
+    if retry_after.isascii() and retry_after.isdigit():
+        return int(retry_after[:9]) * 1000
+    try:
+        when = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0
+    return max(0, int((when.timestamp() - now_s) * 1000))

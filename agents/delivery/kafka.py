@@ -1,0 +1,68 @@
+"""A topic of milepost's own Kafka, with an idempotent producer: in order, and each acknowledged by all replicas."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+
+from state.delivery.configuration import KafkaTopic
+from state.delivery.formats.cloudevents import event_of
+from state.delivery.retries import Answer
+from state.delivery.rows import Delivery
+
+_CLOSE_S_MAX = 2.0
+
+
+class KafkaSender:
+    """Many records at once; a failure sends all of them again."""
+
+    takes_many = True
+
+    def __init__(self, destination: KafkaTopic, bootstrap: str, prefix: str) -> None:
+        self._destination = destination
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._producer: AIOKafkaProducer | None = None
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Answer:
+        topic = self._destination.topic
+        if topic.startswith(f"{self._prefix}."):
+            return Answer("refused", f"{topic} is one of milepost's own topics")
+        try:
+            async with asyncio.timeout(self._destination.timeout_s):
+                producer = await self._started()
+                if topic not in await _topics(producer):
+                    return Answer("later", f"there is no topic {topic}")
+                events = [event_of(each, f"/milepost/{self._prefix}") for each in deliveries]
+                sent = [await producer.send(topic, each.value, each.key, headers=each.headers) for each in events]
+                await asyncio.gather(*sent)
+        except MessageSizeTooLargeError as error:
+            return Answer("refused", repr(error))
+        except (KafkaError, TimeoutError, UnknownTopicOrPartitionError) as error:
+            await self.close()  # what it still holds must not come behind what is sent again
+            return Answer("later", repr(error))
+        return Answer("done")
+
+    async def _started(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            self._producer = AIOKafkaProducer(
+                bootstrap_servers=self._bootstrap.split(","), enable_idempotence=True, acks="all"
+            )
+            await self._producer.start()
+        return self._producer
+
+    async def close(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_S_MAX):
+                    await producer.stop()
+
+
+async def _topics(producer: AIOKafkaProducer) -> set[str]:
+    """Those of the cluster; asking for one that is not there would have a broker make it."""
+    metadata = await producer.client.fetch_all_metadata()
+    found: set[str] = metadata.topics()
+    return found

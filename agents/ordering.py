@@ -1,0 +1,82 @@
+"""Giving the deliver agent orders, and reading where deliveries stand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+from pydantic import ValidationError
+
+from agents.reading import read_topic
+from agents.settings import Settings
+from state.delivery.configuration import DeliveryFile
+from streams.delivery import Configure, DeliveryStatus, Order, decode_order, decode_status, encode_order
+from streams.errors import UnavailableError, UsageError
+from streams.protocol_rows import PROTOCOL_PREFIX
+from streams.topics import topic_name
+from streams.yaml_file import explain, load_yaml
+
+PATIENCE_S = 10.0
+_ORDER_BYTES_MAX = 900_000
+
+
+def load_delivery_file(path: Path) -> DeliveryFile:
+    """Reads and validates a delivery file; raises UsageError with file, line, path and what would be right."""
+    plain, positions = load_yaml(path)
+    try:
+        return DeliveryFile.model_validate(plain)
+    except ValidationError as error:
+        raise UsageError(explain(path, positions, error, DeliveryFile)) from error
+
+
+def configure_of(file: DeliveryFile) -> Configure:
+    """The order that puts a file in force."""
+    return Configure(file.model_dump(mode="json", exclude_unset=True))
+
+
+def give_orders(bootstrap: str, settings: Settings, *orders: Order) -> None:
+    """Appends orders to every partition; when it returns, Kafka has all of them.
+
+    Raises UnavailableError when Kafka does not take them; they may be on some partitions then, and may be given again.
+    """
+    values = [encode_order(order) for order in orders]
+    if (size := max(map(len, values), default=0)) > _ORDER_BYTES_MAX:
+        raise UsageError(f"the delivery file takes {size} bytes; {_ORDER_BYTES_MAX} at most are right")
+    topic = topic_name("delivery-orders", settings.prefix, settings.generation)
+    try:
+        producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
+        try:
+            partitions = range(settings.partitions)
+            sent = [producer.send(topic, value, b"order", partition=each) for value in values for each in partitions]
+            producer.flush()
+            for future in sent:
+                future.get(timeout=30)
+        finally:
+            producer.close()
+    except KafkaError as error:
+        raise UnavailableError(f"{topic} at {bootstrap} did not take the order on every partition: {error}") from error
+
+
+def configuration_in_force(bootstrap: str, settings: Settings) -> DeliveryFile | None:
+    """The delivery file that was published last; None where none was."""
+    newest: Configure | None = None
+    topic = topic_name("delivery-orders", settings.prefix, settings.generation)
+    for record in read_topic(bootstrap, topic, [0], patience_s=PATIENCE_S):
+        order = decode_order(record.value or b"")
+        newest = order if isinstance(order, Configure) else newest
+    return None if newest is None else DeliveryFile.model_validate_json(msgspec.json.encode(newest.file))
+
+
+def delivery_states(bootstrap: str, settings: Settings) -> Iterator[DeliveryStatus]:
+    """Where each delivery stands, in no order."""
+    newest: dict[bytes, bytes] = {}
+    topic = topic_name("deliveries", settings.prefix, settings.generation)
+    for record in read_topic(bootstrap, topic, patience_s=PATIENCE_S):
+        if record.key.startswith(PROTOCOL_PREFIX):
+            continue
+        if record.value is None:
+            newest.pop(record.key, None)
+        else:
+            newest[record.key] = record.value
+    return map(decode_status, newest.values())

@@ -1,0 +1,93 @@
+"""Files for advertising platforms, from changes of audiences: whom to add and whom to remove, hashed as they ask for.
+
+Read from an audience's attributes: email, phone, first_name, last_name, country, zip, company, domain, page_url. A
+value that is missing is empty; who has nothing that can be matched is left out. The platforms' pages that say how:
+Google Ads help 7476159 (hashed data) and 7475964, Meta "customer file" help 2082575038703844 and its hashing guide,
+LinkedIn's company list template.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import NamedTuple
+
+Attributes = Mapping[str, str]
+_GMAIL = ("gmail.com", "googlemail.com")
+
+
+class Form(NamedTuple):
+    """columns: of the file. row: what stands in them for who has these attributes; None when nothing can be matched."""
+
+    columns: tuple[str, ...]
+    row: Callable[[str, Attributes], dict[str, str] | None]
+
+
+def hashed(value: str) -> str:
+    """SHA-256 in lower-case hexadecimal; nothing of nothing."""
+    return sha256(value.encode()).hexdigest() if value else ""
+
+
+def google_email(value: str) -> str:
+    """Lower case, without blanks; of Gmail without the dots, which it ignores."""
+    text = re.sub(r"\s", "", value).lower()
+    name, at, domain = text.rpartition("@")
+    return f"{name.replace('.', '')}@{domain}" if at and domain in _GMAIL else text
+
+
+def e164(value: str) -> str:
+    """A phone number with its country's code, as +DIGITS; nothing where the code is missing, for then it matches
+    somebody else."""
+    text = re.sub(r"[^\d+]", "", value)
+    text = "+" + text[2:] if text.startswith("00") else text
+    digits = text.removeprefix("+")
+    return f"+{digits}" if text.startswith("+") and digits.isdigit() and 7 <= len(digits) <= 15 else ""
+
+
+def name_for_google(value: str) -> str:
+    """Lower case, without blanks around it or in it."""
+    return re.sub(r"\s", "", value).lower()
+
+
+def name_for_meta(value: str) -> str:
+    """Lower case, letters only, of whatever alphabet."""
+    return "".join(letter for letter in value.lower() if letter.isalpha())
+
+
+def google_customer_match(_: str, attributes: Attributes) -> dict[str, str] | None:
+    """Email, phone and names hashed; country and zip as they are."""
+    email, phone = google_email(attributes.get("email", "")), e164(attributes.get("phone", ""))
+    first, last = (name_for_google(attributes.get(name, "")) for name in ("first_name", "last_name"))
+    country, zip_code = attributes.get("country", "").strip().upper(), attributes.get("zip", "").strip()
+    if not (email or phone or (first and last and country and zip_code)):
+        return None
+    values = (hashed(email), hashed(phone), hashed(first), hashed(last), country, zip_code)
+    return dict(zip(GOOGLE.columns, values, strict=True))
+
+
+def meta_custom_audience(_: str, attributes: Attributes) -> dict[str, str] | None:
+    """All of them hashed; a phone number as digits without leading zeros."""
+    email = attributes.get("email", "").strip().lower()
+    phone = e164(attributes.get("phone", "")).removeprefix("+")
+    if not (email or phone):
+        return None
+    names = [name_for_meta(attributes.get(name, "")) for name in ("first_name", "last_name")]
+    place = attributes.get("country", "").strip().lower(), re.sub(r"[\s-]", "", attributes.get("zip", "")).lower()
+    return dict(zip(META.columns, map(hashed, (email, phone, *names, *place)), strict=True))
+
+
+def linkedin_companies(account: str, attributes: Attributes) -> dict[str, str] | None:
+    """A company's name, the account's where none is given, its site's domain and its page. Nothing is hashed."""
+    domain = attributes.get("domain", "").strip().lower()
+    domain = re.sub(r"^https?://", "", domain).partition("/")[0].removeprefix("www.")
+    company = attributes.get("company", "").strip() or account
+    values = (company, domain, domain, attributes.get("page_url", "").strip(), attributes.get("country", "").strip())
+    return dict(zip(LINKEDIN.columns, values, strict=True))
+
+
+GOOGLE = Form(("Email", "Phone", "First Name", "Last Name", "Country", "Zip"), google_customer_match)
+META = Form(("email", "phone", "fn", "ln", "country", "zip"), meta_custom_audience)
+LINKEDIN = Form(
+    ("companyname", "companywebsite", "companyemaildomain", "linkedincompanypageurl", "companycountry"),
+    linkedin_companies,
+)
+FORM_BY_NAME = {"google-customer-match": GOOGLE, "meta-custom-audience": META, "linkedin-companies": LINKEDIN}

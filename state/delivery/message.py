@@ -1,0 +1,45 @@
+"""What comes in, as the outbox sees it: an alert or a change, with the container that it is about."""
+
+from hashlib import blake2b
+from typing import NamedTuple
+
+from streams.alert import Alert
+from streams.membership import MembershipChange
+
+
+class Message(NamedTuple):
+    """subject: what revisions are counted of. lane: the container, by which order is kept. name: of the milestone or
+    audience. is_there: asserted or entered, and not taken back. known_ms: the broker's clock when it was said."""
+
+    subject: str
+    revision: int
+    is_there: bool
+    lane: str
+    is_alert: bool
+    name: str
+    tier: str | None
+    known_ms: int
+
+
+def message_of_alert(alert: Alert) -> Message:
+    who = alert.who
+    lane = _lane(who.account, who.kind, who.id)
+    is_there = alert.state == "asserted"
+    return Message(alert.id, alert.revision, is_there, lane, True, alert.milestone, alert.tier, alert.known_ms)
+
+
+def message_of_change(change: MembershipChange) -> Message:
+    lane = _lane(change.account, change.kind, change.container)
+    is_there = change.change == "entered"
+    subject = f"{change.audience}\0{lane}"
+    return Message(subject, change.revision, is_there, lane, False, change.audience, None, change.known_ms)
+
+
+def _lane(account: str, kind: str, container: str | None) -> str:
+    return "\0".join((account, kind, container or ""))
+
+
+def delivery_id(destination: str, kind: str, subject: str, revision: int) -> str:
+    """The id of a delivery: the same whoever makes it, after whatever crash."""
+    text = "\0\0".join((destination, kind, subject, str(revision)))
+    return "msg_" + blake2b(text.encode(), digest_size=16).hexdigest()

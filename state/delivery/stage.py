@@ -1,0 +1,130 @@
+"""The deliver stage to the commit protocol: orders, alerts and changes in; where each delivery stands, out."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from state.delivery.outbox import PRUNED_MAX, Answered, Outbox
+from state.delivery.rows import CLOSED, PLACE, Lookup, decode_closed, decode_delivery, state_of_key, status_of
+from streams.alert import decode_alert
+from streams.batch import BatchTooLargeError
+from streams.delivery import DeliveryStatus, decode_order, encode_status
+from streams.membership import decode_change
+from streams.protocol_rows import PROTOCOL_PREFIX
+from streams.stage import Applied, Publication, Publish, Record, Slice, Work
+from streams.store import Row
+
+ROWS_HASH = "deliver-1"
+"""Of the layout of the rows. What is configured is a row itself, and changes while they stay."""
+
+_encode_ids = msgspec.msgpack.Encoder().encode
+_decode_ids = msgspec.msgpack.Decoder(list[str]).decode
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    """The names of the topics."""
+
+    orders: str
+    alerts: str
+    changes: str
+    deliveries: str
+
+
+class DeliverStage:
+    """A `streams.stage.Stage`. Beside its inputs it is told of answers and of the time, by `Writer.note`."""
+
+    def __init__(self, topics: Inputs, rows: Lookup, retention_ms: int) -> None:
+        """retention_ms: for how long deliveries that are done with are remembered."""
+        self._topics = topics
+        self._rows = rows
+        self._retention_ms = retention_ms
+        self.outputs = (topics.deliveries,)
+        self.definitions_hash = ROWS_HASH
+
+    def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
+        outbox = Outbox(self._rows, clock_ms)
+        for record in records:
+            # A compacted input has deletions, and fences of its writer.
+            if record.value is not None and not record.key.startswith(PROTOCOL_PREFIX):
+                self._take(outbox, record)
+        return self._work(outbox)
+
+    def _take(self, outbox: Outbox, record: Record) -> None:
+        if record.topic == self._topics.orders:
+            outbox.order(decode_order(record.value), record.timestamp)
+        elif record.topic == self._topics.alerts:
+            outbox.take_alert(decode_alert(record.value), record.value, record.timestamp)
+        else:
+            outbox.take_change(decode_change(record.value), record.value, record.timestamp)
+
+    def answers(self, answered: Iterable[Answered], now_ms: int) -> Callable[[int], Work]:
+        """What answers to requests change, for `Writer.note`. now_ms: the worker's clock."""
+        found = list(answered)
+
+        def compute(_: int) -> Work:
+            outbox = Outbox(self._rows, now_ms)
+            outbox.note(found)
+            return self._work(outbox)
+
+        return compute
+
+    def release(self, now_ms: int) -> Callable[[int], Work]:
+        """What the time makes due, for `Writer.note`."""
+
+        def compute(_: int) -> Work:
+            outbox = Outbox(self._rows, now_ms)
+            outbox.release()
+            return self._work(outbox)
+
+        return compute
+
+    def slice(self, record: Record, clock_ms: int) -> Slice | None:
+        return None
+
+    def is_halfway(self) -> bool:
+        return False
+
+    def again(self, pending: bytes) -> Publish:
+        ids = _decode_ids(pending) if pending else []
+        return self._publish({id_: self._status(id_) for id_ in ids})
+
+    def _status(self, id_: str) -> DeliveryStatus | None:
+        closed, place = self._rows.get([CLOSED + id_.encode(), PLACE + id_.encode()])
+        if closed is not None:
+            found = decode_closed(closed)
+            return status_of(found.delivery, found.state, found.closed_ms)
+        if place is None:
+            return None
+        (stored,) = self._rows.get([place])
+        assert stored is not None, f"the place of {id_} leads nowhere"
+        delivery = decode_delivery(stored)
+        return status_of(delivery, state_of_key(place), delivery.begun_ms)
+
+    def idle(self, clock_ms: int) -> Work:
+        return self._work(Outbox(self._rows, clock_ms))
+
+    def chore(self, clock_ms: int, parts: int) -> Work | None:
+        outbox = Outbox(self._rows, clock_ms)
+        if not outbox.forget(max(0, clock_ms - self._retention_ms), PRUNED_MAX // parts or 1):
+            return None
+        return self._work(outbox)
+
+    def chore_failed(self) -> None:
+        raise BatchTooLargeError("a delivery that is forgotten fits any commit")
+
+    def due_ms(self) -> int | None:
+        return None  # what is forgotten can wait for the next commit
+
+    def _work(self, outbox: Outbox) -> Work:
+        status_by_id = outbox.status_by_id
+        return Work(outbox.rows, _encode_ids(list(status_by_id)), self._publish(status_by_id))
+
+    def _publish(self, status_by_id: dict[str, DeliveryStatus | None]) -> Publish:
+        records: list[Row] = [
+            (id_.encode(), None if status is None else encode_status(status)) for id_, status in status_by_id.items()
+        ]
+
+        def publish(_: Applied) -> list[Publication]:
+            return [Publication(self._topics.deliveries, records, whole=False)] if records else []
+
+        return publish

@@ -1,0 +1,109 @@
+"""`milepost destinations` and `milepost deliveries`, on a real Kafka."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from agents.main import cli
+from agents.ordering import delivery_states, load_delivery_file
+from agents.settings import Settings
+from streams.admin import create_topics
+from streams.broker import EmbeddedBroker
+from streams.errors import MilepostError, UnavailableError, UsageError
+from tests.agents.delivery.receiver import Reply, receiving
+from tests.agents.delivery.worlds import World, alert, change, wait_for, worker
+
+ROOT = Path(__file__).parents[3]
+Milepost = Callable[..., str]
+
+
+@pytest.fixture
+def settings(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> Settings:
+    return Settings(
+        folder=tmp_path, prefix=prefix, bootstrap_servers=kafka.bootstrap_servers, partitions=2,
+        delivery_private_hosts="127.0.0.1",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def world(settings: Settings) -> Iterator[World]:
+    made = World(settings)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def milepost(settings: Settings) -> Milepost:
+    """A command's output. Raises what it ends with."""
+
+    def run(*arguments: str) -> str:
+        options = ["--bootstrap-servers", settings.bootstrap_servers, "--prefix", settings.prefix, "--partitions", "2"]
+        result = CliRunner().invoke(cli, [*arguments, *map(str, options)], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    return run
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "delivery").glob("*.yaml")), ids=lambda path: path.name)
+def test_an_example_can_be_applied(path: Path) -> None:
+    """It is valid."""
+    assert load_delivery_file(path).routes
+
+
+def test_a_mistake_is_told_with_its_place(tmp_path: Path) -> None:
+    """By file, line and what would be right."""
+    path = tmp_path / "bad.yaml"
+    path.write_text("version: 1\ndestinations:\n  hook:\n    kind: webhook\n    url: nowhere\nroutes: []\n")
+    with pytest.raises(UsageError, match=r"bad.yaml:5:.*no web address"):
+        load_delivery_file(path)
+
+
+@pytest.mark.broker
+def test_people_see_and_decide_what_becomes_of_deliveries(
+    milepost: Milepost, settings: Settings, world: World, tmp_path: Path
+) -> None:
+    """From nothing to a file in force, a dry run, a dead delivery that is tried anew, a pause, an acknowledgement."""
+    bootstrap = world.bootstrap
+    with pytest.raises(UnavailableError, match="topics create"):
+        milepost("destinations", "list")
+    create_topics(bootstrap, settings.prefix, 0, 2, 1)
+    assert "there are none" in milepost("destinations", "list")
+    assert "no deliveries" in milepost("deliveries", "list")
+    with receiving() as receiver:
+        path = tmp_path / "delivery.yaml"
+        path.write_text(
+            f"version: 1\ndestinations: {{hook: {{kind: webhook, url: '{receiver.url}'}}}}\n"
+            "routes: [{name: all, to: [hook], milestones: ['opp*'], tiers: [a], cool_down_s: 60}]\n"
+        )
+        world.send(alert("Acme", 1), alert("Acme", 2), change("Acme"))
+        said = milepost("deliveries", "dry-run", str(path))
+        assert "hook: 1" in said  # the second one is cooled down, the audience has no route
+        assert "no mistakes" in milepost("destinations", "apply", str(path), "--dry-run")
+        assert "1 destinations, 1 routes" in milepost("destinations", "apply", str(path))
+        assert "once in 60 s" in milepost("destinations", "list")
+        receiver.answer = lambda *_: Reply(404)
+        world.send(alert("Beta"))
+        with worker(settings) as running:
+            wait_for(lambda: any(each.state == "dead" for each in delivery_states(bootstrap, settings)), [running])
+            (dead,) = delivery_states(bootstrap, settings)
+            assert "HTTP 404" in milepost("deliveries", "list", "--state", "dead")
+            assert msgspec.json.decode(milepost("deliveries", "show", dead.id))["subject"] == "Beta-0"
+            receiver.answer = lambda *_: Reply()
+            assert "1 are tried anew" in milepost("deliveries", "retry", "--destination", "hook")
+            wait_for(lambda: len(receiver.accepted) == 1, [running])
+            assert receiver.accepted[0].id == dead.id
+            assert "paused" in milepost("deliveries", "pause", "hook")
+            assert "sent to" in milepost("deliveries", "resume", "hook")
+            assert "acknowledged" in milepost("deliveries", "acknowledge", "Beta-0")
+    for arguments, wrong in (
+        (("pause", "hoook"), "no destination"),
+        (("show", "msg_none"), "no delivery"),
+        (("retry", "msg_none"), "no dead delivery"),
+        (("retry",), "name ids"),
+    ):
+        with pytest.raises(MilepostError, match=wrong):
+            milepost("deliveries", *arguments)

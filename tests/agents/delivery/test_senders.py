@@ -1,0 +1,324 @@
+"""Each kind of destination against a real receiver: what arrives, and what its failures mean."""
+
+import asyncio
+import base64
+import email
+import socket
+import time
+from collections.abc import Iterator
+from email.message import Message
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from agents.delivery.email import EmailSender
+from agents.delivery.folder import FolderSender
+from agents.delivery.guard import ForbiddenAddressError, Guard, is_public
+from agents.delivery.http import HttpSender, answer_of, signed
+from agents.delivery.kafka import KafkaSender
+from agents.delivery.secrets import MissingSecretError, Secrets
+from agents.delivery.sender import Sender
+from agents.reading import read_topic
+from state.delivery.configuration import Email, Folder, KafkaTopic, Slack, Webhook
+from state.delivery.retries import Answer
+from state.delivery.rows import Delivery
+from streams.broker import EmbeddedBroker, free_ports
+from tests.agents.delivery.receiver import Receiver, Reply, receiving
+from tests.agents.delivery.worlds import alert, change, secrets_folder
+from tests.state.delivery.worlds import ALL, HOOK, Partition
+
+
+def here() -> Guard:
+    """One that lets this machine be; of one sender, which closes it."""
+    return Guard("127.0.0.1, localhost")
+
+
+def made(*messages: Any) -> list[Delivery]:
+    partition = Partition({"hook": HOOK}, [ALL])
+    for message in messages:
+        partition.take(message)
+    return partition.waiting()
+
+
+def send(sender: Sender, deliveries: list[Delivery]) -> Answer:
+    async def steps() -> Answer:
+        try:
+            return await sender.send(deliveries)
+        finally:
+            await sender.close()
+
+    return asyncio.run(steps())
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Secrets:
+    return Secrets(secrets_folder(tmp_path / "secrets", password="pass-word", wrong="other"))
+
+
+# --- HTTP
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "result", "wait_ms"),
+    [
+        (200, None, "done", 0),
+        (204, None, "done", 0),
+        (302, None, "refused", 0),
+        (400, "7", "refused", 0),
+        (408, None, "later", 0),
+        (410, None, "gone", 0),
+        (429, "7", "later", 7_000),
+        (503, "Thu, 01 Jan 1970 00:01:40 GMT", "later", 90_000),
+        (503, "Thu, 01 Jan 1970 00:00:00 GMT", "later", 0),
+        (500, "soon", "later", 0),
+    ],
+)
+def test_what_a_status_means(status: int, retry_after: str | None, result: str, wait_ms: int) -> None:
+    """Retry-After in seconds or as a date, here ten seconds after the epoch."""
+    answer = answer_of(status, retry_after, 10.0)
+    assert (answer.result, answer.retry_after_ms) == (result, wait_ms)
+
+
+def test_a_write_back_is_what_its_template_says(receiver: Receiver, secrets: Secrets) -> None:
+    """A task for the owner in a CRM: method, path, headers and body; what the template can not say is refused."""
+    template = (
+        '{"OwnerName": {{ data.who.owner | tojson }}, "Subject": {{ (data.title ~ ": " ~ data.who.account) | tojson }}}'
+    )
+    crm = {"kind": "webhook", "url": f"{receiver.url}/task", "method": "PATCH", "bearer": "password"}
+    plain = Webhook.model_validate({**crm, "template": template, "headers": {"X-Api": "7"}})
+    (delivery,) = made(alert('A "B" C'))
+    assert send(HttpSender(plain, secrets, here()), [delivery]) == Answer("done")
+    (got,) = receiver.received
+    assert got.path == "/hook/task"
+    assert got.message == {"OwnerName": "Sam Owner", "Subject": 'Opportunity created: A "B" C'}
+    assert (got.headers["x-api"], got.headers["authorization"]) == ("7", "Bearer pass-word")
+    assert (got.id, got.headers["host"]) == (delivery.id, f"127.0.0.1:{receiver.port}")
+    bad = Webhook.model_validate({**crm, "template": "{{ data.nothing }}"})
+    answer = send(HttpSender(bad, secrets, here()), [delivery])
+    assert (answer.result, "nothing" in answer.why) == ("refused", True)
+
+
+def test_slack_is_sent_to_its_secret_address(receiver: Receiver, tmp_path: Path) -> None:
+    """Errors do not tell it."""
+    folder = secrets_folder(tmp_path / "s", slack=receiver.url, nonsense="tcp://nowhere", down="http://127.0.0.1:1/x")
+    deliveries = made(alert("Acme"))
+
+    def sent(name: str, guard: Guard | None = None) -> Answer:
+        slack = Slack(kind="slack", url_secret=name)
+        return send(HttpSender(slack, Secrets(folder), guard or here()), deliveries)
+
+    assert sent("slack") == Answer("done")
+    assert receiver.received[0].message["text"] == "Opportunity created · Acme"
+    assert sent("down") == Answer("later", "ConnectError")
+    assert sent("slack", Guard("")) == Answer("refused", "ForbiddenAddressError")
+    assert "no web address" in sent("nonsense").why
+
+
+def test_a_redirect_is_not_followed(receiver: Receiver, secrets: Secrets) -> None:
+    """It would lead past the guard."""
+    receiver.answer = lambda *_: Reply(302, {"Location": "http://169.254.169.254/"})
+    hook = Webhook.model_validate({"kind": "webhook", "url": receiver.url})
+    assert send(HttpSender(hook, secrets, here()), made(alert("A"))).result == "refused"
+    assert len(receiver.received) == 1
+
+
+def test_a_key_that_is_none_tells_nothing_of_itself() -> None:
+    """Standard Webhooks wants whsec_ and base64."""
+    for key in ("whsec_", "no base64 at all!"):
+        with pytest.raises(MissingSecretError) as caught:
+            signed("msg_1", b"{}", [key], time.time())
+        assert key not in str(caught.value).replace("whsec_BASE64", "")
+
+
+# --- where it may lie
+
+
+@pytest.mark.parametrize(
+    ("address", "is_right"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("172.16.0.1", False),
+        ("192.168.0.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("255.255.255.255", False),
+        ("::1", False),
+        ("::", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+    ],
+)
+def test_private_addresses_are_known(address: str, is_right: bool) -> None:
+    """Also where an IPv6 address stands for one of IPv4."""
+    assert is_public(address) is is_right
+
+
+def test_a_host_is_looked_at_behind_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However its address is written; one private address among several is enough."""
+
+    def found(host: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in ("93.184.216.34", "10.0.0.1")]
+
+    for host in ("localhost", "127.1", "2130706433", "0x7f.1"):
+        with pytest.raises(ForbiddenAddressError, match="MILEPOST_DELIVERY_PRIVATE_HOSTS"):
+            asyncio.run(Guard("example.com").address_of(host, 80))
+    assert asyncio.run(Guard("example.com, LocalHost").address_of("localhost", 80)) in ("127.0.0.1", "::1")
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    with pytest.raises(ForbiddenAddressError, match=r"10\.0\.0\.1"):
+        asyncio.run(Guard("").address_of("rebinding.example", 443))
+
+
+def test_secrets_come_from_the_environment_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then from a file; one that is empty is none."""
+    found = Secrets(secrets_folder(tmp_path / "s", crm_token=" of the file\n", empty="\n"))
+    assert found.get("crm-token") == "of the file"
+    monkeypatch.setenv("MILEPOST_SECRET_CRM_TOKEN", "of the environment")
+    assert found.get("crm-token") == "of the environment"
+    for name in ("empty", "missing"):
+        with pytest.raises(MissingSecretError, match=f"MILEPOST_SECRET_{name.upper()}"):
+            found.get(name)
+    with pytest.raises(MissingSecretError):
+        Secrets(None).get("missing")
+
+
+# --- mail
+
+
+class Mailbox:
+    """Keeps what is mailed, and refuses whom it is told to."""
+
+    def __init__(self) -> None:
+        self.mails: list[Message] = []
+        self.refusal: str | None = None
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any) -> str:
+        if self.refusal is not None:
+            return self.refusal
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        assert isinstance(envelope.content, bytes)
+        self.mails.append(email.message_from_bytes(envelope.content, policy=default))
+        return "250 OK"
+
+
+def _knows(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+    return AuthResult(success=data.password == b"pass-word")
+
+
+@pytest.fixture
+def mailbox() -> Iterator[tuple[Mailbox, int]]:
+    box, (port,) = Mailbox(), free_ports(1)
+    controller = Controller(
+        box, hostname="127.0.0.1", port=port, authenticator=_knows, auth_required=True, auth_require_tls=False
+    )
+    controller.start()
+    yield box, port
+    controller.stop()
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH")  # there is no TLS here
+def test_mail_arrives(mailbox: tuple[Mailbox, int], secrets: Secrets) -> None:
+    """With the password of its secret; a correction is a reply."""
+    box, port = mailbox
+    destination = Email(
+        kind="email", host="127.0.0.1", port=port, tls="none", sender="m@example.com", to=["sam@example.com"],
+        user="milepost", password="password", timeout_s=1.0,
+    )  # fmt: skip
+    for delivery in made(alert("Zoë & Co"), alert("Zoë & Co", revision=2)):
+        assert send(EmailSender(destination, secrets, here()), [delivery]) == Answer("done")
+    first, second = box.mails
+    assert first["Subject"] == "Opportunity created · Zoë & Co"
+    assert second["In-Reply-To"] == first["Message-ID"]
+    (delivery,) = made(alert("A"))
+
+    def answer(guard: Guard | None = None, **changed: Any) -> Answer:
+        return send(EmailSender(destination.model_copy(update=changed), secrets, guard or here()), [delivery])
+
+    box.refusal = "550 nobody of that name"
+    assert answer() == Answer("refused", "SMTPRecipientsRefused: 550")
+    box.refusal = "450 later"
+    assert answer() == Answer("later", "SMTPRecipientsRefused: 450")
+    assert answer(password="wrong").result == "later"
+    assert answer(password="missing").result == "later"
+    assert answer(tls="starttls").result == "later"
+    assert answer(tls="tls").result == "later"
+    assert answer(port=1).result == "later"
+    assert answer(Guard("")).result == "refused"
+
+
+# --- Kafka
+
+
+@pytest.mark.broker
+def test_a_topic_gets_cloud_events_in_order(kafka: EmbeddedBroker, prefix: str) -> None:
+    """Only one that is there, and none of milepost's own."""
+    bootstrap, topic = kafka.bootstrap_servers, f"out-{prefix}"
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
+    admin.close()
+    deliveries = made(*(alert("A", number) for number in range(50)))
+
+    def answer(name: str) -> Answer:
+        return send(KafkaSender(KafkaTopic(kind="kafka", topic=name), bootstrap, prefix), deliveries)
+
+    assert answer(topic) == Answer("done")
+    records = list(read_topic(bootstrap, topic))
+    assert [dict(each.headers)["ce_id"] for each in records] == [each.id.encode() for each in deliveries]
+    assert [each.value for each in records] == [each.content for each in deliveries]
+    assert answer(f"missing-{prefix}") == Answer("later", f"there is no topic missing-{prefix}")
+    assert answer(f"{prefix}.touchpoints").result == "refused"
+
+
+# --- files
+
+
+def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
+    """Named by the first delivery, so that the same again takes the same place; nothing else is left in the folder."""
+    deliveries = made(alert("A"), change("B"))
+    for form in ("ndjson", "csv", "parquet", "reverse-etl", "google-customer-match"):
+        folder = tmp_path / form
+        destination = Folder(kind="folder", folder="out", format=form)  # type: ignore[arg-type]
+        for _ in range(2):
+            assert send(FolderSender(destination, folder, "out-3"), deliveries) == Answer("done")
+        suffix = {"reverse-etl": "csv", "google-customer-match": "warm.add.csv"}.get(form, form)
+        assert [each.name for each in folder.iterdir()] == [f"out-3-{0:012d}.{suffix}"]
+    found = duckdb.sql(f"select account, type from '{tmp_path}/parquet/*.parquet' order by 1").fetchall()
+    assert found == [("A", "milestone.asserted"), ("B", "audience.entered")]
+
+
+def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path) -> None:
+    """Its name is taken by a file here."""
+    (tmp_path / "out").write_text("")
+    sender = FolderSender(Folder(kind="folder", folder="out"), tmp_path / "out", "out-0")
+    assert send(sender, made(alert("A"))).result == "later"
+
+
+def test_a_signature_is_base64() -> None:
+    """A key per signature, the newest first; none without keys."""
+    keys = ["whsec_" + base64.b64encode(bytes([each]) * 24).decode() for each in (1, 2)]
+    headers = signed("msg_1", b"{}", keys, 1_788_220_800.9)
+    assert headers["webhook-timestamp"] == "1788220800"
+    assert [each[:3] for each in headers["webhook-signature"].split(" ")] == ["v1,", "v1,"]
+    assert "webhook-signature" not in signed("msg_1", b"{}", [], 0)

@@ -1,0 +1,301 @@
+"""The outbox: which deliveries messages, orders, answers and time make."""
+
+import pytest
+
+from state.delivery.outbox import DIGEST_COUNT_MAX, Outbox, chunked
+from state.delivery.retries import Dead, Delivered, Later
+from state.delivery.rows import DESTINATION, decode_destination
+from streams.alert import Involved
+from streams.delivery import Acknowledge, Pause, Resume, Retry
+from tests.agents.delivery.worlds import AT_MS, alert, change
+from tests.state.delivery.worlds import ALL, HOOK, Partition
+
+HOUR_MS = 3_600_000
+QUIET = {**ALL, "quiet": {"begin": "00:00", "end": "12:00", "zone": "UTC"}}  # AT_MS is a midnight
+ESCALATING = {**ALL, "escalate": {"after_s": 900, "to": ["boss"]}}
+
+
+def one(route: dict[str, object] = ALL, **options: object) -> Partition:
+    return Partition({"hook": {**HOOK, **options}, "boss": HOOK}, [route])
+
+
+def test_nothing_is_made_before_something_is_configured() -> None:
+    """Nor does an acknowledgement or a retry of nothing do anything."""
+    partition = one()
+    partition.rows.apply([(b"c", None)])
+    partition.take(alert("Acme"))
+    partition.order(Acknowledge("Acme-0"))
+    partition.order(Retry("msg_unknown"))
+    assert partition.waiting() == []
+
+
+def test_the_highest_revision_counts() -> None:
+    """A repeat and an older revision make nothing; a newer one is another delivery, which names the first."""
+    partition = one()
+    for revision in (1, 1, 3, 2, 3):
+        partition.take(alert("Acme", revision=revision))
+    first, second = partition.waiting()
+    assert (first.operation, second.operation, second.corrects) == ("added", "changed", first.id)
+    assert (first.revision, second.revision) == (1, 3)
+
+
+def test_ids_are_functions_of_what_is_said() -> None:
+    """The same of the same message in another partition's life, another one of another revision or destination."""
+    ids = []
+    for _ in range(2):
+        partition = Partition({"hook": HOOK, "other": HOOK}, [{**ALL, "to": ["hook", "other"]}])
+        partition.take(alert("Acme"))
+        partition.take(alert("Acme", revision=2))
+        ids.append([each.id for each in partition.waiting()])
+    assert ids[0] == ids[1]
+    assert len(set(ids[0])) == 4
+
+
+def test_what_was_not_told_is_not_taken_back() -> None:
+    """A revocation of what this destination never heard of, and an exit of whom it never had."""
+    partition = one()
+    partition.take(alert("Acme", revision=2))
+    partition.take(change("Acme", revision=2))
+    assert partition.waiting() == []
+    partition.take(change("Acme", revision=3))
+    partition.take(change("Acme", revision=4))
+    assert [each.operation for each in partition.waiting()] == ["added", "removed"]
+
+
+def test_corrections_can_be_left_out_of_a_route() -> None:
+    """Exits of audiences can not."""
+    partition = one({**ALL, "corrections": False})
+    for message in (alert("Acme"), alert("Acme", revision=2), change("Acme"), change("Acme", revision=2)):
+        partition.take(message)
+    assert [(each.kind, each.operation) for each in partition.waiting()] == [
+        ("alert", "added"), ("change", "added"), ("change", "removed"),
+    ]  # fmt: skip
+
+
+def test_the_first_route_to_a_destination_counts() -> None:
+    """By name, pattern and tier; what matches none goes nowhere."""
+    routes = [
+        {"name": "tier-a", "to": ["hook", "hook"], "tiers": ["a"]},
+        {"name": "won", "to": ["hook", "other"], "milestones": ["won-*"], "tiers": ["a", "b"]},
+        {"name": "warm", "to": ["other"], "audiences": ["w?rm"]},
+    ]
+    partition = Partition({"hook": HOOK, "other": HOOK}, routes)
+    partition.take(alert("A", milestone="won-big"))
+    partition.take(alert("B", tier="c"))
+    partition.take(alert("C", tier="b", milestone="won-small"))
+    partition.take(change("D"))
+    partition.take(change("E", audience="cold"))
+    assert [(each.destination, each.route, each.lane[0]) for each in partition.waiting()] == [
+        ("hook", "tier-a", "A"), ("other", "won", "A"), ("hook", "won", "C"), ("other", "won", "C"),
+        ("other", "warm", "D"),
+    ]  # fmt: skip
+
+
+def test_what_was_said_before_a_route_was_there_does_not_go_its_way() -> None:
+    """A route that stays keeps its beginning; a destination that is added to it has its own."""
+    partition = one()
+    partition.take(alert("Acme"), said_ms=AT_MS - 1)
+    assert partition.waiting() == []
+    partition.now_ms += 10
+    partition.configure({"hook": HOOK, "boss": HOOK}, [{**ALL, "to": ["hook", "boss"]}])
+    partition.take(alert("Beta"), said_ms=AT_MS + 5)
+    assert [each.destination for each in partition.waiting()] == ["hook"]
+
+
+def test_a_cool_down_keeps_alerts_of_a_milestone_apart() -> None:
+    """By the time of knowing, per milestone and container; what is kept back needs no correction."""
+    partition = one({**ALL, "cool_down_s": 60})
+    partition.take(alert("Acme", 1, known_ms=AT_MS))
+    partition.take(alert("Acme", 2, known_ms=AT_MS + 59_999))
+    partition.take(alert("Acme", 2, revision=2))
+    partition.take(alert("Acme", 3, known_ms=AT_MS + 60_000))
+    partition.take(alert("Acme", 4, known_ms=AT_MS, milestone="another"))
+    partition.take(alert("Beta", 5, known_ms=AT_MS))
+    assert [each.subject for each in partition.waiting()] == ["Acme-1", "Acme-3", "Acme-4", "Beta-5"]
+    partition.take(alert("Acme", 1, revision=2))
+    partition.take(alert("Acme", 1, revision=3, known_ms=AT_MS + 60_001))  # who heard the correction hears this too
+    assert [each.operation for each in partition.waiting()][4:] == ["removed", "added"]
+
+
+def test_quiet_hours_defer_and_take_back_without_a_trace() -> None:
+    """What was asserted and revoked in the night is never sent; the rest is when it ends, in order."""
+    partition = one(QUIET)
+    partition.take(alert("Acme", 1))
+    partition.take(alert("Acme", 2))
+    partition.take(alert("Acme", 1, revision=2))
+    partition.take(alert("Acme", 3))
+    assert sorted(partition.states()) == ["deferred", "deferred", "withdrawn"]
+    partition.pass_time(12 * HOUR_MS - 1)
+    assert partition.waiting() == []
+    partition.pass_time(1)
+    assert [each.subject for each in partition.waiting()] == ["Acme-2", "Acme-3"]
+    partition.take(alert("Acme", 2, revision=2))
+    assert partition.waiting()[-1].corrects == partition.waiting()[0].id
+
+
+def test_what_was_withdrawn_in_the_night_cools_nothing_down() -> None:
+    """An alert that moved, and another one after one that was taken back, are told in the morning."""
+    partition = one({**QUIET, "cool_down_s": 86_400})
+    partition.take(alert("Acme", 1))
+    partition.take(alert("Acme", 1, revision=3))
+    partition.take(alert("Acme", 1, revision=4))
+    partition.take(alert("Acme", 2))
+    partition.take(alert("Acme", 3))
+    partition.pass_time(12 * HOUR_MS)
+    assert [each.subject for each in partition.waiting()] == ["Acme-2"]
+
+
+def test_a_correction_that_is_taken_back_in_the_night_leaves_what_was_told() -> None:
+    """Asserted by day, revoked and asserted again by night: the receiver is told of the last state only."""
+    partition = one(QUIET)
+    partition.now_ms -= HOUR_MS
+    partition.take(alert("Acme"), said_ms=AT_MS + 13 * HOUR_MS)
+    (told,) = partition.waiting()
+    partition.take(alert("Acme", revision=2), said_ms=AT_MS + HOUR_MS)
+    partition.take(alert("Acme", revision=3), said_ms=AT_MS + 2 * HOUR_MS)
+    (again,) = partition.deferred()
+    assert (again.revision, again.operation, again.corrects) == (3, "changed", told.id)
+
+
+def test_a_digest_is_one_message_of_what_is_left() -> None:
+    """At its time, of one route and destination, with an id of its own; more than it holds are several."""
+    partition = one({**ALL, "digest": {"at": ["08:00", "18:00"], "zone": "Europe/Berlin"}})
+    for number in range(DIGEST_COUNT_MAX + 3):
+        partition.take(alert(f"A{number}"))
+    partition.take(alert("A0", revision=2))
+    partition.pass_time(8 * HOUR_MS)
+    first, second = partition.waiting()
+    assert (first.kind, second.kind) == ("digest", "digest")
+    assert [len(part) for part in chunked([first, second], 9, 1)] == [1, 1]
+    assert first.content.count(b'"format":') == DIGEST_COUNT_MAX
+    assert second.content.count(b'"format":') == 2
+    partition.take(alert("A1", revision=2))
+    assert len(partition.deferred()) == 1
+    partition.answer(first, Dead("HTTP 400"))
+    partition.order(Retry(first.id))
+    assert {each.id for each in partition.waiting()} == {first.id, second.id}
+
+
+def test_what_nobody_acknowledges_is_escalated() -> None:
+    """Not when somebody looks after it, nor when it was taken back in time; who was told hears that it was."""
+    partition = one(ESCALATING)
+    for account in ("A", "B", "C"):
+        partition.take(alert(account))
+    partition.order(Acknowledge("A-0"))
+    partition.order(Acknowledge("A-0"))
+    partition.take(alert("A", revision=3))
+    partition.take(alert("B", revision=2))
+    partition.pass_time(900_000)
+    escalated = [each for each in partition.waiting() if each.destination == "boss"]
+    assert [(each.kind, each.lane[0]) for each in escalated] == [("escalation", "C")]
+    partition.order(Acknowledge("C-0"))  # too late, and no harm
+    partition.take(alert("C", revision=2))
+    boss = [each for each in partition.waiting() if each.destination == "boss"]
+    assert [each.operation for each in boss] == ["added", "removed"]
+
+
+def test_answers_close_deliveries_or_keep_them() -> None:
+    """And one that comes late, of what does not wait any more, changes nothing."""
+    partition = one()
+    partition.take(alert("Acme"))
+    (delivery,) = partition.waiting()
+    partition.answer(delivery, Later(AT_MS + 5, "HTTP 500"))
+    (again,) = partition.waiting()
+    assert (again.id, again.attempts, again.due_ms, again.why) == (delivery.id, 1, AT_MS + 5, "HTTP 500")
+    partition.answer(again, Delivered())
+    partition.answer(again, Dead("late"))
+    assert partition.waiting() == []
+    (status,) = partition.status.values()
+    assert (status.state, status.attempts, status.why) == ("delivered", 2, None)
+
+
+def test_a_dead_delivery_is_tried_anew_under_its_id() -> None:
+    """Unless a newer message was sent since, or it is not dead."""
+    partition = one()
+    partition.take(alert("Acme"))
+    (delivery,) = partition.waiting()
+    partition.order(Retry(delivery.id))
+    partition.answer(delivery, Dead("HTTP 404"))
+    partition.order(Retry(delivery.id))
+    (again,) = partition.waiting()
+    assert (again.id, again.attempts, again.why, again.content) == (delivery.id, 0, None, delivery.content)
+    partition.answer(again, Dead("HTTP 404"))
+    partition.take(alert("Acme", revision=2))
+    partition.order(Retry(delivery.id))
+    assert partition.status[delivery.id].state == "superseded"
+    assert [each.revision for each in partition.waiting()] == [2]
+
+
+def test_a_destination_that_is_gone_disables_itself() -> None:
+    """A person resumes it, as one that was paused."""
+    partition = one()
+    key = DESTINATION + b"hook"
+
+    def row() -> tuple[int, bool, str | None]:
+        found = decode_destination(partition.rows.get([key])[0] or b"")
+        return found.waiting_count, found.is_paused, found.disabled
+
+    partition.take(alert("Acme"))
+    partition.take(alert("Beta"))
+    partition.order(Pause("hook"))
+    assert row() == (2, True, None)
+    partition.answer(partition.waiting()[0], Dead("HTTP 410", is_gone=True))
+    assert row() == (1, True, "HTTP 410")
+    partition.order(Resume("hook"))
+    assert row() == (1, False, None)
+
+
+def test_too_much_that_waits_is_dead_at_once() -> None:
+    """With the reason, and to be tried anew when there is room."""
+    partition = one(waiting_max=1)
+    partition.take(alert("Acme"))
+    partition.take(alert("Beta"))
+    (full,) = [each for each in partition.status.values() if each.state == "dead"]
+    assert full.why == "1 others wait, and no more may"
+    partition.answer(partition.waiting()[0])
+    partition.order(Retry(full.id))
+    assert [each.lane[:4] for each in partition.waiting()] == ["Beta"]
+
+
+@pytest.mark.parametrize(("limit", "left"), [(0, [3]), (5, [1, 2, 3])])
+def test_a_destination_that_is_behind_gets_the_last_word_only(limit: int, left: list[int]) -> None:
+    """While no more wait than the limit says, it gets all of them."""
+    partition = one(coalesce_above=limit)
+    for revision in (1, 2, 3):
+        partition.take(change("Acme", revision))
+    assert [each.revision for each in partition.waiting()] == left
+    assert sorted(partition.states()) == ["superseded"] * (3 - len(left)) + ["waiting"] * len(left)
+
+
+def test_what_waits_for_a_destination_that_is_gone_from_the_file_waits() -> None:
+    """It is released and answered as before; no limit is known then."""
+    partition = one(QUIET)
+    partition.take(alert("Acme"))
+    partition.configure({"boss": HOOK}, [])
+    partition.pass_time(12 * HOUR_MS)
+    assert [each.destination for each in partition.waiting()] == ["hook"]
+
+
+def test_what_is_done_with_is_forgotten_in_time() -> None:
+    """The heads stay: an old revision that comes again makes nothing."""
+    partition = one()
+    partition.take(alert("Acme"))
+    partition.answer(partition.waiting()[0])
+
+    def forget(outbox: Outbox) -> bool:
+        return outbox.forget(AT_MS + 1, 10)
+
+    assert not partition.step(lambda outbox: outbox.forget(AT_MS, 10))
+    assert partition.step(forget)
+    assert not partition.step(forget)
+    assert partition.status == {}
+    partition.take(alert("Acme"))
+    assert partition.waiting() == []
+
+
+def test_the_lane_is_the_container() -> None:
+    """An opportunity's messages do not wait for those of its account."""
+    partition = one()
+    partition.take(alert("Acme", 1))
+    partition.take(alert("Acme", 2, who=Involved("Acme", "opportunity", "o1", None, [])))
+    assert len({each.lane for each in partition.waiting()}) == 2

@@ -1,0 +1,121 @@
+"""The deliver stage to the protocol: what records, answers and time make of rows and publications."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from state.delivery.memory import RowMemory
+from state.delivery.outbox import Answered
+from state.delivery.retries import Dead, Delivered
+from state.delivery.rows import WAITING, decode_delivery
+from state.delivery.stage import DeliverStage, Inputs
+from streams.alert import encode_alert
+from streams.batch import BatchTooLargeError
+from streams.delivery import Configure, DeliveryStatus, decode_status, encode_order
+from streams.membership import encode_change
+from streams.partials import Tag
+from streams.protocol_rows import FENCE_KEY
+from streams.stage import Applied, Work
+from tests.agents.delivery.worlds import AT_MS, alert, change
+from tests.state.delivery.worlds import ALL, HOOK
+
+TOPICS = Inputs("orders", "alerts", "changes", "deliveries")
+APPLIED = Applied(Tag(0, 1), {}, AT_MS)
+DAY_MS = 86_400_000
+
+
+class Record(msgspec.Struct):
+    topic: str
+    key: bytes
+    value: bytes | None
+    timestamp: int = AT_MS
+    offset: int = 0
+
+
+class Owner:
+    """Commits the stage's work in memory, and keeps what it publishes as a reader does."""
+
+    def __init__(self) -> None:
+        self.rows = RowMemory()
+        self.stage = DeliverStage(TOPICS, self.rows, DAY_MS)
+        self.read: dict[str, DeliveryStatus] = {}
+        self.pending = b""
+
+    def commit(self, work: Work) -> None:
+        self.rows.apply(work.rows)
+        self.pending = work.pending
+        self.publish(work.publish(APPLIED))
+
+    def publish(self, publications: Any) -> None:
+        for topic, records, _ in publications:
+            assert topic == "deliveries"
+            for key, value in records:
+                self.read.pop(key.decode(), None)
+                if value is not None:
+                    self.read[key.decode()] = decode_status(value)
+
+    def take(self, records: Sequence[Record]) -> None:
+        self.commit(self.stage.compute(records, AT_MS))  # type: ignore[arg-type]  # an input has no deletions, but one
+
+
+def configured(route: dict[str, Any] = ALL) -> Owner:
+    owner = Owner()
+    order = Configure({"version": 1, "destinations": {"hook": HOOK}, "routes": [route]})
+    owner.take([Record("orders", b"order", encode_order(order))])
+    return owner
+
+
+def test_inputs_become_deliveries_and_answers_close_them() -> None:
+    """Fences and deletions of a compacted input are passed over; where each delivery stands is published."""
+    owner = configured()
+    owner.take(
+        [
+            Record("alerts", FENCE_KEY, b"0"),
+            Record("alerts", b"gone", None),
+            Record("alerts", b"a", encode_alert(alert("Acme"))),
+            Record("changes", b"c", encode_change(change("Acme"))),
+        ]
+    )
+    first, second = (decode_delivery(value) for _, value in owner.rows.scan(WAITING))
+    assert {each.state for each in owner.read.values()} == {"waiting"}
+    answers = [Answered(first.key(), Delivered()), Answered(second.key(), Dead("HTTP 404"))]
+    owner.commit(owner.stage.answers(answers, AT_MS + 5)(AT_MS))
+    assert [owner.read[each.id].state for each in (first, second)] == ["delivered", "dead"]
+    assert owner.read[first.id].changed_ms == AT_MS + 5
+
+
+def test_what_the_last_commit_published_is_published_again() -> None:
+    """From the rows as they are: waiting, deferred, closed, and forgotten ones."""
+    owner = configured({**ALL, "quiet": {"begin": "00:00", "end": "12:00"}})
+    assert owner.stage.again(b"")(APPLIED) == []
+    later = Record("changes", b"c", encode_change(change("Acme")), timestamp=AT_MS + 13 * 3_600_000)
+    owner.take([Record("alerts", b"a", encode_alert(alert("Acme"))), later])
+    was, owner.read = owner.read, {}
+    owner.publish(owner.stage.again(owner.pending)(APPLIED))
+    assert {id_: each.state for id_, each in owner.read.items()} == {id_: each.state for id_, each in was.items()}
+    assert sorted(each.state for each in was.values()) == ["deferred", "waiting"]
+    owner.commit(owner.stage.release(AT_MS + 12 * 3_600_000)(AT_MS))
+    assert {each.state for each in owner.read.values()} == {"waiting"}
+    (key, *_) = [key for key, _ in owner.rows.scan(WAITING)]
+    owner.commit(owner.stage.answers([Answered(key, Delivered())], AT_MS)(AT_MS))
+    was, owner.read = owner.read, {}
+    owner.publish(owner.stage.again(owner.pending)(APPLIED))
+    assert [each.state for each in owner.read.values()] == ["delivered"]
+    assert owner.stage.chore(AT_MS + DAY_MS, 1) is None
+    work = owner.stage.chore(AT_MS + DAY_MS + 1, 1)
+    assert work is not None
+    owner.commit(work)
+    owner.publish(owner.stage.again(owner.pending)(APPLIED))
+    assert owner.read == {}
+
+
+def test_it_has_no_slices_and_idle_commits_change_nothing() -> None:
+    """One record fits any commit."""
+    owner = configured()
+    assert owner.stage.idle(AT_MS).rows == []
+    assert owner.stage.slice(Record("alerts", b"a", b""), AT_MS) is None  # type: ignore[arg-type]
+    assert not owner.stage.is_halfway()
+    with pytest.raises(BatchTooLargeError):
+        owner.stage.chore_failed()
