@@ -23,11 +23,11 @@ BUDGETS = {
         rows_written=1_612, bytes_written=494_203, rows_published=280, bytes_published=34_616,
     ),
     "milestones-quiet": Cost(
-        calls=35_224, instructions=643_308, asks=6, keys=1_172, rows_read=88, bytes_read=63_395,
+        calls=27_564, instructions=543_171, asks=6, keys=1_172, rows_read=88, bytes_read=63_395,
         rows_written=1_188, bytes_written=321_523, rows_published=160, bytes_published=29_625,
     ),
     "milestones": Cost(
-        calls=62_109, instructions=1_153_396, asks=51, keys=1_280, rows_read=112, bytes_read=142_163,
+        calls=54_442, instructions=1_049_541, asks=51, keys=1_280, rows_read=112, bytes_read=142_163,
         rows_written=1_212, bytes_written=422_678, rows_published=182, bytes_published=46_426,
     ),
     "late": Cost(
