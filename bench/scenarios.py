@@ -6,6 +6,7 @@ import msgspec
 
 from bench.definitions import by_page, so_many
 from bench.events import DAY_MS, World
+from bench.measures.alerts import Alerts
 from bench.measures.backfill import Backfill
 from bench.measures.company import Company
 from bench.measures.latency import Latency
@@ -78,6 +79,7 @@ SCENARIOS = (
     Scenario(_READING, "restore", "restore of all partitions, rows", World(), Restore()),
     Scenario(_READING, "backfill", "back-fill of a new definition", World(5_000_000, 100_000), Backfill()),
     Scenario(_LATENCY, "latency", "", World(accounts=10_000), Latency()),
+    Scenario(_LATENCY, "alerts", "", World(accounts=10_000), Alerts()),
 )
 # fmt: on
 SCENARIO_BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}

@@ -7,7 +7,8 @@ the first two is not one that all of them could hold.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -72,15 +73,16 @@ class Latency(msgspec.Struct, frozen=True):
                 rate=rate,
                 check=check,
                 figures={
-                    **_percentiles_ms(waits, "", PERCENTS),
-                    **_percentiles_ms(sent.behind_s, "until sent, ", PERCENTS[-1:]),
+                    **percentiles_ms(waits, "", PERCENTS),
+                    **percentiles_ms(sent.behind_s, "until sent, ", PERCENTS[-1:]),
                 },
             )
             for what, waits in waits_by_name.items()
         ]
 
 
-def _percentiles_ms(seconds: list[float], what: str, percents: Sequence[int]) -> dict[str, float]:
+def percentiles_ms(seconds: list[float], what: str, percents: Sequence[int]) -> dict[str, float]:
+    """By their names; seconds in any order."""
     ordered = sorted(seconds)
     return {f"{what}p{percent}, ms": 1e3 * percentile(ordered, percent) for percent in percents}
 
@@ -98,13 +100,14 @@ def _under_load(own: Arena, load: Load) -> tuple[Sent, Sightings]:
     team = Team(own, ROLES, own.settings)
     watched = Watched(own.bootstrap, own.topic("journeys"), own.topic("snapshots"), own.settings.partitions)
     with team.running(), watching(watched) as watcher:
-        _await_ready(team)
-        sent = asyncio.run(_send(own, load))
+        await_ready(team)
+        sent = asyncio.run(send(own, load, partial(_record, load)))
         await_snapshots(own, team, load.events)
         return sent, watcher.sightings()
 
 
-def _await_ready(team: Team) -> None:
+def await_ready(team: Team) -> None:
+    """Until all partitions are worked on. Raises RuntimeError where that takes too long."""
     deadline_s = time.monotonic() + START_S_MAX
     while time.monotonic() < deadline_s:
         team.require_running()
@@ -115,8 +118,9 @@ def _await_ready(team: Team) -> None:
     raise RuntimeError(f"the workers are not ready after {START_S_MAX:g} s")
 
 
-async def _send(own: Arena, load: Load) -> Sent:
-    """Sends every event when it is due, or as soon after as this process gets to it."""
+async def send(own: Arena, load: Load, record: Callable[[int, int], tuple[bytes, bytes]]) -> Sent:
+    """Sends every event when it is due, or as soon after as this process gets to it. record: of an event's number, and
+    the time in milliseconds."""
     topic, sent, behind_s = own.topic("web-events"), 0, list[float]()
     async with BulkProducer(own.bootstrap) as producer:
         await producer.send(topic, [])  # finds the topic, before anything is due
@@ -124,7 +128,7 @@ async def _send(own: Arena, load: Load) -> Sent:
         while sent < load.events:
             due = load.due_count(time.monotonic())
             now_ms = int(time.time() * 1000)
-            await producer.send(topic, [_record(load, number, now_ms) for number in range(sent, due)])
+            await producer.send(topic, [record(number, now_ms) for number in range(sent, due)])
             await producer.flush()
             if load.warm_up < due > sent:
                 behind_s.append(time.monotonic() - load.due_s(sent))
