@@ -19,8 +19,8 @@ from typing import Literal
 import msgspec
 
 from state.cut import Bounds, Cut
-from state.milestones import Milestones, Placed
 from state.rows import event_time_of, keys_of, touchpoints_prefix
+from state.story_marks import Placed, StoryMarks
 from state.telling import told
 from streams.answers import Told
 from streams.errors import UsageError
@@ -51,7 +51,7 @@ class StoryPage(msgspec.Struct, frozen=True):
     before: bytes | None
 
 
-def story_page(rows: Rows, milestones: Milestones, account: bytes, wanted: Wanted, count: int) -> StoryPage:
+def story_page(rows: Rows, milestones: StoryMarks, account: bytes, wanted: Wanted, count: int) -> StoryPage:
     """The newest `count` touchpoints that are wanted, of the account."""
     bounds = None if wanted.cut is None else _bounds(rows, account, wanted.container, wanted.cut)
     if wanted.cut is not None and bounds is None:

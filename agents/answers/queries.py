@@ -25,9 +25,9 @@ from agents.reading_plan import ReadingPlan
 from state.containers import Containers
 from state.cut import cut_of
 from state.definitions import ContainerKind
-from state.milestones import Milestones
 from state.search import accounts_named, accounts_of
 from state.story import Wanted, cursor_of, key_of_cursor, story_page
+from state.story_marks import StoryMarks
 from state.why import Behind, Change, merged
 from streams.answers import (
     CellsAnswer,
@@ -141,7 +141,7 @@ class Queries:
         parameters.require_all_taken()
         with self._partitions.rows_of(account) as (rows, contained):
             layers = plan.layers(rows)
-            milestones = Milestones(plan.definitions, layers, Containers(layers, rows))
+            milestones = StoryMarks(plan.definitions, layers, Containers(layers, rows))
             page = story_page(rows, milestones, account.encode(), wanted, count)
         return StoryAnswer(
             account=account,

@@ -11,8 +11,8 @@ from state.accounts import Accounts
 from state.containers import Containers
 from state.cut import cut_of
 from state.definition_set import DefinitionSet
-from state.milestones import Milestones
 from state.story import Wanted, cursor_of, key_of_cursor, story_page
+from state.story_marks import StoryMarks
 from state.telling import is_online
 from streams.answers import Milestone, Told
 from streams.errors import UsageError
@@ -40,7 +40,7 @@ def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks so short that small worlds have many, and jumps between them."""
     monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
     monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
-    monkeypatch.setattr("state.milestones.JUMP_ENTRIES", 5)
+    monkeypatch.setattr("state.story_marks.JUMP_ENTRIES", 5)
 
 
 class World:
@@ -53,7 +53,7 @@ class World:
 
     def story(self, wanted: dict[str, Any] | None = None, count: int = 500) -> list[Told]:
         """All pages of acme's story, newest first."""
-        milestones = Milestones(self.definitions, self.layers, Containers(self.layers, self.store))
+        milestones = StoryMarks(self.definitions, self.layers, Containers(self.layers, self.store))
         found: list[Told] = []
         before = None
         while True:

@@ -27,7 +27,7 @@ JUMP_ENTRIES = 128  # more than a chunk holds, so that a jump always comes furth
 Say = Callable[[str, str | None, Cell, int], Milestone | None]  # kind, id, cell, change
 
 
-class Milestones:
+class StoryMarks:
     """The milestones of one partition's containers."""
 
     def __init__(self, definitions: DefinitionSet, layers: Layers, containers: Containers) -> None:
