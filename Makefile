@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-streams test-state test-rest oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
+.PHONY: demo test test-waiting test-state test-rest oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -22,19 +22,21 @@ demo: $(READY)
 test: $(READY)
 	@# Three at once, for tests of the transport mostly wait for a broker. What covers state/ is counted together.
 	@rm -f .coverage.*
-	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j3 --output-sync=line test-streams test-state test-rest
+	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j3 --output-sync=line test-waiting test-state test-rest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=100
 
 STATE_TESTS := tests/state tests/check tests/docs tests/budget
-test-streams: $(READY)
-	$(BIN)/python -m pytest tests/streams
+# What waits for brokers and receivers most of the time, and covers nothing of state/ that the others do not.
+WAITING_TESTS := tests/streams tests/agents/delivery
+test-waiting: $(READY)
+	$(BIN)/python -m pytest $(WAITING_TESTS)
 
 test-state: $(READY)
 	COVERAGE_FILE=.coverage.state $(BIN)/python -m pytest $(STATE_TESTS) --cov --cov-report=
 
 test-rest: $(READY)
-	COVERAGE_FILE=.coverage.rest $(BIN)/python -m pytest tests $(addprefix --ignore=,tests/streams $(STATE_TESTS)) --cov --cov-report=
+	COVERAGE_FILE=.coverage.rest $(BIN)/python -m pytest tests $(addprefix --ignore=,$(WAITING_TESTS) $(STATE_TESTS)) --cov --cov-report=
 
 # Random definitions and worlds against brute force and SQL, other ones each time; a minute and a half a run.
 ORACLE_RUNS ?= 5
