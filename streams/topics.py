@@ -128,6 +128,22 @@ TOPICS = (
         why="What containers reached, one alert per milestone, container and episode, and its corrections.",
     ),
     Topic(
+        name="audience-changes",
+        key="audience, container",
+        partitions="all",
+        cleanup="delete",
+        generational=True,
+        why="Each entry into an audience and each exit, with its reason.",
+    ),
+    Topic(
+        name="audience-members",
+        key="audience, container",
+        partitions="all",
+        cleanup="compact",
+        generational=True,
+        why="Who is in each audience now.",
+    ),
+    Topic(
         name="partials",
         key="analysis version, cell",
         partitions="all",

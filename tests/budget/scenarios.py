@@ -10,7 +10,7 @@ from agents.commands.demo import everyday_definitions
 from agents.defining import load_definitions
 from bench.definitions import so_many
 from generator.plan import GeneratorPlan
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import Definition, DefinitionSet
 from state.definitions import DefinitionFile, Milestone
 from state.milestone_set import MilestoneDefinition
@@ -41,7 +41,6 @@ from tests.budget.worlds import (
 
 COUNTED = 2_000
 MANY, FEW = 1_000, 100  # events in a batch: of a backlog, and of live traffic
-JOURNEYS, MILESTONES, PARTIALS = "journeys", "milestones", "partials"
 
 
 class Counted(NamedTuple):
@@ -114,7 +113,7 @@ class Partition:
 
     def __init__(self, definitions: DefinitionSet, folder: str) -> None:
         self.store = CountingStore(RocksStore(Path(folder) / "0"))
-        self._stage = AccountsStage(lambda: (0, definitions), JOURNEYS, MILESTONES, PARTIALS, self.store)
+        self._stage = AccountsStage(lambda: (0, definitions), OUTPUT_NAMES, self.store)
         self._offset = 0
         self.write(self._stage.idle(END_MS).rows)
 
@@ -166,7 +165,7 @@ def _partials() -> list[Row]:
         for records in batches_of(touchpoint_records(plan()), MANY):
             batch = partition.compute(records)
             partition.write(batch.written)
-            found += [row for topic, rows, _ in batch.published() if topic == PARTIALS for row in rows]
+            found += [row for topic, rows, _ in batch.published() if topic == OUTPUT_NAMES.partials for row in rows]
         partition.store.close()
     return found
 
