@@ -23,6 +23,7 @@ from streams.answers import (
 )
 from streams.event import Event
 from streams.mapping.model import Mapping
+from streams.membership import MembershipChange
 from streams.snapshot import Snapshot
 
 _ANSWERS = (StoryAnswer, CellsAnswer, WhyAnswer, SearchAnswer, ValuesAnswer, DefinitionAnswer, PreviewAnswer, Problem)
@@ -39,6 +40,7 @@ SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
     "definitions.v1.json": DefinitionFile.model_json_schema,
     "mapping.v1.json": Mapping.model_json_schema,
     "alert.v1.json": lambda: msgspec.json.schema(Alert),
+    "membership-change.v1.json": lambda: msgspec.json.schema(MembershipChange),
     "journey.v1.json": lambda: msgspec.json.schema(Journey),
     "snapshot.v1.json": lambda: msgspec.json.schema(Snapshot),
     "answers.v1.json": _answers,
