@@ -11,8 +11,9 @@ from agents.defining import load_definitions
 from bench.definitions import so_many
 from generator.plan import GeneratorPlan
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
+from state.audience_set import AudienceDefinition
 from state.definition_set import Definition, DefinitionSet
-from state.definitions import DefinitionFile, Milestone
+from state.definitions import Audience, DefinitionFile, Milestone
 from state.milestone_set import MilestoneDefinition
 from state.render.snapshot import snapshot_of
 from state.store import RocksStore
@@ -212,6 +213,16 @@ _WITH_QUIET_MILESTONES = DefinitionSet(
     _THREE.definitions, (), tuple(MilestoneDefinition(f"quiet{n}", 0, _QUIET) for n in range(20))
 )
 
+_WITH_AUDIENCES = DefinitionSet(
+    _THREE.definitions, (), (), tuple(AudienceDefinition(each.name, "", each) for each in _ADVANCED.audiences)
+)
+_QUIET_AUDIENCE = Audience.model_validate(
+    {"name": "quiet", "container": "account", "when": {"has": {"match": {"field": "type", "value": "Nothing"}}}}
+)
+_WITH_QUIET_AUDIENCES = DefinitionSet(
+    _THREE.definitions, (), (), tuple(AudienceDefinition(f"quiet{n}", "", _QUIET_AUDIENCE) for n in range(20))
+)
+
 SCENARIOS: dict[str, Callable[[], Counted]] = {
     "ingest": ingest,
     "in-order-1": lambda: accounts(_ONE, plan()),
@@ -219,6 +230,8 @@ SCENARIOS: dict[str, Callable[[], Counted]] = {
     "in-order-12": lambda: accounts(_TWELVE, plan()),
     "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, plan()),
     "milestones": lambda: accounts(_WITH_MILESTONES, plan()),
+    "audiences-quiet": lambda: accounts(_WITH_QUIET_AUDIENCES, plan()),
+    "audiences": lambda: accounts(_WITH_AUDIENCES, plan()),
     "late": lambda: accounts(_THREE, plan(days=60, late=0.05), FEW),
     "big-account": lambda: accounts(_THREE, plan(accounts=1, days=60, late=0.05), FEW),
     "partials": partials,

@@ -22,7 +22,7 @@ from state.definitions.audience import AllAudience, AnyAudience, NotAudience, Wa
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
 
-_ANSWERS, _VALUES, _COURSE, _SINCE = range(4)
+_ASKED, _VALUES, _COURSES, _COURSE, _SINCE = range(5)
 _OUT = (0,)
 CONSENT_WITHDRAWN = "consent is withdrawn"
 REASONS_MAX = 5
@@ -41,9 +41,9 @@ class Look(NamedTuple):
 class AudienceLens:
     """One audience, compiled.
 
-    State: [the states of its questions, the newest values of its attributes, the course or None before the first
-    touchpoint, since when it is what the course begins with]. A projection: [[number, projection] of each question
-    that reads the touchpoint, [number, value] of each attribute that it has].
+    State: [the states of its questions, the newest values of its attributes, the courses of the answers, the course
+    of membership or None before the first touchpoint, since when it is what the course begins with]. A projection:
+    [[number, projection] of each question that reads the touchpoint, [number, value] of each attribute that it has].
     """
 
     kind = "audience"
@@ -69,9 +69,10 @@ class AudienceLens:
         self._items = [item_of(field) for field in audience.attributes.values()]
         read = {field for asked in self._asked for field in asked.fields}
         self.fields = frozenset(read | {"type"} | set(map(wire_field, audience.attributes.values())))
-        self._course_of_nothing = self._course([asked.empty() for asked in self._asked])
+        self._courses_of_nothing = [asked.course(asked.empty()) for asked in self._asked]
+        self._answers_of_nothing = _bits(self._courses_of_nothing, 0)
         # Whether a container is in, or will be, by none of its touchpoints.
-        self.needs_first = tuple(self._course_of_nothing) != _OUT
+        self.needs_first = tuple(joined(self._courses_of_nothing, self._is_in)) != _OUT
 
     def may_read(self, type_: str) -> bool:
         """Whether any touchpoint of a type may interest it."""
@@ -83,26 +84,34 @@ class AudienceLens:
         return [read, values] if read or values else None
 
     def empty(self) -> State:
-        return [[asked.empty() for asked in self._asked], [None] * len(self._items), None, None]
+        return [
+            [asked.empty() for asked in self._asked],
+            [None] * len(self._items),
+            list(self._courses_of_nothing),
+            None,
+            None,
+        ]
 
     def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
         read, values = projection or ((), ())
         for number, value in values:
             state[_VALUES][number] = value
-        if not read and state[_COURSE] is not None:
-            return
+        asked, courses, was = state[_ASKED], state[_COURSES], state[_COURSE]
+        turns = was is None
         for number, found in read:
-            self._asked[number].advance(state[_ANSWERS][number], event_time, found)
-        was, now = state[_COURSE], self._course(state[_ANSWERS])
+            question = self._asked[number]
+            question.advance(asked[number], event_time, found)
+            course = question.course(asked[number])
+            if course != courses[number]:
+                courses[number], turns = course, True
+        if not turns:
+            return
+        now = joined(courses, self._is_in)
         state[_SINCE] = _since(was, now, state[_SINCE], event_time)
         state[_COURSE] = now
         if now != was:
             _report(cells, was, -1)
             _report(cells, now, 1)
-
-    def _course(self, answers: Sequence[State]) -> Course:
-        courses = [asked.course(own) for asked, own in zip(self._asked, answers, strict=True)]
-        return joined(courses, self._is_in)
 
     def _is_in(self, answers: Sequence[bool]) -> bool:
         return (self._consent is None or answers[self._consent]) and self._holds(answers)
@@ -117,17 +126,9 @@ class AudienceLens:
         return Look(
             is_in=holds_at(course, moment),
             since_ms=state[_SINCE] if since is None else since,
-            answers=self._bits(state[_ANSWERS], moment),
+            answers=_bits(state[_COURSES], moment),
             due_ms=turns_next(course, moment),
         )
-
-    @property
-    def _answers_of_nothing(self) -> int:
-        return self._bits([asked.empty() for asked in self._asked], 0)
-
-    def _bits(self, answers: Sequence[State], moment: int) -> int:
-        courses = [asked.course(own) for asked, own in zip(self._asked, answers, strict=True)]
-        return sum(holds_at(course, moment) << number for number, course in enumerate(courses))
 
     def values(self, state: State | None) -> dict[str, str]:
         """The newest values of the audience's attributes that are known."""
@@ -143,6 +144,11 @@ class AudienceLens:
         said = [self._words[n] if now >> n & 1 else f"not: {self._words[n]}" for n in places]
         more = len(said) - REASONS_MAX
         return "; ".join(said if more <= 0 else [*said[:REASONS_MAX], f"and {more} more"])
+
+
+def _bits(courses: Sequence[Course], moment: int) -> int:
+    """The answers of a moment, as bits."""
+    return sum(holds_at(course, moment) << number for number, course in enumerate(courses))
 
 
 def _since(was: Course | None, now: Course, since: int | None, event_time: int) -> int | None:

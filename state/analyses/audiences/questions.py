@@ -130,6 +130,9 @@ class AskedProperty(Asked):
         return always(self._property.holds_of_nothing() if answers is None else answers == 1)
 
 
+_AT_LEAST = {">=": (0, True), ">": (1, True), "<": (0, False), "<=": (1, False)}
+
+
 class AskedWindow(Asked):
     """A threshold over the last days. State: [moment, amount] of each touchpoint that may count; of a count no more
     than decide it, for the oldest of them go first."""
@@ -141,6 +144,11 @@ class AskedWindow(Asked):
         self._within = within
         self._is_count = threshold.metric == "count"
         self._count_max = int(threshold.number) + 1
+        # Of the usual comparisons of a count: how many it is at least, and whether that is what is wanted.
+        self._at_least = _AT_LEAST.get(threshold.op) if self._is_count else None
+        if self._at_least is not None:
+            self._count_max = max(1, int(threshold.number) + self._at_least[0])
+            self._is_decided = int(threshold.number) + self._at_least[0] <= 0
         self._matches = matcher_of(threshold.match)
         self._holds = comparing(threshold, 0)
         self.fields = frozenset(fields_of(threshold.match)) | {"type", *(() if self._is_count else ("value",))}
@@ -161,6 +169,15 @@ class AskedWindow(Asked):
             del state[: -self._count_max]
 
     def course(self, state: State) -> Course:
+        if self._at_least is None:
+            return self._course_of_amounts(state)
+        _, wanted = self._at_least
+        if self._is_decided or len(state) < self._count_max:
+            return always(wanted == self._is_decided)
+        return [int(wanted), state[-self._count_max][0] + self._within + 1]
+
+    def _course_of_amounts(self, state: State) -> Course:
+        """By what is left as the oldest go."""
         total = sum(amount for _, amount in state)
         course = always(self._holds([total]))
         for number, (moment, amount) in enumerate(state, 1):
