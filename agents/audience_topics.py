@@ -6,6 +6,7 @@ import msgspec
 
 from agents.reading import read_topic
 from agents.settings import Settings
+from check.audiences import Who
 from streams.membership import MembershipChange, decode_change
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.topics import topic_name
@@ -53,6 +54,18 @@ def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tupl
             found.pop(place, None)
         else:
             found[place] = decode_change(record.value)
+    return found
+
+
+def read_all_members(bootstrap: str, settings: Settings) -> dict[str, set[Who]]:
+    """Who is in which audience now."""
+    found: dict[str, set[Who]] = {}
+    for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
+        if record.key.startswith(PROTOCOL_PREFIX):
+            continue
+        audience, _, account, id_ = record.key.decode().split("\0")
+        members = found.setdefault(audience, set())
+        (members.discard if record.value is None else members.add)(Who(record.partition, account, id_ or None))
     return found
 
 

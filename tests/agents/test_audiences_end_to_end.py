@@ -11,6 +11,7 @@ import pytest
 
 from agents.audience_preview import run_preview
 from agents.audience_topics import read_counts, read_members
+from agents.checking import run_check
 from agents.defining import apply_definitions
 from agents.pipeline import Workers
 from agents.reading import read_topic
@@ -93,6 +94,18 @@ def members(settings: Settings, audience: str) -> set[tuple[str, str | None]]:
     return {(each.account, each.container) for each in found.values()}
 
 
+def _is_complete(settings: Settings) -> bool:
+    report = run_check(settings.bootstrap_servers or "", settings)
+    return all(each.is_complete for each in report.analyses)
+
+
+def require_right(settings: Settings, *audiences: str) -> None:
+    """Who is in is whom the batch computation finds."""
+    report = run_check(settings.bootstrap_servers or "", settings)
+    assert report.difference_count == 0, report
+    assert {each.analysis for each in report.analyses if each.kind == "audience" and each.is_complete} == {*audiences}
+
+
 @pytest.mark.parametrize("point", ["changelog", "store", "publish"])
 def test_members_survive_a_crash_and_leave_by_events_by_time_and_by_consent(
     settings: Settings, ingest: Workers, point: str
@@ -127,6 +140,7 @@ def test_members_survive_a_crash_and_leave_by_events_by_time_and_by_consent(
         wait_until(running, lambda: not members(settings, "warm"))
         last = changes_of(settings, "warm")[-1]
         assert (last.revision, last.reason) == (4, "not: did not follow form > won of far")
+        require_right(settings, "warm", "brief")
 
 
 def test_an_audience_that_is_switched_on_has_the_members_that_its_preview_had(
@@ -150,6 +164,8 @@ def test_an_audience_that_is_switched_on_has_the_members_that_its_preview_had(
         wait_until(running, lambda: (settings.folder / "workers").exists())
         apply_definitions(wider, bootstrap, settings, now_ms())
         wait_until(running, lambda: members(settings, "visitors") == expected)
+        wait_until(running, lambda: _is_complete(settings))
+        require_right(settings, "warm", "brief", "visitors")
         counts = read_counts(bootstrap, settings)["visitors"]
         assert (counts.size, counts.entered, counts.exited) == (4, 4, 0)
         narrower = json.loads(json.dumps(VISITORS))
