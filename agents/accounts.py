@@ -1,4 +1,5 @@
-"""The accounts agent: touchpoints in; journeys and partials out, by way of the commit protocol."""
+"""The accounts agent: touchpoints in; journeys, milestones, audiences and partials out, by way of the commit
+protocol."""
 
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from agents.app import make_app
 from agents.definitions_follower import DefinitionsFollower
 from agents.metrics import RESTORED, note_commit
 from agents.settings import Settings
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage, AccountTopics
 from state.store import RocksStore
 from streams.admin import topic_ids
 from streams.batch_event import batch_topic, owned
@@ -22,10 +23,11 @@ from streams.writer import Writer, WriterPlan
 
 def make_accounts(settings: Settings, bootstrap: str, definitions: DefinitionsFollower) -> Any:
     """The application of the role accounts. Raises UsageError without definitions."""
-    touchpoints, changelog, journeys, milestones, partials = (
+    touchpoints, changelog, *outputs = (
         topic_name(name, settings.prefix, settings.generation)
-        for name in ("touchpoints", "accounts-changelog", "journeys", "milestones", "partials")
+        for name in ("touchpoints", "accounts-changelog", *OUTPUT_NAMES)
     )
+    topics = AccountTopics(*outputs)
     if not definitions.current()[1].definitions:
         raise UsageError(
             "no definitions are in force, so there is nothing to count; publish some first, for example "
@@ -46,7 +48,7 @@ def make_accounts(settings: Settings, bootstrap: str, definitions: DefinitionsFo
     )
 
     def stage(_: int, store: Store) -> AccountsStage:
-        return AccountsStage(definitions.current, journeys, milestones, partials, store)
+        return AccountsStage(definitions.current, topics, store)
 
     def open_store(number: int) -> RocksStore:
         return RocksStore(settings.worker_folder("accounts") / str(number))

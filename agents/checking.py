@@ -2,7 +2,7 @@
 
 The cells of every partition are compared at its newest covers, the snapshots at the offsets that each of them names.
 Workers may go on meanwhile: what they add is behind these points. Of milestones what stands is compared at the covers
-too; an alert that changes while the rest is read is left out.
+too, and of audiences who is in; an alert or a member that changes while the rest is read is left out.
 """
 
 import time
@@ -15,19 +15,23 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.alerts import read_standing
+from agents.audience_topics import read_all_members
 from agents.dead_letters import set_aside_offsets
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from check.alerts import alert_differences
+from check.audiences import Who, fields_of_audience, members_of
 from check.batch import batch_cells
 from check.cells import CellsByPart, summed
 from check.compare import Difference, body_differences, cell_differences, range_differences
 from check.conditions import attribute_columns
+from check.members import TOLD_LATE_MS, member_differences
 from check.milestones import Key, claims_of, fields_of_milestone
 from check.ranges import range_of
 from check.reading import PublishedCells, PublishedSnapshots
 from check.render import body_of
 from check.touchpoints import Arrival, load, open_database, settle
+from state.audience_set import AudienceDefinition
 from state.definition_set import Definition, DefinitionSet
 from state.milestone_set import MilestoneDefinition
 from streams.alert import Alert
@@ -41,13 +45,16 @@ DIFFERENCES_SHOWN = 20
 Applied = Mapping[int, int]
 Alerts = Mapping[tuple[str, Key], Alert | None]
 """By milestone and whose they are; None for those not to be compared."""
+Members = Mapping[str, set[Who]]
+"""By audience."""
 Progress = Callable[[str], None]
 
 
 class AnalysisReport(msgspec.Struct, frozen=True):
-    """One analysis, or milestone (whose kind is milestone, and which has no snapshot): how many cells or alerts were
-    compared (over all partitions), whether a snapshot was there to compare, and every difference. is_complete: whether
-    every partition counts all its accounts in it; if not, only the snapshot of the version before was compared."""
+    """One analysis, milestone or audience (of which kind it is then, without a snapshot): how many cells, alerts or
+    members were compared (over all partitions), whether a snapshot was there to compare, and every difference.
+    is_complete: whether every partition counts all its accounts in it; if not, only the snapshot of the version before
+    was compared."""
 
     analysis: str
     kind: str
@@ -85,15 +92,19 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
     began = time.monotonic()
     progress("reading the live numbers")
     definitions = read_definitions(bootstrap, settings)
-    alerts = _read_alerts(bootstrap, settings, definitions)
+    alerts, members = _read_alerts(bootstrap, settings, definitions), _read_members(bootstrap, settings, definitions)
     cells = _read_cells(bootstrap, settings)
     alerts = _unmoved(alerts, _read_alerts(bootstrap, settings, definitions))
+    later = _read_members(bootstrap, settings, definitions)
     snapshots = _read_snapshots(bootstrap, settings, definitions)
     touchpoints = topic_name("touchpoints", settings.prefix, settings.generation)
     applied = {partition: covers.applied.get(touchpoints, -1) for partition, covers in cells.covers.items()}
     columns = attribute_columns(
         [definition.analysis for definition in definitions.every],
-        [field for each in definitions.milestones for field in fields_of_milestone(each.milestone)],
+        [
+            *(field for each in definitions.milestones for field in fields_of_milestone(each.milestone)),
+            *(field for each in definitions.audiences for field in fields_of_audience(each.audience)),
+        ],
     )
     with open_database() as connection:
         progress("reading the touchpoints")
@@ -106,8 +117,12 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
             for definition in definitions.definitions
         ]
         milestones = [_check_milestone(each, cells, applied, batch, alerts) for each in definitions.milestones]
+        audiences = [
+            _check_audience(each, cells, applied, batch, members.get(each.name, set()), later.get(each.name, set()))
+            for each in definitions.audiences
+        ]
         _compare_snapshots(definitions, snapshots, batch, reports)
-    return CheckReport([*reports, *milestones], count, applied, time.monotonic() - began)
+    return CheckReport([*reports, *milestones, *audiences], count, applied, time.monotonic() - began)
 
 
 class _Batch:
@@ -134,6 +149,15 @@ class _Batch:
             return claims_of(self._connection, made.milestone, self._columns)
         except duckdb.InvalidInputException as error:
             raise _can_not_be_checked(f"milestone {made.name!r}", error) from error
+
+    def members(self, made: AudienceDefinition, applied: Applied, clocks: Mapping[int, int]) -> set[Who]:
+        """Who is in an audience by some clocks, over the touchpoints up to these offsets."""
+        self._settle(applied)
+        self._progress(f"computing {made.name}")
+        try:
+            return members_of(self._connection, made.audience, self._columns, clocks)
+        except duckdb.InvalidInputException as error:
+            raise _can_not_be_checked(f"audience {made.name!r}", error) from error
 
     def _settle(self, applied: Applied) -> None:
         applied = {partition: offset for partition, offset in applied.items() if offset >= 0}
@@ -188,6 +212,28 @@ def _check_milestone(
     mine = {key: alert for (name, key), alert in alerts.items() if name == made.name}
     count, differences = alert_differences(made, batch.claims(made, applied), mine, clocks)
     return AnalysisReport(made.name, "milestone", count, False, differences)
+
+
+def _read_members(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> Members:
+    return read_all_members(bootstrap, settings) if definitions.audiences else {}
+
+
+def _check_audience(
+    made: AudienceDefinition,
+    published: PublishedCells,
+    applied: Applied,
+    batch: _Batch,
+    before: set[Who],
+    after: set[Who],
+) -> AnalysisReport:
+    """Who is in one audience. before, after: the rest was read."""
+    if any(made.version not in covers.complete for covers in published.covers.values()):
+        return AnalysisReport(made.name, "audience", 0, False, [], is_complete=False)
+    clocks = {partition: covers.clock_ms for partition, covers in published.covers.items()}
+    earlier = {partition: clock_ms - TOLD_LATE_MS for partition, clock_ms in clocks.items()}
+    expected = [batch.members(made, applied, each) for each in (clocks, earlier)]
+    count, differences = member_differences(expected[0], expected[1], before & after, before ^ after)
+    return AnalysisReport(made.name, "audience", count, False, differences)
 
 
 def _compare_snapshots(
@@ -254,7 +300,7 @@ def print_report(report: CheckReport, console: Console, differences_shown: int =
     for each in report.analyses:
         verdict = "[green]equal[/]" if each.is_complete else "[yellow]being counted[/]"
         verdict = "[bold red]DIFFERENT[/]" if each.differences else verdict
-        has_snapshot = "compared" if each.has_snapshot else "" if each.kind == "milestone" else "none yet"
+        has_snapshot = "compared" if each.has_snapshot else "" if each.kind in ("milestone", "audience") else "none yet"
         table.add_row(each.analysis, f"{each.cell_count:,}", f"{len(each.differences):,}", has_snapshot, verdict)
     console.print(table)
     if report.difference_count:

@@ -25,7 +25,8 @@ from streams.yaml_file import explain, explain_value, load_yaml
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What `apply` did, as names of analyses and `milestone NAME`, and the set that is in force now."""
+    """What `apply` did, as names of analyses, `milestone NAME` and `audience NAME`, and the set that is in force
+    now."""
 
     published: list[str]
     removed: list[str]
@@ -68,8 +69,9 @@ def one_definition(body: bytes) -> DefinitionFile:
         raise UsageError(explain_value(plain, error, DefinitionFile)) from error
     if len(file.analyses) != 1:
         raise UsageError(f"analyses: there are {len(file.analyses)}; one is right")
-    if file.milestones:
-        raise UsageError("milestones: they are published with a whole file, by `milepost definitions apply`")
+    for name, others in (("milestones", file.milestones), ("audiences", file.audiences)):
+        if others:
+            raise UsageError(f"{name}: they are published with a whole file, by `milepost definitions apply`")
     return file
 
 

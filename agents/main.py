@@ -27,6 +27,7 @@ MODULE_BY_COMMAND = {
     "analyze": "agents.commands.analyze",
     "snapshot": "agents.commands.snapshot",
     "milestones": "agents.commands.milestones",
+    "audiences": "agents.commands.audiences",
     "why": "agents.commands.why",
     "account": "agents.commands.story:account",
     "opportunity": "agents.commands.story:opportunity",

@@ -2,23 +2,18 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from agents.dead_letters import set_aside_offsets
-from agents.reading import read_topic
 from agents.settings import Settings
+from agents.trials import BATCH_RECORDS, Disk, batches
 from state.milestone_set import MilestoneDefinition
 from state.milestone_trial import Trial
-from state.store import RocksStore
 from streams.alert import Alert, decode_alert
-from streams.store import Position, Row
 from streams.topics import topic_name
-
-BATCH_RECORDS = 5_000
 
 
 class TrialReport(msgspec.Struct):
@@ -40,9 +35,9 @@ def run_trial(
     newest: dict[str, Alert] = {}
     for partition in range(settings.partitions):
         with tempfile.TemporaryDirectory(prefix="milepost-milestones-") as folder:
-            store = _Disk(Path(folder) / "0")
+            store = Disk(Path(folder) / "0")
             trial = Trial(milestones, store.rocks, store.write)
-            for records in _batches(bootstrap, topic, partition, left_out):
+            for records in batches(bootstrap, topic, partition, left_out):
                 report.touchpoint_count += len(records)
                 for _, value in trial.take(records, records[-1].append_time):
                     alert = decode_alert(value or b"")
@@ -53,42 +48,6 @@ def run_trial(
             store.rocks.close()
     report.newest = list(_last(newest, newest_max).values())
     return report
-
-
-class _Touchpoint(msgspec.Struct, frozen=True, gc=False):
-    """A record with a value, and when the broker appended it."""
-
-    offset: int
-    key: bytes
-    value: bytes
-    append_time: int
-
-
-class _Disk:
-    """A store without a changelog."""
-
-    def __init__(self, path: Path) -> None:
-        self.rocks = RocksStore(path)
-        self._position: Position | None = None
-
-    def write(self, rows: Sequence[Row]) -> None:
-        """Writes rows."""
-        was = self._position
-        self._position = Position(1 if was is None else was.next_offset + 1, 0, 0, "", 0)
-        self.rocks.write(rows, self._position, was)
-
-
-def _batches(
-    bootstrap: str, topic: str, partition: int, left_out: Container[tuple[int, int]]
-) -> Iterator[list[_Touchpoint]]:
-    """The touchpoints, but for those set aside by hand."""
-    records = (
-        _Touchpoint(each.offset, each.key, each.value, each.append_time)
-        for each in read_topic(bootstrap, topic, [partition])
-        if each.value is not None and (partition, each.offset) not in left_out
-    )
-    while some := list(islice(records, BATCH_RECORDS)):
-        yield some
 
 
 def _last(alerts: dict[str, Alert], count: int) -> dict[str, Alert]:

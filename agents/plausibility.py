@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from agents.reading import read_topic
 from agents.settings import Settings
-from state.definitions import Analysis, Flow, Milestone
+from state.definitions import Analysis, Audience, Flow, Milestone
 from state.matches import TEXT_FIELDS, Match, Model, Operator
 from streams.admin import end_offsets
 from streams.shown import shown
@@ -24,7 +24,7 @@ _NAMES_OF_ONE = frozenset(("event_id",))
 Seen = dict[str, set[object]]  # field or attributes.NAME → its values
 
 
-def implausible(analyses: Iterable[Analysis | Milestone], bootstrap: str, settings: Settings) -> list[str]:
+def implausible(analyses: Iterable[Analysis | Milestone | Audience], bootstrap: str, settings: Settings) -> list[str]:
     """A sentence for each value or attribute that conditions name and that no touchpoint looked at has; none where
     nothing has come yet."""
     seen, count = _seen(bootstrap, settings)
@@ -37,7 +37,7 @@ def implausible(analyses: Iterable[Analysis | Milestone], bootstrap: str, settin
     ]
 
 
-def _never(analysis: Analysis | Milestone, seen: Seen) -> Iterator[str]:
+def _never(analysis: Analysis | Milestone | Audience, seen: Seen) -> Iterator[str]:
     """What the definition names and nothing has, in words."""
     if isinstance(analysis, Flow):
         anchor = analysis.starts_with or analysis.ends_with or analysis.contains

@@ -6,14 +6,15 @@ dictionary of cell changes. Budget: 12 µs an event, of which decoding, keys and
 containers 5, journeys 2. What that is in rows, bytes, calls and instructions stands in `state/budget.py`, and is held.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from state.analyses.lens import Cells
-from state.analyses.milestones.together import MilestonesLens
+from state.analyses.audiences import AudienceLens
+from state.analyses.lens import Cells, State
+from state.analyses.together import TogetherLens
 from state.cell_changes import CellChanges, Sinks
-from state.claims import Claims
+from state.claims import Claims, Timer
 from state.container_steps import Stepper
 from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
@@ -21,6 +22,7 @@ from state.job import Part
 from state.journeys import Positions, Standing, list_siblings, with_sibling
 from state.kinds import NAME_BY_CODE
 from state.layers import Layers, Share
+from state.memberships import Memberships
 from state.row_list import RowList
 from state.rows import (
     EVENT_TIME_KEY,
@@ -39,12 +41,13 @@ _NOTHING_REVISED: Mapping[bytes, Part] = {}
 
 
 class Pending(msgspec.Struct, array_like=True, frozen=True):
-    """What a commit must publish: the accounts and cells that changed, and the alerts as they are published, for they
-    say how it was then."""
+    """What a commit must publish: the accounts and cells that changed, and the alerts and changes of audiences as they
+    are published, for they say how it was then."""
 
     accounts: list[bytes]
     cells: list[bytes]
     alerts: list[Row] = []
+    memberships: list[Row] = []
 
 
 class Outcome(msgspec.Struct):
@@ -60,16 +63,23 @@ class Outcome(msgspec.Struct):
 
 
 class Changes:
-    """What the shares of one batch change together: rows, cells and claims. aside: of an account that moves in pieces.
-    account_counts: how many accounts come or go, by layout."""
+    """What the shares of one batch change together: rows, cells, claims and memberships. aside: of an account that
+    moves in pieces. account_counts: how many accounts come or go, by layout."""
 
     def __init__(self, layers: Layers, clock_ms: int) -> None:
+        self._layers = layers
         self.rows = RowList()
         self.claims = Claims(layers, clock_ms)
+        self.memberships = Memberships(layers, clock_ms)
         self.cells, self.aside = CellChanges(layers.in_force), CellChanges(layers.in_force)
         self.journeys: list[tuple[bytes, ContainerRow | None]] = []
         self.newest_ms = 0
         self.account_counts = dict.fromkeys((plan.code for plan in layers.plans), 0)
+
+    def fire(self, due: Sequence[Timer]) -> None:
+        """What waited for its time is looked at."""
+        self.claims.fire([each for each in due if not self._layers.is_audience(each.version)])
+        self.memberships.fire([each for each in due if self._layers.is_audience(each.version)])
 
     def outcome(self, store: Rows) -> Outcome:
         """The changes against what the store has."""
@@ -85,8 +95,9 @@ class Changes:
                 account_counts[layout] += change
                 count = account_counts[layout]
                 rows.append((account_count_key(layout), b"%d" % count if count else None))
-        alerts = self.claims.settle(rows, store)
-        pending = Pending([account for account, _ in self.journeys], [key for key, _ in cells], alerts)
+        alerts, memberships = self.claims.settle(rows, store), self.memberships.settle(rows, store)
+        accounts = [account for account, _ in self.journeys]
+        pending = Pending(accounts, [key for key, _ in cells], alerts, memberships)
         return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms), account_counts)
 
 
@@ -107,6 +118,7 @@ class AccountBatch:
         self._plan = share.plan
         self._store = store
         self._revised = revised
+        self._joins = False
         self._changes = changes
         self._cells = changes.cells if share.until is None else changes.aside
         self._put = changes.rows.put
@@ -129,6 +141,7 @@ class AccountBatch:
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and
         that none of its containers has yet."""
+        self._joins = True
         self._groups.take(account, touchpoints)
         self._groups.read_missing()
         self._change()
@@ -228,18 +241,24 @@ class AccountBatch:
     def _stepped(self, group: Group, row: ContainerRow) -> ContainerRow | None:
         sinks = self._sinks_of(group)
         row_after = self._stepper.stepped(group, row, sinks)
-        if group.plan.milestones is not None:
-            place, lens = group.plan.milestones
+        if group.plan.together is not None:
+            place, lens = group.plan.together
             if sinks[place]:
-                self._report(group, lens, sinks[place])
+                self._report(group, lens, sinks[place], None if row_after is None else row_after.states[place])
                 sinks[place] = {}  # the next one's claims are its own
         return row_after
 
-    def _report(self, group: Group, together: MilestonesLens, cells: Cells) -> None:
-        """What the container claims."""
-        is_aside = self._share.until is not None
-        for lens, mine in together.claims(cells):
-            self._changes.claims.report(lens, group.key, mine, self._share.silent, is_aside=is_aside)
+    def _report(self, group: Group, together: TogetherLens, cells: Cells, state: State | None) -> None:
+        """What the container claims, and where it is a member. state: of all of them, behind the batch."""
+        is_aside, silent = self._share.until is not None, self._share.silent
+        for lens, mine in together.changes(cells):
+            if isinstance(lens, AudienceLens):
+                own = None if state is None else together.state_in(state, lens.version)
+                self._changes.memberships.report(
+                    lens, group.key, mine, own, silent, is_aside=is_aside, is_back_fill=self._joins
+                )
+            else:
+                self._changes.claims.report(lens, group.key, mine, silent, is_aside=is_aside)
 
     def _sinks_of(self, group: Group) -> Sinks:
         plan, silent = group.plan, self._share.silent

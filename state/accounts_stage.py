@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -9,6 +10,7 @@ from state.account_batch import Outcome, Pending
 from state.accounts import Accounts
 from state.chores import Chores
 from state.layers import Current, LayerReader
+from streams.membership import member_record
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
 from streams.store import Rows
 
@@ -16,21 +18,30 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack_pending = msgspec.msgpack.Decoder(Pending).decode
 
 
-class AccountsStage:
-    """One partition of accounts. Outputs: `journeys` and `milestones`, split where they must be, and `partials`, always
-    whole."""
+class AccountTopics(NamedTuple):
+    """Where a partition publishes."""
 
-    def __init__(
-        self, current: Current, journeys_topic: str, milestones_topic: str, partials_topic: str, store: Rows
-    ) -> None:
+    journeys: str
+    milestones: str
+    audience_changes: str
+    audience_members: str
+    partials: str
+
+
+OUTPUT_NAMES = AccountTopics("journeys", "milestones", "audience-changes", "audience-members", "partials")
+"""As `streams.topics` names them."""
+
+
+class AccountsStage:
+    """One partition of accounts. All outputs but `partials` are split where they must be; that is always whole."""
+
+    def __init__(self, current: Current, topics: AccountTopics, store: Rows) -> None:
         self._store = store
         self._current = current
         self._reader = LayerReader(store, current)
         self._chores = Chores(store)
-        self._journeys_topic = journeys_topic
-        self._milestones_topic = milestones_topic
-        self._partials_topic = partials_topic
-        self.outputs = (journeys_topic, milestones_topic, partials_topic)
+        self._topics = topics
+        self.outputs = tuple(topics)
         self.definitions_hash = self._reader.layers().row.hash
 
     def compute(self, records: Sequence[Record], clock_ms: int) -> Work:
@@ -88,6 +99,12 @@ class AccountsStage:
     def _publications(self, accounts: Accounts, outcome: Outcome, applied: Applied) -> list[Publication]:
         journeys = accounts.journey_records(outcome, applied.tag)
         partials = accounts.partial_records(outcome, applied)
-        split = (self._journeys_topic, journeys), (self._milestones_topic, outcome.pending.alerts)
+        topics, changes = self._topics, outcome.pending.memberships
+        split = (
+            (topics.journeys, journeys),
+            (topics.milestones, outcome.pending.alerts),
+            (topics.audience_changes, changes),
+            (topics.audience_members, list(map(member_record, changes))),
+        )
         found = [Publication(topic, list(records), whole=False) for topic, records in split if records]
-        return [*found, Publication(self._partials_topic, partials, whole=True)]
+        return [*found, Publication(topics.partials, partials, whole=True)]

@@ -2,7 +2,8 @@
 
 Held as those of ingest are (`streams.budget`). in-order-N: a backlog in order of time, batches of 1,000, with N
 definitions; milestones-quiet: three, and 20 milestones of what never comes; milestones: three, and the five milestones
-of `examples/definitions/advanced.yaml`, one of which reads every web event. late: 5 % late, in batches of 100 as live
+of `examples/definitions/advanced.yaml`, one of which reads every web event; audiences-quiet, audiences: the same of
+audiences, of which two of three read every web event. late: 5 % late, in batches of 100 as live
 traffic has them. big-account: the same of a single account. Each with its changelog batch and its outputs, built and
 not sent. partials: per record that is summed. render: per cell of the totals.
 """
@@ -29,6 +30,14 @@ BUDGETS = {
     "milestones": Cost(
         calls=54_442, instructions=1_049_541, asks=51, keys=1_280, rows_read=112, bytes_read=142_163,
         rows_written=1_212, bytes_written=422_678, rows_published=182, bytes_published=46_426,
+    ),
+    "audiences-quiet": Cost(
+        calls=33_675, instructions=610_296, asks=6, keys=1_172, rows_read=88, bytes_read=62_168,
+        rows_written=1_188, bytes_written=319_394, rows_published=160, bytes_published=29_625,
+    ),
+    "audiences": Cost(
+        calls=132_612, instructions=2_101_006, asks=8, keys=1_250, rows_read=100, bytes_read=93_879,
+        rows_written=1_202, bytes_written=376_058, rows_published=185, bytes_published=37_499,
     ),
     "late": Cost(
         calls=42_116, instructions=779_938, asks=68, keys=1_344, rows_read=283, bytes_read=219_562,

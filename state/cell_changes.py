@@ -8,7 +8,7 @@ are also what a container brings along, or takes away, when the gate turns (`sta
 from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from state.analyses.milestones.together import MilestonesLens
+from state.analyses.together import TogetherLens
 from state.gated_changes import GatedChanges
 from state.plan import KindPlan, needs_place
 from state.rows import ASIDE_PREFIX, cell_row_key, tally_key
@@ -29,11 +29,11 @@ class CellChanges:
 
     def sinks_of(self, plan: KindPlan, silent: Container[str]) -> Sinks:
         """Where the changes of all containers of a kind go, unless an analysis of it keeps tallies of each. Those
-        of `silent` versions go nowhere: what they would say was said before. Nor do those of milestones, which no cell
-        counts."""
+        of `silent` versions go nowhere: what they would say was said before. Nor do those of milestones
+        and audiences, which no cell counts."""
         return [
             self._by_version.setdefault(lens.version, {})
-            if self._counts(lens.version, silent) and not isinstance(lens, MilestonesLens)
+            if self._counts(lens.version, silent) and not isinstance(lens, TogetherLens)
             else {}
             for lens in plan.lenses
         ]

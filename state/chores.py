@@ -13,7 +13,8 @@ from state.account_batch import Changes, Outcome
 from state.accounts import Accounts
 from state.claims import timers
 from state.definition_set import DefinitionSet
-from state.layers import Layers, LayersRow, with_definitions
+from state.layers import Layers, LayersRow, Leaving, layer_rows, with_definitions
+from state.memberships import next_to_leave
 from state.moving import Mover, part_of, swept
 from streams.store import Rows
 
@@ -27,6 +28,8 @@ class Step(NamedTuple):
 
 SLICE_TIMERS = 1_000
 """What a step tells."""
+SLICE_LEAVING = 2_000
+"""Of how many who are or were in an audience a step looks whether they have to leave it."""
 LAYERS_MAX = 8
 """Other definitions wait while there are so many, for each has to be moved from."""
 _NEVER = -2
@@ -75,7 +78,7 @@ class Chores:
         if not some:
             return None
         changes = Changes(layers, clock_ms)
-        changes.claims.fire(some)
+        changes.fire(some)
         return Step(changes.outcome(self._store), layers.row)
 
     def _towards_definitions(
@@ -94,9 +97,20 @@ class Chores:
         if row.debris:
             rows, cells, row = swept(row, self._store, parts)
             return Step(accounts.outcome_of(rows, cells), row)
+        if (leaving := _next_leaving(layers)) is not None:
+            return self._leave(layers, leaving, parts, clock_ms)
         if len(layers.plans) > 1:
             return Step(*Mover(layers, self._store, parts, clock_ms).slice())
         return None
+
+    def _leave(self, layers: Layers, leaving: Leaving, parts: int, clock_ms: int) -> Step:
+        """The next members of an audience that is gone, or changed, are told that they are out."""
+        changes = Changes(layers, clock_ms)
+        members, row = next_to_leave(layers.row, leaving, self._store, part_of(SLICE_LEAVING, parts))
+        changes.memberships.leave(leaving.audience, members)
+        outcome = changes.outcome(self._store)
+        outcome.rows += layer_rows(row)
+        return Step(outcome, row)
 
     def failed(self) -> None:
         """The step that was asked for last can not be done."""
@@ -104,6 +118,13 @@ class Chores:
             self._can_not_fire = True
             return
         self._stuck, self._refused = self._if_it_fails
+
+
+def _next_leaving(layers: Layers) -> Leaving | None:
+    """Of which audience members leave now: one that is gone; or one that has changed, when all accounts have moved, for
+    then it is known whom the new version carries over."""
+    is_moved, names = len(layers.plans) == 1, layers.newest.audience_names.values()
+    return next((each for each in layers.row.leaving if is_moved or each.audience not in names), None)
 
 
 def _is_ready(row: LayersRow) -> bool:

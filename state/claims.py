@@ -209,6 +209,7 @@ def _lens_of(layers: Layers, timer: Timer) -> MilestoneLens | None:
     if timer.version not in layers.in_force:
         return None
     _, code, _ = parts_of(timer.at)
-    together = (kind.milestones for kind in layers.plan_of(timer.account).kinds if kind.code == code)
+    together = (kind.together for kind in layers.plan_of(timer.account).kinds if kind.code == code)
     lenses = (lens for each in together if each is not None for lens in each[1].lenses)
-    return next((lens for lens in lenses if lens.version == timer.version), None)
+    found = (lens for lens in lenses if isinstance(lens, MilestoneLens) and lens.version == timer.version)
+    return next(found, None)

@@ -1,5 +1,6 @@
 """The set of definitions in force: one record per analysis on the compacted topic `definitions`, one per milestone
-(`state.milestone_set`), and one per version that was replaced and that nobody sees any more.
+(`state.milestone_set`), one per audience (`state.audience_set`), and one per version that was replaced and that nobody
+sees any more.
 
 A version id is fresh at each publication and stands in the record, so that an analysis which is removed and added
 again never meets its old cells. The set's hash stands in every commit.
@@ -9,10 +10,11 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from importlib.metadata import version as installed_version
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from state.audience_set import AUDIENCE_KEY, AudienceDefinition, audience_publications, decode_audience
 from state.definitions import Analysis, DefinitionFile
 from state.milestone_set import MILESTONE_KEY, MilestoneDefinition, decode_milestone, milestone_publications
 from streams.errors import MismatchError
@@ -48,11 +50,12 @@ class Definition(msgspec.Struct, frozen=True):
 
 class DefinitionSet(msgspec.Struct, frozen=True):
     """All analyses in force, in the order of their names. replaced: former versions that readers still see, until the
-    ones that replace them are complete. milestones: all in force, in the order of their names."""
+    ones that replace them are complete. milestones, audiences: all in force, in the order of their names."""
 
     definitions: tuple[Definition, ...]
     replaced: tuple[Definition, ...] = ()
     milestones: tuple[MilestoneDefinition, ...] = ()
+    audiences: tuple[AudienceDefinition, ...] = ()
 
     @property
     def every(self) -> tuple[Definition, ...]:
@@ -61,14 +64,17 @@ class DefinitionSet(msgspec.Struct, frozen=True):
 
     @property
     def newest_versions(self) -> list[str]:
-        """Those of all analyses and milestones, without what was replaced."""
-        return [*(each.version for each in self.definitions), *(each.version for each in self.milestones)]
+        """Those of all analyses, milestones and audiences, without what was replaced."""
+        versions = [each.version for each in self.definitions]
+        versions += [each.version for each in self.milestones]
+        return versions + [each.version for each in self.audiences]
 
     @property
     def hash(self) -> str:
         """Tells one set from another: 16 hex digits over the version ids."""
         lines = [f"{d.analysis.name} {d.version} {d.tzdata}" for d in self.every]
         lines += [f"{MILESTONE_KEY}{each.name} {each.version}" for each in self.milestones]
+        lines += [f"{AUDIENCE_KEY}{each.name} {each.version}" for each in self.audiences]
         return blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
     def shown(self, name: str, is_complete: Callable[[str], bool]) -> Definition | None:
@@ -91,8 +97,9 @@ class DefinitionSet(msgspec.Struct, frozen=True):
         return next((d for d in self.definitions if d.analysis.name == name), None)
 
 
+Made = TypeVar("Made")
 _RETIRED = "!retired "  # no name of an analysis begins so
-_NO_ANALYSES = (_RETIRED, MILESTONE_KEY)
+_NO_ANALYSES = (_RETIRED, MILESTONE_KEY, AUDIENCE_KEY)
 _NOTHING_SHOWN: Mapping[str, str] = {}
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Publication).decode
@@ -149,8 +156,8 @@ def publications(
     """The records that make `file` the set in force, by key (None removes), and the keys that do not change.
 
     What is unchanged keeps its version. shown: per name the version that readers see now, which one that replaces it
-    takes along. keeps_others: what is not in the file stays, and so do all milestones. alert_since_ms: from when on
-    milestones that change are told, whatever they say themselves.
+    takes along. keeps_others: what is not in the file stays, and so do all milestones and audiences. alert_since_ms:
+    from when on milestones that change are told, whatever they say themselves.
     """
     tzdata = installed_tzdata()
     records: dict[str, bytes | None] = {}
@@ -172,7 +179,9 @@ def publications(
     records.update({d.analysis.name: None for d in in_force.definitions if d.analysis.name not in kept})
     known = {each.name: each for each in in_force.milestones}
     others, same = milestone_publications(file.milestones, known, published_at_ms, alert_since_ms, _fresh_version)
-    return records | others, unchanged + same
+    members = {each.name: each for each in in_force.audiences}
+    groups, still = audience_publications(file.audiences, members, published_at_ms, tzdata, _fresh_version)
+    return records | others | groups, unchanged + same + still
 
 
 class Retirement(NamedTuple):
@@ -213,13 +222,19 @@ def definition_set_of(records: Mapping[str, bytes] | Iterable[tuple[str, bytes]]
         former = published.replaces
         if former is not None and Retirement(former.version, published.version).key not in by_name:
             replaced.append(_definition_of(name, former))
-    milestones = [_milestone_of(name, by_name[name]) for name in sorted(by_name) if name.startswith(MILESTONE_KEY)]
-    return DefinitionSet(tuple(definitions), tuple(replaced), tuple(milestones))
+    milestones = _published_as(MILESTONE_KEY, decode_milestone, by_name)
+    audiences = _published_as(AUDIENCE_KEY, decode_audience, by_name)
+    return DefinitionSet(tuple(definitions), tuple(replaced), milestones, audiences)
 
 
-def _milestone_of(name: str, value: bytes) -> MilestoneDefinition:
+def _published_as(key: str, decode: Callable[[bytes], Made], by_name: Mapping[str, bytes]) -> tuple[Made, ...]:
+    """What the records say whose keys begin so, in the order of the names."""
+    return tuple(_readable(decode, name, by_name[name]) for name in sorted(by_name) if name.startswith(key))
+
+
+def _readable(decode: Callable[[bytes], Made], name: str, value: bytes) -> Made:
     try:
-        return decode_milestone(value)
+        return decode(value)
     except ValueError as error:
         raise _unreadable(name, error) from error
 

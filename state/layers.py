@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from state.audience_set import decode_audience, encode_audience
 from state.definition_set import DefinitionSet, decode_definition, encode_definition
 from state.groups import TouchpointRecord
 from state.milestone_set import decode_milestone, encode_milestone
@@ -69,11 +70,21 @@ class Reached(msgspec.Struct, array_like=True, frozen=True):
     account: bytes | None
 
 
+class Leaving(msgspec.Struct, array_like=True, frozen=True):
+    """The members that a version of an audience brought in, and that no newer one answers for, are leaving. looked_at:
+    the key of the last row that was looked at, empty before the first."""
+
+    audience: str
+    version: str
+    looked_at: bytes = b""
+
+
 class LayersRow(msgspec.Struct, array_like=True, frozen=True):
     """All that a partition keeps about its definitions.
 
     offset: the end of the definitions topic as it was read. hash: of the set. in_force: its versions. reached: the
     layers, the newest first. debris: what the keys of rows begin with that nobody needs any more.
+    leaving: audiences that are gone, or changed.
     """
 
     offset: int
@@ -82,6 +93,7 @@ class LayersRow(msgspec.Struct, array_like=True, frozen=True):
     reached: list[Reached]
     moving: Moving | None = None
     debris: list[bytes] = []
+    leaving: list[Leaving] = []
 
 
 class Share(NamedTuple):
@@ -123,6 +135,15 @@ class Layers:
             return self.newest
         layers = zip(self.plans, self.row.reached, strict=True)
         return next(plan for plan, reached in layers if reached.account is None or account <= reached.account)
+
+    def audiences_of(self, versions: Sequence[str]) -> list[tuple[str, str]]:
+        """The audiences among some versions: (name, version)."""
+        names = {version: name for plan in self.plans for version, name in plan.audience_names.items()}
+        return [(names[version], version) for version in versions if version in names]
+
+    def is_audience(self, version: str) -> bool:
+        """Whether a version in any layer is an audience's."""
+        return any(version in plan.audience_names for plan in self.plans)
 
     def reaches(self) -> Iterator[tuple[Plan, bytes | None]]:
         """The layers in the order of the accounts that are in them: each with the last place (`rows.place_of`) that may
@@ -192,7 +213,8 @@ class LayerReader:
         offset, definitions = self._current()
         self._first_set = definitions  # another may be in force when the rows are written
         in_force = [*definitions.newest_versions, *(each.version for each in definitions.replaced)]
-        plan = Plan(definitions.definitions, definitions.replaced, in_force, milestones=definitions.milestones)
+        told = definitions.milestones, definitions.audiences
+        plan = Plan(definitions.definitions, definitions.replaced, in_force, FIRST_LAYOUT, *told)
         return Layers.only(plan, definitions.hash, offset)
 
     def behind(self, row: LayersRow, rows: Sequence[Row]) -> Layers:
@@ -213,8 +235,9 @@ class LayerReader:
                 self._plans.clear()
             found = _decode_layout(value)
             definitions, replaced = (list(map(decode_definition, each)) for each in (found.definitions, found.replaced))
-            milestones = list(map(decode_milestone, found.milestones))
-            plan = self._plans[wanted] = Plan(definitions, replaced, in_force, layout, milestones)
+            milestones, audiences = map(decode_milestone, found.milestones), map(decode_audience, found.audiences)
+            told = list(milestones), list(audiences)
+            plan = self._plans[wanted] = Plan(definitions, replaced, in_force, layout, *told)
         return plan
 
 
@@ -236,7 +259,8 @@ def with_definitions(layers: Layers, offset: int, definitions: DefinitionSet) ->
     versions += [each.version for each in definitions.replaced if each.version in former.in_force]
     gone = sorted(set(former.in_force) - set(versions))
     debris = [*former.debris, *(stem for version in gone for stem in version_stems(version))]
-    row = replace(former, offset=offset, hash=definitions.hash, in_force=versions, debris=debris)
+    leaving = [*former.leaving, *(Leaving(*each) for each in layers.audiences_of(gone))]
+    row = replace(former, offset=offset, hash=definitions.hash, in_force=versions, debris=debris, leaving=leaving)
     if set(definitions.newest_versions) == layers.newest.current:
         return row, layer_rows(row)
     layout = _free_layout(row)
@@ -268,11 +292,13 @@ class _Layout(msgspec.Struct, array_like=True, frozen=True):
     definitions: list[bytes]
     replaced: list[bytes]
     milestones: list[bytes] = []
+    audiences: list[bytes] = []
 
 
 def _encode_layout(definitions: DefinitionSet) -> bytes:
     newest, replaced = (list(map(encode_definition, each)) for each in (definitions.definitions, definitions.replaced))
-    return pack(_Layout(newest, replaced, list(map(encode_milestone, definitions.milestones))))
+    told = list(map(encode_milestone, definitions.milestones)), list(map(encode_audience, definitions.audiences))
+    return pack(_Layout(newest, replaced, *told))
 
 
 def _layouts(row: LayersRow) -> set[int]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from state.account_batch import Outcome
 from state.accounts import Accounts, PlacedRecord
+from state.audience_set import AudienceDefinition
 from state.chores import Chores
 from state.claims import Said, decode_said
 from state.definition_set import DefinitionSet
@@ -25,10 +26,16 @@ Write = Callable[[Sequence[Row]], None]
 class Trial:
     """One partition."""
 
-    def __init__(self, milestones: Sequence[MilestoneDefinition], store: Rows, write: Write) -> None:
+    def __init__(
+        self,
+        milestones: Sequence[MilestoneDefinition],
+        store: Rows,
+        write: Write,
+        audiences: Sequence[AudienceDefinition] = (),
+    ) -> None:
         """write: puts rows into the store."""
-        definitions = DefinitionSet((), (), tuple(milestones))
-        self._layers = Layers.only(Plan((), milestones=milestones), definitions.hash)
+        definitions = DefinitionSet((), (), tuple(milestones), tuple(audiences))
+        self._layers = Layers.only(Plan((), milestones=milestones, audiences=audiences), definitions.hash)
         self._known = -1, definitions
         self._chores = Chores(store)
         self._store = store
@@ -75,4 +82,7 @@ class Trial:
 
     def _committed(self, outcome: Outcome) -> list[Row]:
         self._write(outcome.rows)
+        return self._told(outcome)
+
+    def _told(self, outcome: Outcome) -> list[Row]:
         return outcome.pending.alerts

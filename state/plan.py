@@ -7,6 +7,7 @@ from typing import Any, assert_never, cast
 import msgspec
 
 from state.analyses.asked import AskedLens, InnerLens, InnerOfPersonLens, OuterLens
+from state.analyses.audiences import AudienceLens
 from state.analyses.canvas import CanvasLens
 from state.analyses.canvas_detail import CanvasDetailLens, needs_detail
 from state.analyses.cohort_tracked import cohort_lens
@@ -16,9 +17,10 @@ from state.analyses.gap import GapLens
 from state.analyses.lens import Cells, Lens, Placing, Projection, TypeCache
 from state.analyses.milestones import milestone_lens
 from state.analyses.milestones.lens import OwnerLens
-from state.analyses.milestones.together import MilestonesLens
 from state.analyses.property import Property
 from state.analyses.segment import OfPersonLens, filtered_lens, properties_of
+from state.analyses.together import TogetherLens, Told
+from state.audience_set import AudienceDefinition
 from state.calendar import Calendar
 from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
@@ -60,8 +62,8 @@ class KindPlan:
         self.counts_all = self.needs_first or code == _ACCOUNT
         # Whether what one container contributes is kept apart from the others.
         self.keeps_tallies = any(lens.distinct or lens.gate is not None or needs_place(lens) for lens in lenses)
-        # The milestones and their place; their cells are claims, and counted nowhere.
-        self.milestones = next(((n, lens) for n, lens in enumerate(lenses) if isinstance(lens, MilestonesLens)), None)
+        # The milestones and audiences and their place; their cells are counted nowhere.
+        self.together = next(((n, lens) for n, lens in enumerate(lenses) if isinstance(lens, TogetherLens)), None)
         self._gaps = [index for index, lens in enumerate(lenses) if isinstance(lens, GapLens)]
         self._by_type: dict[str, _GivenType] = TypeCache(self._given_type)
         self._advances = [(lens.advance, lens.needs_first) for lens in lenses]
@@ -181,9 +183,9 @@ class VisitsPlan(KindPlan):
 class Plan:
     """The analyses of one layout of rows, compiled. `account` is always there: an account's row carries its journey.
 
-    code: of the layout, in the keys of its rows. versions: of all its analyses and milestones. current: without those
-    that were replaced; of these a journey says where a container stands. owner_places: where in an account's states its
-    owner stands, by the attribute that names it.
+    code: of the layout, in the keys of its rows. versions: of all its analyses, milestones and audiences. current:
+    without those that were replaced; of these a journey says where a container stands. owner_places: where in an
+    account's states its owner stands, by the attribute that names it. audience_names: by version.
     """
 
     def __init__(
@@ -193,19 +195,26 @@ class Plan:
         in_force: Container[str] = (),
         code: int = FIRST_LAYOUT,
         milestones: Sequence[MilestoneDefinition] = (),
+        audiences: Sequence[AudienceDefinition] = (),
     ) -> None:
         """replaced: former versions; one that is not in force any more only keeps its place in the states."""
         self.code = code
-        self.current = frozenset(each.version for each in definitions) | {each.version for each in milestones}
+        self.audience_names = {each.version: each.name for each in audiences}
+        versions = [*(each.version for each in definitions), *(each.version for each in milestones)]
+        self.current = frozenset([*versions, *self.audience_names])
         self.versions = self.current | {definition.version for definition in replaced}
         lenses_by_code: dict[bytes, list[Lens]] = {}
         for definition in (*replaced, *definitions):
             is_computed = definition.version in self.current or definition.version in in_force
             for kind, lens in _lenses(definition):
                 lenses_by_code.setdefault(kind, []).append(lens if is_computed else GapLens(lens))
-        for container in dict.fromkeys(each.milestone.container for each in milestones):
-            mine = [milestone_lens(each) for each in milestones if each.milestone.container is container]
-            lenses_by_code.setdefault(CODE_BY_KIND[container], []).append(MilestonesLens(mine))
+        told: dict[ContainerKind, list[Told]] = {}
+        for milestone in milestones:
+            told.setdefault(milestone.milestone.container, []).append(milestone_lens(milestone))
+        for audience in audiences:
+            told.setdefault(audience.audience.container, []).append(AudienceLens(audience))
+        for container, mine in told.items():
+            lenses_by_code.setdefault(CODE_BY_KIND[container], []).append(TogetherLens(mine))
         own, placing = lenses_by_code.pop(_ACCOUNT, []), self.current
         owners = sorted({each.milestone.owner for each in milestones})
         self.owner_places = {attribute: len(own) + number for number, attribute in enumerate(owners)}

@@ -13,7 +13,10 @@
 |            |                                                 | session and of such a session under a person  |
 | said       | a account 0 milestone 0 kind id 0 episode       | claims.Said: what was told of a milestone     |
 | claim      | m version 0 account 0 kind id 0 episode         | claims.Claim: what is to be told of it later  |
-| timer      | w due version 0 account 0 kind id 0 episode     | empty: when that is looked at                 |
+| timer      | w due version 0 account 0 kind id 0 episode     | empty: when that is looked at; of an audience |
+|            |                                                 | without 0 and episode                         |
+| member     | b audience 0 account 0 kind id                  | memberships.Member: whether it is in it, and  |
+|            |                                                 | since when                                    |
 | event time | e                                               | greatest event time seen, decimal text        |
 | accounts   | n layout                                        | how many accounts are in it, decimal text     |
 | job        | j                                               | job.Job: the record that is applied in slices |
@@ -217,6 +220,16 @@ def said_key(milestone: str, at: bytes) -> bytes:
 def said_milestone_of(key: bytes) -> str:
     """The name of the milestone in the key of what was told."""
     return key.split(b"\0", 2)[1].decode()
+
+
+def member_key(audience: str, at: bytes) -> bytes:
+    """Whether a container is in an audience. at: its place."""
+    return members_prefix(audience) + at
+
+
+def members_prefix(audience: str) -> bytes:
+    """What the keys of all who are or were in an audience begin with."""
+    return b"b%b\0" % audience.encode()
 
 
 def claim_key(version: str, at: bytes) -> bytes:

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from streams.store import Row
+
 FORMAT = 1
 
 
@@ -36,5 +38,16 @@ class MembershipChange(msgspec.Struct, frozen=True):
     known_ms: int
 
 
+def membership_key(change: MembershipChange) -> bytes:
+    """The key of its records: the same for every change of a container in an audience."""
+    return "\0".join((change.audience, change.kind, change.account, change.container or "")).encode()
+
+
 encode_change = msgspec.json.Encoder().encode
 decode_change = msgspec.json.Decoder(MembershipChange).decode
+
+
+def member_record(record: Row) -> Row:
+    """What a record of `audience-changes` is for `audience-members`: who exits is deleted."""
+    key, value = record
+    return key, value if value is not None and decode_change(value).change == "entered" else None

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.marks import TEXT_MAX, cut
 from state.definition_set import DefinitionSet
-from state.definitions import Analysis, Milestone
+from state.definitions import Analysis, Audience, Milestone
 from streams.admin import create_topics
 from streams.errors import UnavailableError, UsageError
 from streams.shown import shown_json
@@ -44,13 +44,14 @@ def command() -> None:
 )
 @with_settings
 def apply(file: Path, dry_run: bool, new_tzdata: bool, alert_since: int | None, settings: Settings) -> None:
-    """Makes the analyses and milestones of FILE (YAML) the ones in force, also while workers run.
+    """Makes the analyses, milestones and audiences of FILE (YAML) the ones in force, also while workers run.
 
     Warns of types, values and attributes that no touchpoint of late has.
     """
     definitions = load_definitions(file)
     if dry_run:
-        click.echo(f"{file}: {_counted(len(definitions.analyses), len(definitions.milestones))}, no mistakes")
+        counted = _counted(definitions.analyses, definitions.milestones, definitions.audiences)
+        click.echo(f"{file}: {counted}, no mistakes")
         return
     with connect(settings) as bootstrap:
         create_topics(bootstrap, settings.prefix, settings.generation, settings.partitions, settings.replication)
@@ -62,19 +63,21 @@ def apply(file: Path, dry_run: bool, new_tzdata: bool, alert_since: int | None, 
             new_tzdata=new_tzdata,
             alert_since_ms=alert_since,
         )
-        warnings = implausible([*definitions.analyses, *definitions.milestones], bootstrap, settings)
+        everything = [*definitions.analyses, *definitions.milestones, *definitions.audiences]
+        warnings = implausible(everything, bootstrap, settings)
     for what, names in (("published", done.published), ("removed", done.removed), ("unchanged", done.unchanged)):
         if names:
             click.echo(f"{what}: {', '.join(names)}")
-    counted = _counted(len(done.in_force.definitions), len(done.in_force.milestones))
+    counted = _counted(done.in_force.definitions, done.in_force.milestones, done.in_force.audiences)
     click.echo(f"in force: {counted}, set {done.in_force.hash}")
     for text in warnings:
         click.echo(f"warning: {text}", err=True)
 
 
-def _counted(analysis_count: int, milestone_count: int) -> str:
-    """In words; milestones only where there are some."""
-    return f"{analysis_count} analyses" + (f", {milestone_count} milestones" if milestone_count else "")
+def _counted(analyses: Sized, milestones: Sized, audiences: Sized) -> str:
+    """In words; milestones and audiences only where there are some."""
+    counts = ("milestones", milestones), ("audiences", audiences)
+    return ", ".join([f"{len(analyses)} analyses", *(f"{len(each)} {word}" for word, each in counts if each)])
 
 
 @command.command("list")
@@ -96,6 +99,8 @@ def list_(settings: Settings) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
     if in_force.milestones:
         click.echo(f"and {len(in_force.milestones)} milestones; `milepost milestones list` shows them")
+    if in_force.audiences:
+        click.echo(f"and {len(in_force.audiences)} audiences; `milepost audiences list` shows them")
     click.echo(f"set {in_force.hash}")
 
 
@@ -117,21 +122,25 @@ def titled(analysis: Analysis) -> str:
 @click.argument("name")
 @with_settings
 def show(name: str, settings: Settings) -> None:
-    """Shows one analysis in force, or milestone where no analysis is called so, as JSON."""
+    """Shows one analysis in force, or milestone where no analysis is called so, or audience, as JSON."""
     with connect(settings, start=False) as bootstrap:
         in_force = read_definitions(bootstrap, settings)
     found = in_force.named(name)
     milestone = next((each for each in in_force.milestones if each.name == name), None)
+    audience = next((each for each in in_force.audiences if each.name == name), None)
     if found is not None:
         shown = {"version": found.version, "zone": found.zone, "week_start": found.week_start, "tzdata": found.tzdata}
         _echo(shown, found.analysis)
     elif milestone is not None:
         _echo({"version": milestone.version, "since_ms": milestone.since_ms}, milestone.milestone)
+    elif audience is not None:
+        _echo({"version": audience.version}, audience.audience)
     else:
-        names = [*(each.analysis.name for each in in_force.definitions), *(each.name for each in in_force.milestones)]
+        names = [each.analysis.name for each in in_force.definitions]
+        names += [each.name for each in in_force.milestones] + [each.name for each in in_force.audiences]
         raise UsageError(f"nothing called {name!r} is in force; there are: {', '.join(names) or 'none'}")
 
 
-def _echo(version: dict[str, Any], definition: Analysis | Milestone) -> None:
+def _echo(version: dict[str, Any], definition: Analysis | Milestone | Audience) -> None:
     body = msgspec.json.decode(definition.model_dump_json(by_alias=True, exclude_none=True))
     click.echo(shown_json(msgspec.json.format(msgspec.json.encode({**version, "definition": body}), indent=2)))

@@ -25,6 +25,7 @@ from streams.answers import (
 )
 from streams.event import Event
 from streams.mapping.model import Mapping
+from streams.membership import MembershipChange
 from streams.snapshot import Snapshot
 
 _ANSWERS = (StoryAnswer, CellsAnswer, WhyAnswer, SearchAnswer, ValuesAnswer, DefinitionAnswer, PreviewAnswer, Problem)
@@ -43,6 +44,7 @@ SCHEMA_BY_FILE: dict[str, Callable[[], dict[str, Any]]] = {
     "alert.v1.json": lambda: msgspec.json.schema(Alert),
     "delivery.v1.json": DeliveryFile.model_json_schema,
     "delivery-message.v1.json": lambda: msgspec.json.schema(WebhookMessage),
+    "membership-change.v1.json": lambda: msgspec.json.schema(MembershipChange),
     "journey.v1.json": lambda: msgspec.json.schema(Journey),
     "snapshot.v1.json": lambda: msgspec.json.schema(Snapshot),
     "answers.v1.json": _answers,

@@ -46,7 +46,7 @@ class CohortLens:
         self._reads_value = any(self._sums_value)
         self._mask = mask_of([leaf.match for leaf in leaves])
         # Thresholds that hold over nothing make every touchpoint count: its period has one.
-        self._needs_all = self._included([0] * len(inclusion)) or self._returned([0] * len(returning))
+        self.needs_all = self._included([0] * len(inclusion)) or self._returned([0] * len(returning))
         read = {field for leaf in leaves for field in fields_of(leaf.match)}
         self.fields = frozenset(read | {"type"} | ({"value"} if self._reads_value else set()))
         self._day_of, self._bucket_of_day = calendar.day_of, calendar.bucket_of_day(definition.granularity)
@@ -55,7 +55,7 @@ class CohortLens:
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         mask = self._mask(touchpoint)
-        if not mask and not self._needs_all:
+        if not mask and not self.needs_all:
             return None
         return (mask, touchpoint.value or 0) if self._reads_value else mask
 

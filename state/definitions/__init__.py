@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from state.definitions.analysis import LAST_PATTERN, Granularity, refuse_misplaced, refuse_repeats
+from state.definitions.audience import Audience, Surroundings, with_parts
 from state.definitions.canvas import Arrow, Canvas, Metric, Node
 from state.definitions.cohort import Cohort
 from state.definitions.container import KINDS_UNDER, ContainerKind
@@ -43,6 +44,7 @@ __all__ = [
     "AnySegment",
     "AnyThreshold",
     "Arrow",
+    "Audience",
     "Canvas",
     "Cohort",
     "ContainerKind",
@@ -68,6 +70,7 @@ __all__ = [
 ANALYSIS_COUNT_MAX = 500
 """In a file, and in force."""
 MILESTONE_COUNT_MAX = 500
+AUDIENCE_COUNT_MAX = 1_000
 
 Analysis = Annotated[Canvas | Cohort | Flow, Field(discriminator="kind")]
 
@@ -88,11 +91,19 @@ def _with_graph(milestone: Milestone, info: ValidationInfo) -> Milestone:
     return milestone if analyses is None else with_graph(milestone, analyses)  # None: they are wrong, and that is said
 
 
-class DefinitionFile(Model):
-    """One YAML file: the zone of calendar periods, the first day of the week, segments by name, the analyses, and the
-    milestones.
+def _with_parts(audience: Audience, info: ValidationInfo) -> Audience:
+    """With the parts of what it names."""
+    if any(name not in info.data for name in Surroundings.model_fields):
+        return audience  # these are wrong, and that is said
+    return with_parts(audience, Surroundings.model_construct(**{n: info.data[n] for n in Surroundings.model_fields}))
 
-    Names are resolved: `segments` and `analyses` have none in them any more, and milestones have what they need.
+
+class DefinitionFile(Model):
+    """One YAML file: the zone of calendar periods, the first day of the week, segments by name, the analyses, the
+    milestones and the audiences.
+
+    Names are resolved: `segments` and `analyses` have none in them any more, and milestones and audiences have what
+    they need.
     """
 
     version: Literal[1]
@@ -109,6 +120,9 @@ class DefinitionFile(Model):
 
     milestones: Annotated[
         list[Annotated[Milestone, AfterValidator(_with_graph)]], Field(max_length=MILESTONE_COUNT_MAX)
+    ] = []
+    audiences: Annotated[
+        list[Annotated[Audience, AfterValidator(_with_parts)]], Field(max_length=AUDIENCE_COUNT_MAX)
     ] = []
 
     @field_validator("zone")
@@ -129,4 +143,5 @@ class DefinitionFile(Model):
     def _names_differ(self) -> "DefinitionFile":
         refuse_repeats("analysis", [analysis.name for analysis in self.analyses])
         refuse_repeats("milestone", [milestone.name for milestone in self.milestones])
+        refuse_repeats("audience", [audience.name for audience in self.audiences])
         return self

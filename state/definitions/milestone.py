@@ -185,8 +185,12 @@ Link = Annotated[Text, AfterValidator(_known_link)]
 
 def _is_told_of(kind: ContainerKind) -> ContainerKind:
     if kind is ContainerKind.SESSION:
-        raise ValueError("session can not have milestones; take account, opportunity, buying_group or person")
+        raise ValueError("nothing is told of a session; take account, opportunity, buying_group or person")
     return kind
+
+
+ToldOf = Annotated[ContainerKind, Field(strict=False), AfterValidator(_is_told_of)]
+"""A kind of container of which milestones and audiences tell."""
 
 
 class Milestone(Model):
@@ -195,7 +199,7 @@ class Milestone(Model):
     name: Slug
     title: Text | None = Field(None, description="What readers see; without it the name.")
     tier: Slug | None = Field(None, description="How much it matters, for routes to ask for: high.")
-    container: Annotated[ContainerKind, Field(strict=False), AfterValidator(_is_told_of)]
+    container: ToldOf
     when: When
     each: bool = Field(False, description="Whether it is told each time; otherwise once for a container.")
     alert_since: Annotated[str, AfterValidator(_known_moment)] | None = Field(
@@ -243,23 +247,39 @@ def with_graph(milestone: Milestone, analyses: Iterable[Any]) -> Milestone:
     when = milestone.when
     if not isinstance(when, NodeReached | ArrowNotFollowed):
         return milestone
+    canvas = asked_canvas(when.canvas, milestone.container, analyses)
+    if isinstance(when, NodeReached):
+        graph = graph_to_node(canvas, when.node)
+    else:
+        graph = graph_to_arrow(canvas, when.arrow)
+    return milestone.model_copy(update={"when": when.model_copy(update={"graph": graph})})
+
+
+def asked_canvas(name: str, container: ContainerKind, analyses: Iterable[Any]) -> Canvas:
+    """The canvas of that name. Raises ValueError where there is none, or none that can be asked."""
     canvases = {each.name: each for each in analyses if isinstance(each, Canvas)}
-    canvas = canvases.get(when.canvas)
+    canvas = canvases.get(name)
     if canvas is None:
-        raise ValueError(f"when: there is no canvas {when.canvas!r}; the canvases are {', '.join(canvases) or 'none'}")
-    if canvas.container != milestone.container:
+        raise ValueError(f"when: there is no canvas {name!r}; the canvases are {', '.join(canvases) or 'none'}")
+    if canvas.container != container:
         raise ValueError(f"when: the canvas {canvas.name} looks at {canvas.container}; take that as container")
     if canvas.filter is not None:
-        raise ValueError(f"when: the canvas {canvas.name} has a filter, which a milestone can not ask in this version")
-    if isinstance(when, NodeReached):
-        graph = _graph_of(canvas, _leading_to(canvas, _node(canvas, when.node)))
-    else:
-        ends = _node(canvas, when.arrow.from_), _node(canvas, when.arrow.to)
-        arrow = next((each for each in canvas.arrows if (each.from_, each.to) == ends), None)
-        if arrow is None:
-            raise ValueError(f"when: the canvas {canvas.name} has no arrow {ends[0]} -> {ends[1]}")
-        graph = _graph_of(canvas, _leading_to(canvas, ends[0]), arrow)
-    return milestone.model_copy(update={"when": when.model_copy(update={"graph": graph})})
+        raise ValueError(f"when: the canvas {canvas.name} has a filter, which can not be asked in this version")
+    return canvas
+
+
+def graph_to_node(canvas: Canvas, node: str) -> Graph:
+    """The part of a canvas that leads to a node. Raises ValueError where there is no such node."""
+    return _graph_of(canvas, _leading_to(canvas, _node(canvas, node)))
+
+
+def graph_to_arrow(canvas: Canvas, ends: ArrowEnds) -> Graph:
+    """The part of a canvas that leads to an arrow, which is the last of it. Raises ValueError where there is none."""
+    origin, target = _node(canvas, ends.from_), _node(canvas, ends.to)
+    arrow = next((each for each in canvas.arrows if (each.from_, each.to) == (origin, target)), None)
+    if arrow is None:
+        raise ValueError(f"when: the canvas {canvas.name} has no arrow {origin} -> {target}")
+    return _graph_of(canvas, _leading_to(canvas, origin), arrow)
 
 
 def _node(canvas: Canvas, node: str) -> str:

@@ -10,9 +10,10 @@ from agents.commands.demo import everyday_definitions
 from agents.defining import load_definitions
 from bench.definitions import so_many
 from generator.plan import GeneratorPlan
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
+from state.audience_set import AudienceDefinition
 from state.definition_set import Definition, DefinitionSet
-from state.definitions import DefinitionFile, Milestone
+from state.definitions import Audience, DefinitionFile, Milestone
 from state.milestone_set import MilestoneDefinition
 from state.render.snapshot import snapshot_of
 from state.store import RocksStore
@@ -41,7 +42,6 @@ from tests.budget.worlds import (
 
 COUNTED = 2_000
 MANY, FEW = 1_000, 100  # events in a batch: of a backlog, and of live traffic
-JOURNEYS, MILESTONES, PARTIALS = "journeys", "milestones", "partials"
 
 
 class Counted(NamedTuple):
@@ -114,7 +114,7 @@ class Partition:
 
     def __init__(self, definitions: DefinitionSet, folder: str) -> None:
         self.store = CountingStore(RocksStore(Path(folder) / "0"))
-        self._stage = AccountsStage(lambda: (0, definitions), JOURNEYS, MILESTONES, PARTIALS, self.store)
+        self._stage = AccountsStage(lambda: (0, definitions), OUTPUT_NAMES, self.store)
         self._offset = 0
         self.write(self._stage.idle(END_MS).rows)
 
@@ -166,7 +166,7 @@ def _partials() -> list[Row]:
         for records in batches_of(touchpoint_records(plan()), MANY):
             batch = partition.compute(records)
             partition.write(batch.written)
-            found += [row for topic, rows, _ in batch.published() if topic == PARTIALS for row in rows]
+            found += [row for topic, rows, _ in batch.published() if topic == OUTPUT_NAMES.partials for row in rows]
         partition.store.close()
     return found
 
@@ -213,6 +213,16 @@ _WITH_QUIET_MILESTONES = DefinitionSet(
     _THREE.definitions, (), tuple(MilestoneDefinition(f"quiet{n}", 0, _QUIET) for n in range(20))
 )
 
+_WITH_AUDIENCES = DefinitionSet(
+    _THREE.definitions, (), (), tuple(AudienceDefinition(each.name, "", each) for each in _ADVANCED.audiences)
+)
+_QUIET_AUDIENCE = Audience.model_validate(
+    {"name": "quiet", "container": "account", "when": {"has": {"match": {"field": "type", "value": "Nothing"}}}}
+)
+_WITH_QUIET_AUDIENCES = DefinitionSet(
+    _THREE.definitions, (), (), tuple(AudienceDefinition(f"quiet{n}", "", _QUIET_AUDIENCE) for n in range(20))
+)
+
 SCENARIOS: dict[str, Callable[[], Counted]] = {
     "ingest": ingest,
     "in-order-1": lambda: accounts(_ONE, plan()),
@@ -220,6 +230,8 @@ SCENARIOS: dict[str, Callable[[], Counted]] = {
     "in-order-12": lambda: accounts(_TWELVE, plan()),
     "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, plan()),
     "milestones": lambda: accounts(_WITH_MILESTONES, plan()),
+    "audiences-quiet": lambda: accounts(_WITH_QUIET_AUDIENCES, plan()),
+    "audiences": lambda: accounts(_WITH_AUDIENCES, plan()),
     "late": lambda: accounts(_THREE, plan(days=60, late=0.05), FEW),
     "big-account": lambda: accounts(_THREE, plan(accounts=1, days=60, late=0.05), FEW),
     "partials": partials,

@@ -26,7 +26,7 @@ def milestones(draw: st.DrawFn, condition: str | None = None) -> dict[str, Any]:
     container = draw(st.sampled_from(KINDS))
     if condition in _PLAIN:
         return {"container": container, "when": draw(_PLAIN[condition]()), "each": draw(st.booleans())}
-    canvas = draw(_canvases(container))
+    canvas = draw(canvases(container))
     at = draw(st.sampled_from(canvas["arrows"]))
     if condition == "node":
         return {"container": container, "when": {"canvas": "it", "node": at["to"]}, "canvas": canvas}
@@ -36,7 +36,7 @@ def milestones(draw: st.DrawFn, condition: str | None = None) -> dict[str, Any]:
 
 
 @st.composite
-def _canvases(draw: st.DrawFn, container: str) -> dict[str, Any]:
+def canvases(draw: st.DrawFn, container: str) -> dict[str, Any]:
     count = draw(st.integers(2, 5))
     pairs = [(a, b) for a in range(count) for b in range(a + 1, count)]
     arrows = draw(st.lists(st.sampled_from(pairs), unique=True, min_size=1, max_size=7))

@@ -2,12 +2,13 @@
 
 import msgspec
 
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import DefinitionSet
 from state.journeys import Journey, decode_journey
 from state.layers import LayerReader, Layers, LayersRow
 from state.rows import LAYERS_KEY
 from streams.alert import Alert, decode_alert
+from streams.membership import MembershipChange, decode_change, membership_key
 from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial, version_of
 from streams.stage import Applied, Slice, Work
 from streams.touchpoint import Touchpoint
@@ -31,13 +32,15 @@ class Partition:
         self.cells: dict[bytes, int] = {}
         self.journeys: dict[str, Journey] = {}
         self.alerts: dict[str, Alert] = {}
+        self.memberships: dict[bytes, MembershipChange] = {}
+        self.members: dict[bytes, MembershipChange] = {}
         self.clock_ms = 0
         self.covers: Covers
         self._tag = 0
         self._commit(self._stage().idle(0))
 
     def _stage(self) -> AccountsStage:
-        return AccountsStage(lambda: (self.offset, self.definitions), "journeys", "milestones", "partials", self.store)
+        return AccountsStage(lambda: (self.offset, self.definitions), OUTPUT_NAMES, self.store)
 
     def take(self, touchpoints: list[Touchpoint]) -> None:
         """A batch."""
@@ -100,6 +103,10 @@ class Partition:
                     self.journeys[key.decode()] = decode_journey(value)
                 elif topic == "milestones":
                     self._hear(key.decode(), decode_alert(value or b""))
+                elif topic == "audience-changes":
+                    self._hear_of_members(key, decode_change(value or b""))
+                elif topic == "audience-members":
+                    self._hold(key, value)
                 elif key == COVERS_KEY:
                     self.covers = decode_covers(value or b"")
                 elif value is None:
@@ -117,6 +124,25 @@ class Partition:
         else:
             assert (alert.state, alert.happened_ms) != (former.state, former.happened_ms)
         self.alerts[key] = alert
+
+    def _hear_of_members(self, key: bytes, change: MembershipChange) -> None:
+        """Reads a change of an audience: the next revision, which is the other one of the two."""
+        former = self.memberships.get(key)
+        assert (key, change.known_ms) == (membership_key(change), self.clock_ms)
+        assert change.revision == (1 if former is None else former.revision + 1)
+        assert change.change == ("entered" if change.revision % 2 else "exited")
+        assert change.reason
+        self.memberships[key] = change
+
+    def _hold(self, key: bytes, value: bytes | None) -> None:
+        """Reads who is in: what the change before it said."""
+        change = self.memberships[key]
+        assert (value is not None) == (change.change == "entered")
+        if value is None:
+            del self.members[key]
+        else:
+            self.members[key] = decode_change(value)
+            assert self.members[key] == change
 
     def in_force(self) -> set[str]:
         """The versions that are complete."""

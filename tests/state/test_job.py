@@ -8,7 +8,7 @@ import pytest
 from state import job, series
 from state.account_batch import Outcome
 from state.accounts import Accounts
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.job import SLICE_BYTES
 from state.store import RocksStore
 from streams.batch import BatchTooLargeError, one_batch
@@ -95,7 +95,7 @@ def test_a_job_knows_its_record() -> None:
 def test_a_slice_publishes_covers_and_the_last_one_everything() -> None:
     """Readers hear of a slice only that what was covered is still covered."""
     store = filled(4)
-    stage = AccountsStage(lambda: (0, DEFINITIONS), "journeys", "milestones", "partials", store)
+    stage = AccountsStage(lambda: (0, DEFINITIONS), OUTPUT_NAMES, store)
     early = Record(touchpoint("early", START - DAY, "A"), 4)
     assert stage.slice(Record(touchpoint("late", START + DAY, "A"), 4), 99) is None  # type: ignore[arg-type]
     seen: list[dict[str, Sequence[bytes]]] = []

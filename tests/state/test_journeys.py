@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from state import journeys
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.journeys import Journey, Standing, decode_journey
 from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers, decode_partial
 from streams.stage import Applied, Work
@@ -33,7 +33,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.store = MemoryStore()
-        self.stage = AccountsStage(lambda: (0, DEFINITIONS), "journeys", "milestones", "partials", self.store)
+        self.stage = AccountsStage(lambda: (0, DEFINITIONS), OUTPUT_NAMES, self.store)
         self.journeys: dict[str, Journey] = {}
         self.cells: dict[bytes, int] = {}
         self.covers: Covers | None = None

@@ -35,7 +35,7 @@ def milestone(when: dict[str, Any] = MATCH, name: str = "it", **options: Any) ->
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a session": (milestone(container="session"), "session can not have milestones; take account"),
+    "a session": (milestone(container="session"), "nothing is told of a session; take account"),
     "nothing to cross": (milestone({**MATCH, "at_least": 0}), "is not above 0"),
     "half a touchpoint": (milestone({**MATCH, "at_least": 1.5}), "counted in whole numbers"),
     "too many": (milestone({**MATCH, "at_least": 1_001, "within": "1h"}), "1000 is the most"),
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_told(case: str) -> None:
 def test_a_canvas_with_a_filter_can_not_be_asked() -> None:
     """Its gates turn on rows of other containers."""
     filtered = {**CANVAS, "filter": {"has": MATCH}}
-    with pytest.raises(ValidationError, match="has a filter, which a milestone can not ask"):
+    with pytest.raises(ValidationError, match="has a filter, which can not be asked"):
         file_of(milestone({"canvas": "way", "node": "n1"}), analysis=filtered)
 
 
@@ -159,7 +159,7 @@ def test_rows_of_a_layout_without_milestones_are_read() -> None:
     partition.take([touchpoint("1", START, "A")])
     (before,) = partition.store.get([layout_key(1)])
     assert before is not None
-    definitions, replaced, milestones = msgspec.msgpack.decode(before)
+    definitions, replaced, milestones, _ = msgspec.msgpack.decode(before)
     assert milestones == []
     store = MemoryStore()
     store.rows = {LAYERS_KEY: partition.store.rows[LAYERS_KEY], layout_key(1): pack([definitions, replaced])}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import chores, job, layers, moving, series
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import Definition, DefinitionSet
 from state.layers import LayerReader, Layers, Plans, Share, layout_bytes
 from state.moving import Mover, Placed
@@ -354,7 +354,7 @@ def test_a_late_event_meets_what_a_retired_version_left() -> None:
     for each in late:
         partition.take([each])
     assert_what_is_complete_is_exact(partition, [*LARGE, *SMALL, *late])
-    stage = AccountsStage(lambda: (9, NEW), "journeys", "milestones", "partials", partition.store)
+    stage = AccountsStage(lambda: (9, NEW), OUTPUT_NAMES, partition.store)
     rows = stage.compute([Record(event(1.5, "A-again"))], 0).rows  # type: ignore[misc]
     assert sum(key[:1] == b"s" for key, _ in rows) <= 2
 
@@ -390,7 +390,7 @@ def test_readers_hear_of_an_account_whose_last_piece_brings_nothing() -> None:
 def test_the_first_layout_is_of_the_definitions_that_it_was_made_for() -> None:
     """Others may be published before it is written."""
     store, sets = MemoryStore(), [FORMER]
-    stage = AccountsStage(lambda: (len(sets), sets[-1]), "journeys", "milestones", "partials", store)
+    stage = AccountsStage(lambda: (len(sets), sets[-1]), OUTPUT_NAMES, store)
     sets.append(BOTH)
     store.apply(stage.idle(0).rows)
     read = LayerReader(store, lambda: (2, BOTH)).layers()

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from state import moving
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.chores import Chores
 from state.definition_set import DefinitionSet
 from streams.alert import Alert
@@ -416,7 +416,7 @@ def test_rule_a_timer_that_fails_is_not_tried_again_by_the_same_owner(monkeypatc
 def test_rule_publishing_again_gives_the_same_bytes() -> None:
     """Also when rows have changed since, for an alert says how it was then."""
     partition = Partition(set_of(MATCH))
-    stage = AccountsStage(lambda: (0, partition.definitions), "journeys", "milestones", "partials", partition.store)
+    stage = AccountsStage(lambda: (0, partition.definitions), OUTPUT_NAMES, partition.store)
     work = stage.compute([Record(at(0, person="p"))], 5)  # type: ignore[list-item]
     partition.store.apply(work.rows)
     applied = Applied(Tag(0, 1), {"touchpoints": 0}, 5)
@@ -429,8 +429,8 @@ def test_rule_publishing_again_gives_the_same_bytes() -> None:
 def test_rule_an_event_that_interests_no_milestone_costs_nothing() -> None:
     """Its type says so: no milestone looks at it."""
     plan = Partition(set_of(MATCH)).layers().newest.account
-    assert plan.milestones is not None
-    (lens,) = plan.milestones[1].lenses
+    assert plan.together is not None
+    (lens,) = plan.together[1].lenses
     assert plan.project(at(0, "B", stream="web")) is None
     assert not lens.may_read("B")
     assert lens.may_read("A")

@@ -19,7 +19,7 @@ from agents.directory import Announcement, Directory
 from agents.metrics_server import Listening, serve_metrics, url_of
 from agents.snapshots import Schedule
 from state.accounts import Accounts
-from state.accounts_stage import AccountsStage
+from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import DefinitionSet
 from state.store import RocksStore
 from streams.errors import LostError
@@ -310,7 +310,7 @@ def test_what_can_not_be_read_now_is_said_so() -> None:
     assert asker(dict.fromkeys(everything, ReadableMemory()))(STORY)[0] == 503
     moving = ReadableMemory()
     others = definition_set([{"name": "z", "kind": "flow", "container": "account", "dimension": "type"}])
-    moving.apply(AccountsStage(lambda: (0, others), "journeys", "milestones", "partials", moving).idle(0).rows)
+    moving.apply(AccountsStage(lambda: (0, others), OUTPUT_NAMES, moving).idle(0).rows)
     moving.apply([commit_row(1)])
     ask = asker(dict.fromkeys(everything, moving))
     status, problem = ask("/v1/cells", analysis=DEFINITIONS.definitions[0].analysis.name, cell="*")
