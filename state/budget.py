@@ -32,11 +32,11 @@ BUDGETS = {
         rows_written=1_212, bytes_written=422_678, rows_published=182, bytes_published=46_426,
     ),
     "audiences-quiet": Cost(
-        calls=33_675, instructions=610_296, asks=6, keys=1_172, rows_read=88, bytes_read=62_168,
+        calls=25_015, instructions=484_800, asks=6, keys=1_172, rows_read=88, bytes_read=62_168,
         rows_written=1_188, bytes_written=319_394, rows_published=160, bytes_published=29_625,
     ),
     "audiences": Cost(
-        calls=132_612, instructions=2_101_006, asks=8, keys=1_250, rows_read=100, bytes_read=93_879,
+        calls=124_952, instructions=1_995_112, asks=8, keys=1_250, rows_read=100, bytes_read=93_879,
         rows_written=1_202, bytes_written=376_058, rows_published=185, bytes_published=37_499,
     ),
     "late": Cost(
