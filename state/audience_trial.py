@@ -24,10 +24,8 @@ class AudienceTrial(Trial):
     def members(self, audience: str) -> Iterator[tuple[bytes, Member]]:
         """Who is in, by place, in the order of the accounts."""
         prefix = members_prefix(audience)
-        for key, value in self._store.scan(prefix):
-            member = decode_member(value)
-            if member.is_in:
-                yield key[len(prefix) :], member
+        known = ((key[len(prefix) :], decode_member(value)) for key, value in self._store.scan(prefix))
+        yield from ((at, member) for at, member in known if member.is_in)
 
     def _told(self, outcome: Outcome) -> list[Row]:
         return outcome.pending.memberships

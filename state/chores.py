@@ -94,11 +94,11 @@ class Chores:
             return Step(accounts.outcome_of(rows), row)
         if is_stuck:
             return None
+        if (leaving := _next_leaving(layers)) is not None:
+            return self._leave(layers, leaving, parts, clock_ms)
         if row.debris:
             rows, cells, row = swept(row, self._store, parts)
             return Step(accounts.outcome_of(rows, cells), row)
-        if (leaving := _next_leaving(layers)) is not None:
-            return self._leave(layers, leaving, parts, clock_ms)
         if len(layers.plans) > 1:
             return Step(*Mover(layers, self._store, parts, clock_ms).slice())
         return None

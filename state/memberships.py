@@ -169,14 +169,14 @@ def _place_of(timer: Timer, layers: Layers) -> _Place | None:
         return None
     account, code, id_ = parts_of(timer.at)
     plan = layers.plan_of(account)
-    found = next((each.together for each in plan.kinds if each.code == code), None)
-    if found is None:
-        return None
-    number, together = found
-    lens = next((each for each in together.lenses if each.version == timer.version), None)
-    if not isinstance(lens, AudienceLens):
-        return None
-    return _Place(lens, container_key(plan.code, account, code, id_), together, number)
+    places = (
+        _Place(lens, container_key(plan.code, account, code, id_), kind.together[1], kind.together[0])
+        for kind in plan.kinds
+        if kind.code == code and kind.together is not None
+        for lens in kind.together[1].lenses
+        if isinstance(lens, AudienceLens) and lens.version == timer.version
+    )
+    return next(places, None)
 
 
 class _Judge:

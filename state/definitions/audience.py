@@ -33,7 +33,7 @@ from state.matches import FieldName, Match, Model, Slug, Text
 
 QUESTION_COUNT_MAX = 60
 ATTRIBUTE_COUNT_MAX = 20
-_OTHER_CONTAINERS = ("some", "segment", "global_account", *ContainerKind)
+_OTHER_CONTAINERS = ("some", "global_account", *ContainerKind)
 _PUT_THERE = "Put there when the file is applied. Leave it out."
 
 
@@ -62,6 +62,8 @@ class HasTouchpoints(Model):
                 f"{other[0]}: an audience asks its own container and no other one; take the other one as its container,"
                 " or a field that the container's own touchpoints carry"
             )
+        if isinstance(found, dict) and "segment" in found:
+            raise ValueError("segment: named segments are for filters; write here what this one asks")
         if isinstance(found, dict) and "match" in found:
             raise ValueError("match: write {has: {match: CONDITION}} for the containers that have such a touchpoint")
         return found
@@ -244,13 +246,9 @@ def questions_of(wanted: Wanted) -> Iterator[Question]:
 
 
 def _parts_of(wanted: AllAudience | AnyAudience | NotAudience) -> Sequence[Wanted]:
-    match wanted:
-        case AllAudience():
-            return wanted.all
-        case AnyAudience():
-            return wanted.any
-        case NotAudience():
-            return [wanted.not_]
+    if isinstance(wanted, NotAudience):
+        return [wanted.not_]
+    return wanted.all if isinstance(wanted, AllAudience) else wanted.any
 
 
 class Surroundings(Model):

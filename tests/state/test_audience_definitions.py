@@ -54,6 +54,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a session": (audience(container="session"), "nothing is told of a session"),
     "another container": (audience({"person": HAS}), "asks its own container and no other one"),
     "what lies under it": (audience({"some": "person", "that": HAS}), "asks its own container and no other one"),
+    "a named segment": (audience({"segment": "x"}), "named segments are for filters"),
     "a bare match": (audience({"match": is_("A")}), "write {has: {match: CONDITION}}"),
     "half a touchpoint": (has(number=0.5), "counted in whole numbers"),
     "too many": (has(number=1_001, within="1d"), "from 0 to 1000"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from state import chores, moving
+from state import chores, job, moving, series
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import DefinitionSet
 from streams.membership import MembershipChange, decode_change
@@ -313,6 +313,21 @@ def test_rule_a_removed_audience_is_empty_before_accounts_have_moved(monkeypatch
     assert [each.account for each in partition.row().reached] == [b"", None]
 
 
+def test_rule_an_audience_that_stays_is_not_told_again() -> None:
+    """While accounts move for another one; what comes meanwhile is told as ever, and its timers go on."""
+    window = {"has": {"match": is_("A"), "within": "10m"}}
+    partition = Partition(set_of(audience(window)))
+    partition.take([at(0, account=name) for name in "abc"])
+    both = set_of(audience(window), audience(name="other"))
+    partition.define(both)
+    partition.chore()
+    partition.take([at(5, account="a"), at(1, account="d")])
+    clock(partition, 12)
+    found = {each.account: said(each)[:3] for each in partition.memberships.values() if each.audience == "it"}
+    assert found == {"a": (1, "entered", 0), "b": (2, "exited", 10), "c": (2, "exited", 10), "d": (2, "exited", 11)}
+    assert {each.account for each in partition.members.values() if each.audience == "other"} == {*"abcd"}
+
+
 def test_rule_another_version_carries_over_whom_it_finds() -> None:
     """Without a word; who is in by the former one only is out, and who is new enters."""
     partition = Partition(set_of(audience()))
@@ -417,3 +432,20 @@ def test_rule_containers_are_told_of_within_their_account() -> None:
     partition = Partition(set_of(*named))
     partition.take([at(0, opportunity="o", buying_group="g", person="p"), at(1)])
     assert told_kinds(partition) == {("account", None), ("opportunity", "o"), ("buying_group", "g"), ("person", "p")}
+
+
+def test_rule_a_late_touchpoint_that_is_cut_changes_who_is_in_at_the_last_slice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not before, though chunks are written."""
+    monkeypatch.setattr(job, "SLICE_BYTES", 1)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    partition = partition_of({"has": {"match": is_("A"), "op": "=", "number": 30}})
+    partition.take([at(minute) for minute in range(1, 30)])
+    count = 0
+    while not partition.slice(at(0)).is_last:
+        assert not partition.memberships
+        count += 1
+    assert count > 1
+    assert said(only(partition))[:2] == (1, "entered")

@@ -329,11 +329,10 @@ class AskedMilestone(Asked):
             happened, coming = self._for_good(happened, coming), None
         cells: dict[Cell, int] = {}
         self._lens.advance(own, event_time, projection, cells)
-        changes = sorted((change, cell[1]) for cell, change in cells.items())  # what is taken back comes first
-        for change, moment in changes:
+        for change, moment in sorted((change, cell[1]) for cell, change in cells.items() if change):
             if not self._lens.waits:
                 happened = self._for_good(happened, moment)
-            elif change:
+            else:  # what is taken back comes first
                 coming = moment if change > 0 else None
         state[1:] = [happened, coming]
 
