@@ -193,7 +193,8 @@ def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> 
         scratch.take(arrived)
     alive = {name: journey for name, journey in partition.journeys.items() if journey.touchpoint_count}
     assert alive == {name: with_tag(each, alive[name]) for name, each in scratch.journeys.items()}
-    kinds = {key[:1] for key, value in partition.store.rows.items() if (key[:1], value) != (b"c", b"0")}
+    # Chunks are as the series grew, which has entries that interest only what keeps its place in the layout.
+    kinds = {key[:1] for key, value in partition.store.rows.items() if (key[:1], value) != (b"c", b"0")} - {b"s"}
     assert kinds - {key[:1] for key in scratch.store.rows} == set()
     assert sum(key[:1] == b"y" for key in partition.store.rows) == sum(key[:1] == b"y" for key in scratch.store.rows)
     assert sum(key[:1] == b"L" for key in partition.store.rows) == 1
