@@ -204,6 +204,7 @@ class FencedProducer:
         """The coordinator's answer, or the error that it or the way to it gave."""
         client = self._producer.client
         if client.get_random_node() is None:
+            client.force_metadata_update()  # else it asks again after minutes
             return KafkaConnectionError("the cluster has no broker just now")
         try:
             node = await client.coordinator_lookup(CoordinationType.TRANSACTION, self._transactional_id)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError
 from kafka import KafkaAdminClient
 from kafka import TopicPartition as KafkaPartition
@@ -257,5 +258,30 @@ def test_brokers_that_do_not_answer_are_named() -> None:
     async def steps() -> None:
         with pytest.raises(UnavailableError, match="does not answer"):
             await FencedProducer.start("127.0.0.1:1", "nobody")
+
+    run(steps())
+
+
+def test_a_cluster_that_names_no_broker_at_first_is_asked_again(
+    kafka: EmbeddedBroker, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does whose broker was paused, for a moment; by itself aiokafka asks again after five minutes."""
+    update, answers = ClusterMetadata.update_metadata, []
+
+    def forgetful(cluster: ClusterMetadata, metadata: Any) -> Any:
+        answers.append(metadata)
+        if len(answers) == 1:
+            metadata.brokers = []
+        return update(cluster, metadata)
+
+    monkeypatch.setattr(ClusterMetadata, "update_metadata", forgetful)
+
+    async def steps() -> None:
+        begun = time.monotonic()
+        fenced = await FencedProducer.start(kafka.bootstrap_servers, f"{names.changelog}-0")
+        assert time.monotonic() - begun < 10
+        assert len(answers) > 1
+        await fenced.append(names.changelog, 0, one(b"1"))
+        await fenced.close()
 
     run(steps())
