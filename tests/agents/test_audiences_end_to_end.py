@@ -106,7 +106,7 @@ def require_right(settings: Settings, *audiences: str) -> None:
     assert {each.analysis for each in report.analyses if each.kind == "audience" and each.is_complete} == {*audiences}
 
 
-@pytest.mark.parametrize("point", ["changelog", "store", "publish"])
+@pytest.mark.parametrize("point", ["store", "publish"])
 def test_members_survive_a_crash_and_leave_by_events_by_time_and_by_consent(
     settings: Settings, ingest: Workers, point: str
 ) -> None:

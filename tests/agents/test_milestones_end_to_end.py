@@ -145,7 +145,7 @@ def crashes(settings: Settings, at: str) -> bool:
     return subprocess.run(command, env=environment, timeout=PATIENCE_S, check=False).returncode == 137
 
 
-@pytest.mark.parametrize("point", ["changelog", "store", "publish"])
+@pytest.mark.parametrize("point", ["changelog"])
 def test_alerts_survive_a_crash_and_are_revoked_and_brought_about_by_time(
     settings: Settings, ingest: Workers, point: str
 ) -> None:

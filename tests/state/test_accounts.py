@@ -122,7 +122,7 @@ def test_oracle_distinct_sessions_equal_brute_force(
     assert cells_of(store) == brute(sessions, browsed)
 
 
-@settings(max_examples=400)
+@settings(max_examples=250)
 @given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_any_order_and_batching_equals_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
