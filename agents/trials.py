@@ -1,16 +1,20 @@
-"""What trials read and where they keep it: the touchpoints in Kafka, and folders that are gone afterwards."""
+"""What trials are of, read and keep: definitions of a file, touchpoints in Kafka, folders that are gone afterwards."""
 
 from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from agents.reading import read_topic
+from state.definitions import Audience, Milestone
 from state.store import RocksStore
+from streams.errors import UsageError
 from streams.store import Position, Row
 
 BATCH_RECORDS = 5_000
+Named = TypeVar("Named", Audience, Milestone)
 
 
 class TrialTouchpoint(msgspec.Struct, frozen=True, gc=False):
@@ -20,6 +24,16 @@ class TrialTouchpoint(msgspec.Struct, frozen=True, gc=False):
     key: bytes
     value: bytes
     append_time: int
+
+
+def chosen(defined: Sequence[Named], name: str | None, file: Path, what: str) -> Sequence[Named]:
+    """Those of a file with the name, or all. what: one of them in a word. Raises UsageError where there is none."""
+    found = [each for each in defined if name in (None, each.name)]
+    if not found:
+        names = ", ".join(each.name for each in defined) or "none"
+        wanted = f"has no {what}s" if name is None else f"has no {what} {name!r}; there are: {names}"
+        raise UsageError(f"{file} {wanted}")
+    return found
 
 
 class Disk:

@@ -16,10 +16,10 @@ from agents.connection import connect, with_settings
 from agents.defining import load_definitions
 from agents.reading import read_definitions
 from agents.settings import Settings
-from agents.terminal.marks import TEXT_MAX, cut, number
+from agents.terminal.marks import cut, number, titled
 from agents.terminal.story_view import moment
+from agents.trials import chosen
 from state.audience_set import AudienceDefinition
-from state.definitions import Audience
 from streams.errors import UsageError
 from streams.membership import MembershipChange
 from streams.shown import shown_json
@@ -49,11 +49,6 @@ def list_(settings: Settings) -> None:
         told = (number(count) for count in (found.size, found.entered, found.exited))
         table.add_row(each.name, each.audience.container, *told, each.version, Text(titled(each.audience)))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
-
-
-def titled(audience: Audience) -> str:
-    """What readers see; brackets in it are no markup, and escape sequences are shown."""
-    return cut(audience.title or audience.name, TEXT_MAX)
 
 
 @command.command()
@@ -100,7 +95,7 @@ def preview(file: Path, name: str | None, days: int, show: int, form: str, setti
 
     Nothing is published.
     """
-    audiences = _chosen(load_definitions(file).audiences, name, file)
+    audiences = chosen(load_definitions(file).audiences, name, file, "audience")
     made = [AudienceDefinition(f"preview{n}", "", each) for n, each in enumerate(audiences)]
     status = Console(stderr=True).status("audiences: reading the touchpoints")
     with connect(settings, start=False) as bootstrap, status:
@@ -110,15 +105,6 @@ def preview(file: Path, name: str | None, days: int, show: int, form: str, setti
         click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
     else:
         _print(report)
-
-
-def _chosen(audiences: list[Audience], name: str | None, file: Path) -> list[Audience]:
-    chosen = [each for each in audiences if name in (None, each.name)]
-    if not chosen:
-        names = ", ".join(each.name for each in audiences) or "none"
-        wanted = "has no audiences" if name is None else f"has no audience {name!r}; there are: {names}"
-        raise UsageError(f"{file} {wanted}")
-    return chosen
 
 
 def _print(report: PreviewReport) -> None:

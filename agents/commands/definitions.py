@@ -19,7 +19,7 @@ from agents.live_snapshots import partial_sums
 from agents.plausibility import implausible
 from agents.reading import read_definitions
 from agents.settings import Settings
-from agents.terminal.marks import TEXT_MAX, cut
+from agents.terminal.marks import titled
 from state.definition_set import DefinitionSet
 from state.definitions import Analysis, Audience, Milestone
 from streams.admin import create_topics
@@ -111,11 +111,6 @@ def _progress(bootstrap: str, settings: Settings, in_force: DefinitionSet) -> Ca
     except UnavailableError:
         return lambda _: "nothing yet"
     return lambda version: "all" if sums.is_complete(version) else f"{sums.moved_percent(version)} %"
-
-
-def titled(analysis: Analysis) -> str:
-    """What readers see; brackets in it are no markup, and escape sequences are shown."""
-    return cut(analysis.title or analysis.name, TEXT_MAX)
 
 
 @command.command()

@@ -17,12 +17,11 @@ from agents.defining import load_definitions
 from agents.milestone_trial import TrialReport, run_trial
 from agents.reading import read_definitions
 from agents.settings import Settings
-from agents.terminal.marks import TEXT_MAX, cut, number
+from agents.terminal.marks import cut, number, titled
 from agents.terminal.story_view import moment
-from state.definitions import Milestone
+from agents.trials import chosen
 from state.milestone_set import MilestoneDefinition
 from streams.alert import Alert
-from streams.errors import UsageError
 from streams.shown import shown_json
 
 
@@ -60,11 +59,6 @@ def _told(bootstrap: str, settings: Settings) -> dict[str, Counter[str]]:
     return found
 
 
-def titled(milestone: Milestone) -> str:
-    """What readers see; brackets in it are no markup, and escape sequences are shown."""
-    return cut(milestone.title or milestone.name, TEXT_MAX)
-
-
 @command.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="Only this one; without it all of the file.")
@@ -77,7 +71,7 @@ def test(file: Path, name: str | None, alert_since: int, show: int, form: str, s
 
     Nothing is published. An alert that was corrected is shown as it stood in the end.
     """
-    milestones = _chosen(load_definitions(file).milestones, name, file)
+    milestones = chosen(load_definitions(file).milestones, name, file, "milestone")
     made = [MilestoneDefinition(f"trial{n}", alert_since, each) for n, each in enumerate(milestones)]
     status = Console(stderr=True).status("milestones: reading the touchpoints")
     with connect(settings, start=False) as bootstrap, status:
@@ -86,15 +80,6 @@ def test(file: Path, name: str | None, alert_since: int, show: int, form: str, s
         click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
     else:
         _print(report)
-
-
-def _chosen(milestones: list[Milestone], name: str | None, file: Path) -> list[Milestone]:
-    chosen = [each for each in milestones if name in (None, each.name)]
-    if not chosen:
-        names = ", ".join(each.name for each in milestones) or "none"
-        wanted = "has no milestones" if name is None else f"has no milestone {name!r}; there are: {names}"
-        raise UsageError(f"{file} {wanted}")
-    return chosen
 
 
 def _print(report: TrialReport) -> None:

@@ -1,6 +1,7 @@
 """What all views are drawn with: bars, numbers, names cut to a width, and the lines above and below a result."""
 
 from datetime import datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from rich.text import Text
@@ -56,6 +57,20 @@ def duration(seconds: int) -> str:
 def cut(text: str, width: int) -> str:
     """The text in at most `width` characters, on one line, without what a terminal would obey."""
     return shown(" ".join(text.split()), width)
+
+
+class Titled(Protocol):
+    """What has a name, and may have a title for readers."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str | None: ...
+
+
+def titled(defined: Titled) -> str:
+    """What readers see of a definition, in one line; escape sequences are shown."""
+    return cut(defined.title or defined.name, TEXT_MAX)
 
 
 def heading(snapshot: Snapshot, what: str) -> Text:
