@@ -2,18 +2,16 @@
 
 import json
 import re
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agents.defining import load_definitions
 from state.audience_set import AudienceDefinition
 from streams.membership import MembershipChange
 from streams.touchpoint import MILLIONTHS, Touchpoint
-from tests.docs.test_milestones import moment_ms, tables_of
+from tests.docs.test_milestones import file_of, moment_ms, tables_of
 from tests.state.audience_worlds import with_audiences
 from tests.state.partitions import Partition
 from tests.state.worlds import touchpoint
@@ -54,12 +52,7 @@ def _touchpoint(event_id: str, row: dict[str, str]) -> Touchpoint:
 
 def played() -> Listening:
     """The example, event by event, and on to its clock."""
-    text = re.search(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    assert text is not None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.yaml"
-        path.write_text(text[1], encoding="utf-8")
-        file = load_definitions(path)
+    file = file_of(PAGE)
     partition = Listening(with_audiences(*(AudienceDefinition(each.name, "", each) for each in file.audiences)))
     for each in touchpoints():
         partition.clock_ms = each.event_time

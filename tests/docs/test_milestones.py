@@ -11,6 +11,7 @@ import msgspec
 
 from agents.defining import load_definitions
 from state.definition_set import DefinitionSet
+from state.definitions import DefinitionFile
 from state.milestone_set import MilestoneDefinition
 from streams.alert import Alert
 from streams.touchpoint import MILLIONTHS, Touchpoint
@@ -27,6 +28,16 @@ def tables_of(page: str) -> list[list[dict[str, str]]]:
         names, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines())
         found.append([dict(zip(names, row, strict=True)) for row in rows])
     return found
+
+
+def file_of(page: str) -> DefinitionFile:
+    """The first YAML block, as a definition file."""
+    text = re.search(r"^```yaml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert text is not None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.yaml"
+        path.write_text(text[1], encoding="utf-8")
+        return load_definitions(path)
 
 
 def moment_ms(text: str) -> int:
@@ -55,12 +66,7 @@ def _touchpoint(event_id: str, row: dict[str, str]) -> Touchpoint:
 
 def definitions() -> DefinitionSet:
     """The milestones of the YAML block, as published on the day that the page names."""
-    text = re.search(r"^```yaml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    assert text is not None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "page.yaml"
-        path.write_text(text[1], encoding="utf-8")
-        file = load_definitions(path)
+    file = file_of(PAGE)
     since_ms = moment_ms("2026-03-01 00:00")
     return DefinitionSet((), (), tuple(MilestoneDefinition(each.name, since_ms, each) for each in file.milestones))
 
