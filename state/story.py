@@ -1,7 +1,8 @@
 """The story of a container: its touchpoints in the order of its series, newest first, a page at a time.
 
 There is no index by time, so a page is one scan over the account's touchpoints. Of most only the place in the series is
-decoded; a heap keeps the newest. Budget: 1 µs a touchpoint, so 100,000 in a tenth of a second.
+decoded; of a few thousand at a time the newest are looked at whole, and a heap keeps the newest of all. Budget: 1 µs a
+touchpoint, so 100,000 in a tenth of a second.
 
 A touchpoint is late when one of its account with a later event time was there before it: in Kafka's time, which is
 that of the source record's arrival.
@@ -14,6 +15,7 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -28,6 +30,7 @@ from streams.store import Rows
 from streams.touchpoint import Touchpoint, decode_touchpoint, prefix_decoder
 
 FILTERS = ("type", "person", "channel", "opportunity", "buying_group", "session")
+POOL_COUNT = 4_000
 _decode_place = prefix_decoder(())
 
 Filters = Mapping[str, Collection[str]]  # name of a field, one of FILTERS → the values that are wanted
@@ -78,26 +81,59 @@ def _newest(
     rows: Rows, account: bytes, is_wanted: Callable[[bytes, Touchpoint], bool], before: bytes | None, count: int
 ) -> tuple[list[Placed], _Times]:
     """The newest touchpoints, newest first, and the times of all that may make them late."""
-    heap: list[tuple[bytes, bytes]] = []
-    times = _Times()
-    oldest_ms = -1  # what lies before can neither be among them nor make one of them late
+    newest = _Newest(account, is_wanted, before, count)
+    pool: list[tuple[int, bytes]] = []
     for _, value in rows.scan(touchpoints_prefix(account)):
         place = _decode_place(value)
-        if place.event_time < oldest_ms or place.withdrawn:
+        if place.event_time < newest.oldest_ms or place.withdrawn:
             continue
-        touchpoint = decode_touchpoint(value)
-        times.happened.append(touchpoint.event_time)
-        times.came.append(touchpoint.ingest_time)
-        order = keys_of(account, touchpoint)[1]
-        if (before is not None and order >= before) or not is_wanted(order, touchpoint):
-            continue
-        if len(heap) < count:
-            heapq.heappush(heap, (order, value))
-        elif order > heap[0][0]:
-            heapq.heapreplace(heap, (order, value))
-        if len(heap) == count:
-            oldest_ms = event_time_of(heap[0][0])
-    return [(order, decode_touchpoint(value)) for order, value in sorted(heap, reverse=True)], times
+        pool.append((place.event_time, value))
+        if len(pool) == POOL_COUNT:
+            newest.take(pool)
+            pool.clear()
+    newest.take(pool)
+    return newest.found(), newest.times
+
+
+class _Newest:
+    """The newest `count` touchpoints that are wanted. oldest_ms: what lies before can neither be among them nor make
+    one of them late."""
+
+    def __init__(
+        self, account: bytes, is_wanted: Callable[[bytes, Touchpoint], bool], before: bytes | None, count: int
+    ) -> None:
+        self.oldest_ms = -1
+        self.times = _Times()
+        self._account = account
+        self._is_wanted = is_wanted
+        self._before = before
+        self._count = count
+        self._heap: list[tuple[bytes, bytes]] = []
+
+    def take(self, pool: list[tuple[int, bytes]]) -> None:
+        """More of them, each with its event time; most are older than what the newest of them leave room for, and are
+        not decoded whole, whatever the order of their ids."""
+        pool.sort(key=itemgetter(0), reverse=True)
+        heap, before, is_wanted = self._heap, self._before, self._is_wanted
+        for event_time, value in pool:
+            if event_time < self.oldest_ms:
+                return
+            touchpoint = decode_touchpoint(value)
+            self.times.happened.append(event_time)
+            self.times.came.append(touchpoint.ingest_time)
+            order = keys_of(self._account, touchpoint)[1]
+            if (before is not None and order >= before) or not is_wanted(order, touchpoint):
+                continue
+            if len(heap) < self._count:
+                heapq.heappush(heap, (order, value))
+            elif order > heap[0][0]:
+                heapq.heapreplace(heap, (order, value))
+            if len(heap) == self._count:
+                self.oldest_ms = event_time_of(heap[0][0])
+
+    def found(self) -> list[Placed]:
+        """Newest first."""
+        return [(order, decode_touchpoint(value)) for order, value in sorted(self._heap, reverse=True)]
 
 
 def _late(page: Sequence[Placed], times: _Times) -> set[bytes]:

@@ -37,10 +37,11 @@ from tests.state.worlds import (
 
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks so short that small worlds have many, and jumps between them."""
+    """Chunks and pools so short that small worlds have many, and jumps between them."""
     monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
     monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
     monkeypatch.setattr("state.story_marks.JUMP_ENTRIES", 5)
+    monkeypatch.setattr("state.story.POOL_COUNT", 4)
 
 
 class World:
