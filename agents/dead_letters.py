@@ -7,12 +7,12 @@ from kafka import KafkaProducer
 
 from agents.reading import ReadRecord, read_topic
 from agents.settings import Settings
-from streams.admin import topic_ids
+from streams.admin import end_offsets, topic_ids
 from streams.errors import UnavailableError, UsageError
 from streams.event import DETAIL_CHARACTERS_MAX, EVENT_BYTES_MAX
 from streams.ingest import letter_headers
-from streams.partials import COVERS_KEY, Covers, decode_covers
 from streams.poison import SetAside, encode_set_aside, record_id
+from streams.protocol_rows import COMMIT_KEY, Poison, decode_commit
 from streams.shown import shown
 from streams.topics import SOURCE_BATCH_BYTES_MAX, topic_name
 
@@ -25,6 +25,11 @@ FOREIGN = "foreign"
 _DIGITS_MAX = 19
 _KEPT_TOPICS = ("crm-events", "web-events", "touchpoints")
 """Where a dead letter may be sent again."""
+_CHANGELOG_BY_INPUT = {"touchpoints": "accounts-changelog"} | dict.fromkeys(
+    ("milestones", "audience-changes", "delivery-orders"), "deliver-changelog"
+)
+"""Whose computation reads it."""
+_LOOKED_BACK = 1_000
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -112,16 +117,17 @@ def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> d
 def set_aside(
     bootstrap: str, settings: Settings, topic: str, partition: int, offset: int, why: str, at_ms: int
 ) -> None:
-    """Has a partition go on without the record that it stands at, which becomes a dead letter.
+    """Has a partition of the accounts or the deliver agent go on without the record that it stands at, which becomes a
+    dead letter.
 
     Raises UsageError when no computation fails on that record: what is counted can not be set aside.
     """
-    failing = _failing_at(bootstrap, settings, partition)
-    if failing.get(topic) != offset:
-        stands = ", ".join(f"{name} offset {place}" for name, place in failing.items()) or "at no record"
+    failing = _failing_at(bootstrap, settings, topic, partition)
+    if failing is None or (failing.topic, failing.offset) != (topic, offset):
+        stands = "no record" if failing is None else f"{failing.topic} offset {failing.offset}"
         raise UsageError(
-            f"no computation fails on {topic}/{partition} offset {offset}; partition {partition} stands {stands}. Only"
-            " a record on which one fails can be set aside"
+            f"no computation fails on {topic}/{partition} offset {offset}; partition {partition} stands at {stands}."
+            " Only a record on which one fails can be set aside"
         )
     id_ = record_id(topic_ids(bootstrap, [topic])[topic], partition, offset)
     record = _fetch(bootstrap, topic, partition, offset)
@@ -147,13 +153,22 @@ def set_aside_offsets(bootstrap: str, settings: Settings, topic: str) -> set[tup
     return {(int(partition), int(offset)) for partition, offset in places}
 
 
-def _failing_at(bootstrap: str, settings: Settings, partition: int) -> dict[str, int]:
-    newest: Covers | None = None
-    for record in read_topic(bootstrap, _name("partials", settings), [partition]):
-        if record.key == COVERS_KEY and record.value is not None:
-            covers = decode_covers(record.value)
-            newest = covers if newest is None or covers.tag >= newest.tag else newest
-    return {} if newest is None else newest.failing
+def _failing_at(bootstrap: str, settings: Settings, topic: str, partition: int) -> Poison | None:
+    """The record at which the partition that reads the topic stands, as its last commit says."""
+    changelogs = {_name(name, settings): _name(each, settings) for name, each in _CHANGELOG_BY_INPUT.items()}
+    if topic not in changelogs:
+        raise UsageError(f"{topic} is read by no computation that a record can stop; {', '.join(changelogs)} are")
+    end = end_offsets(bootstrap, changelogs[topic]).get(partition)
+    if end is None:
+        raise UsageError(f"{topic} has no partition {partition}")
+    start, back = end, _LOOKED_BACK
+    while start:
+        start, back = max(0, end - back), back * 10
+        records = read_topic(bootstrap, changelogs[topic], [partition], start=start, patience_s=PATIENCE_S)
+        rows = [each.value for each in records if each.key == COMMIT_KEY and each.value is not None]
+        if rows:
+            return decode_commit(rows[-1]).poison
+    return None
 
 
 def _fetch(bootstrap: str, topic: str, partition: int, offset: int) -> ReadRecord:

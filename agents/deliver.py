@@ -57,7 +57,7 @@ def make_deliver(settings: Settings, bootstrap: str) -> Any:
         writer = Writer(plan, number, partial(open_store, number), stage, heartbeat, count_rows=count_rows)
 
         def dispatcher() -> Dispatcher:
-            make = senders_of(settings, bootstrap, number)
+            make = senders_of(settings, bootstrap, number, lambda: writer.now_ms / 1000)
             return Dispatcher(writer, stages[-1], number, settings.partitions, make)
 
         return DeliverOwner(writer, dispatcher, bootstrap, topics, number)

@@ -24,8 +24,8 @@ class Tenure:
     """claim, then confirm, then any number of commits, publications and renewals; close. One call at a time.
 
     epoch: the claim's offset. next_offset: where the next append to the changelog must land. acknowledged_ms: the
-    broker's time of the last one, from ready on. Every append raises LostError when another owner took over, when its
-    outcome is unknown, or when `check` does.
+    broker's time of the last one, from ready on; now_ms: its time now. Every append raises LostError when another owner
+    took over, when its outcome is unknown, or when `check` does.
     """
 
     def __init__(self, owner: str, bootstrap: str, changelog: Changelog, check: Callable[[], None]) -> None:
@@ -34,6 +34,7 @@ class Tenure:
         self.check = check
         self.epoch = self.next_offset = -1
         self.acknowledged_ms = 0
+        self._acknowledged_at = 0.0
         self._owner = owner
         self._bootstrap = bootstrap
         self._fence: FencedProducer | None = None
@@ -73,7 +74,7 @@ class Tenure:
                 f"{self}: ready stands at {ready.offset}, the claim at {claim.offset}; something else was appended"
             )
         self.next_offset = ready.offset + 1
-        self.acknowledged_ms = ready.written_at
+        self._heard(ready)
         crash_point("ready")
 
     def is_due(self, renewal_s: float) -> bool:
@@ -110,8 +111,16 @@ class Tenure:
         if appended.offset != self.next_offset:
             raise LostError(f"{self}: the commit stands at {appended.offset}, expected {self.next_offset}")
         self.next_offset = appended.offset + row_count
-        self.acknowledged_ms = appended.written_at
+        self._heard(appended)
         return appended
+
+    def _heard(self, appended: Appended) -> None:
+        self.acknowledged_ms, self._acknowledged_at = appended.written_at, time.monotonic()
+
+    @property
+    def now_ms(self) -> int:
+        """The broker's time: what it last said, and what went by since on a clock that never jumps."""
+        return self.acknowledged_ms + int((time.monotonic() - self._acknowledged_at) * 1000)
 
     async def publish(self, outputs: Outputs) -> None:
         """When it returns, all of these are acknowledged."""

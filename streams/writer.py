@@ -108,6 +108,11 @@ class Writer:
         return self._tenure.epoch
 
     @property
+    def now_ms(self) -> int:
+        """The broker's time, whatever this machine's wall clock says."""
+        return self._tenure.now_ms
+
+    @property
     def store(self) -> Store:
         """For readers beside it; closed with it."""
         assert self._store is not None, "there is none before it is open"

@@ -2,7 +2,7 @@
 
 The law: only what lies in a row is sent, and only an answer that is committed takes it out of it; a crash in between
 sends it again, under its id. Of a destination only a window of what waits is in memory, and nothing of one destination
-waits for another one.
+waits for another one. Times are the broker's: by a wall clock that is wrong, things were given up or put off for days.
 """
 
 import asyncio
@@ -103,7 +103,7 @@ class Dispatcher:
         self._writer.check()
         await self._release()
         await self._configure()
-        now_ms = _now_ms()
+        now_ms = self._writer.now_ms
         wait_ms = LOOK_S * 1000
         for line in self._lines.values():
             if not (self._is_stopping or line.is_retiring):
@@ -115,9 +115,9 @@ class Dispatcher:
         """Lets deferred deliveries wait whose time has come. The first one tells: their keys begin with it."""
         while not self._is_stopping:
             first = self._writer.store.after(DEFERRED, DEFERRED)
-            if first is None or int.from_bytes(first[0][1:9], "big") > _now_ms():
+            if first is None or int.from_bytes(first[0][1:9], "big") > self._writer.now_ms:
                 return
-            await self._writer.note(self._stage.release(_now_ms()))
+            await self._writer.note(self._stage.release(self._writer.now_ms))
 
     async def _configure(self) -> None:
         """Goes over to the destinations that are configured; of one that changed all is loaded anew, once nothing of it
@@ -186,7 +186,7 @@ class Dispatcher:
             await self._note(some)
 
     async def _note(self, some: list[_Tried]) -> None:
-        now_ms = _now_ms()
+        now_ms = self._writer.now_ms
         verdict_by_key: dict[bytes, Verdict] = {
             delivery.key(): verdict_of(
                 tried.answer, delivery, now_ms, random.random(), tried.line.destination.give_up_after_s * 1000
@@ -214,7 +214,3 @@ class Dispatcher:
             DELIVERIES.labels(tried.line.name, result).inc()
             if result == "delivered":
                 DELIVERY_SECONDS.labels(tried.line.name).observe(max(0, now_ms - delivery.begun_ms) / 1000)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

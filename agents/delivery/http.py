@@ -3,8 +3,7 @@ size."""
 
 import asyncio
 import ssl
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -33,10 +32,14 @@ class HttpSender:
 
     takes_many = False
 
-    def __init__(self, destination: Webhook | Slack, secrets: Secrets, guard: Guard) -> None:
+    def __init__(
+        self, destination: Webhook | Slack, secrets: Secrets, guard: Guard, now_s: Callable[[], float]
+    ) -> None:
+        """now_s: what time it is, in seconds UTC."""
         self._destination = destination
         self._secrets = secrets
         self._guard = guard
+        self._now_s = now_s
         # A client of its own: connections are kept by address, and must not be shared with another host there.
         self._client = httpx.AsyncClient(
             verify=ssl.create_default_context(),
@@ -88,7 +91,7 @@ class HttpSender:
                     break
         finally:
             await response.aclose()
-        return answer_of(response.status_code, response.headers.get("Retry-After"), time.time())
+        return answer_of(response.status_code, response.headers.get("Retry-After"), self._now_s())
 
     def _url(self) -> str:
         secret = self._destination.url_secret
@@ -115,7 +118,7 @@ class HttpSender:
             **destination.headers,
             "Content-Type": destination.content_type,
             "User-Agent": "milepost",
-            **signed(delivery.id, body, [self._secrets.get(name) for name in destination.signing], time.time()),
+            **signed(delivery.id, body, [self._secrets.get(name) for name in destination.signing], self._now_s()),
         }
         if destination.bearer is not None:
             headers["Authorization"] = f"Bearer {self._secrets.get(destination.bearer)}"

@@ -16,15 +16,16 @@ from state.delivery.configuration import Destination, Email, Folder, KafkaTopic,
 MakeSender = Callable[[str, Destination], Sender]
 
 
-def senders_of(settings: Settings, bootstrap: str, partition: int) -> MakeSender:
-    """What makes the senders of a partition's owner, from a destination's name and definition."""
+def senders_of(settings: Settings, bootstrap: str, partition: int, now_s: Callable[[], float]) -> MakeSender:
+    """What makes the senders of a partition's owner, from a destination's name and definition. now_s: what time it is,
+    in seconds UTC."""
     secrets = Secrets(settings.secrets_folder)
     folder = settings.delivery_folder or settings.folder / "deliveries"
 
     def make(name: str, destination: Destination) -> Sender:
         match destination:
             case Webhook() | Slack():
-                return HttpSender(destination, secrets, Guard(settings.delivery_private_hosts))
+                return HttpSender(destination, secrets, Guard(settings.delivery_private_hosts), now_s)
             case Email():
                 return EmailSender(destination, secrets, Guard(settings.delivery_private_hosts))
             case KafkaTopic():

@@ -94,7 +94,7 @@ class Outbox:
     """The changes of one commit, on top of the rows as they are. Used once."""
 
     def __init__(self, rows: Lookup, now_ms: int) -> None:
-        """now_ms: the committed clock; where answers are noted and time makes something due, the worker's."""
+        """now_ms: the committed clock; where answers are noted and time makes something due, the broker's now."""
         self._rows = rows
         self._now_ms = now_ms
         self._changed: dict[bytes, bytes | None] = {}
@@ -194,6 +194,7 @@ class Outbox:
             begun_ms=said_ms,
             due_ms=max(way.due_ms, said_ms),
             digest=way.digest,
+            name=message.name,
         )
         place = self._defer(delivery) if way.due_ms > said_ms else self._send(delivery)
         new = Head(message.revision, message.is_there, head.first or id_, place, head.told)

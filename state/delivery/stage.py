@@ -58,7 +58,7 @@ class DeliverStage:
             outbox.take_change(decode_change(record.value), record.value, record.timestamp)
 
     def answers(self, answered: Iterable[Answered], now_ms: int) -> Callable[[int], Work]:
-        """What answers to requests change, for `Writer.note`. now_ms: the worker's clock."""
+        """What answers to requests change, for `Writer.note`. now_ms: the broker's time."""
         found = list(answered)
 
         def compute(_: int) -> Work:

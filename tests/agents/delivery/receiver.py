@@ -44,7 +44,8 @@ Answering = Callable[[Received, int], Reply]
 """What to answer to a request, and how many of the same id came before it."""
 
 
-def _ok(_: Received, __: int) -> Reply:
+def accept(_: Received, __: int) -> Reply:
+    """As a receiver should."""
     return Reply()
 
 
@@ -52,7 +53,7 @@ class Receiver:
     """answer: may be replaced at any time."""
 
     def __init__(self) -> None:
-        self.answer: Answering = _ok
+        self.answer: Answering = accept
         self.received: list[Received] = []
         self.accepted: list[Received] = []
         """Those that were answered with a status of 2xx, whole."""
@@ -92,11 +93,16 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:
-        """Nobody listens any more."""
+        """Nobody listens any more; who has a connection still is answered."""
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
         self._server = None
+
+    def close(self) -> None:
+        """Stops if it listens."""
+        if self._server is not None:
+            self.stop()
 
     def _serve(self, handler: BaseHTTPRequestHandler, received: Received) -> None:
         with self._lock:
@@ -140,5 +146,4 @@ def receiving() -> Iterator[Receiver]:
     try:
         yield receiver
     finally:
-        if receiver._server is not None:
-            receiver.stop()
+        receiver.close()

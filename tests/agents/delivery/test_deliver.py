@@ -16,6 +16,7 @@ import pytest
 from kafka.admin import KafkaAdminClient, NewTopic
 from standardwebhooks.webhooks import Webhook
 
+from agents.dead_letters import letters, set_aside
 from agents.ordering import delivery_states, give_orders
 from agents.reading import read_topic
 from agents.settings import Settings
@@ -25,7 +26,10 @@ from streams.alert import Alert
 from streams.broker import EmbeddedBroker, free_ports
 from streams.crash import CrashPoint
 from streams.delivery import Acknowledge, DeliveryStatus, Pause, Resume, Retry
+from streams.errors import UsageError
 from streams.membership import MembershipChange
+from streams.partitioning import partition_of
+from streams.topics import topic_name
 from tests.agents.delivery.receiver import Received, Receiver, Reply, receiving
 from tests.agents.delivery.worlds import World, alert, change, file_of, secrets_folder, wait_for, worker
 
@@ -233,6 +237,49 @@ def test_a_dead_destination_stops_no_other(settings: Settings, world: World, rec
         wait_for(lambda: at("picky") == 21, [running])
         assert receiver.received[-1].id == by_destination["picky"].id
         assert running.stop() == 0
+
+
+def test_a_message_that_can_not_be_computed_is_set_aside(settings: Settings, world: World, receiver: Receiver) -> None:
+    """It is named by the workers that it ends; then its partition stands still, until somebody passes over it."""
+    settings = settings.model_copy(update={"poison_restarts_max": 1})
+    topic = topic_name("milestones", settings.prefix, settings.generation)
+    partition = partition_of(b"Acme", settings.partitions)
+    world.configure(to_hook(receiver))
+    offset = world.append(topic, partition, b"no alert")
+    world.send(alert("Acme"))
+    for _ in range(2):
+        with worker(settings) as ended:
+            assert ended.process.wait(60) == 1
+            assert f"{topic}/{partition} offset {offset}" in ended.log.read_text()
+    with worker(settings) as running:
+        for place, found in (
+            ((topic, partition, offset + 1), f"stands at {topic} offset {offset}"),
+            (("x", 0, 0), "x is"),
+        ):
+            with pytest.raises(UsageError, match=found):
+                set_aside(world.bootstrap, settings, *place, "another one", 0)
+        set_aside(world.bootstrap, settings, topic, partition, offset, "it is no alert", 0)
+        wait_for(lambda: len(receiver.accepted) == 1, [running])
+    (letter,) = letters(world.bootstrap, settings, "set-aside")
+    assert (letter.topic, letter.value, letter.detail) == (topic, b"no alert", "it is no alert")
+
+
+@pytest.mark.parametrize("wrong_by_s", [-864_000, 864_000])
+def test_a_wall_clock_that_is_wrong_changes_nothing(
+    settings: Settings, world: World, receiver: Receiver, tmp_path: Path, wrong_by_s: int
+) -> None:
+    """Ten days ahead what fails once were given up, or kept for later than anybody waits; ten days behind too."""
+    clock = tmp_path / "clock"
+    clock.write_text(str(wrong_by_s))
+    receiver.answer = lambda _, before: Reply(500 if before == 0 else 200)
+    world.configure(to_hook(receiver))
+    messages = story(2, 2)
+    world.send(*messages)
+    with worker(settings, CHAOS_CLOCK=str(clock)) as running:
+        wait_for(lambda: is_complete(receiver, messages), [running])
+        assert running.stop() == 0
+    require_delivered(receiver, messages)
+    assert all(abs(int(each.headers["webhook-timestamp"]) - each.at) < 60 for each in receiver.received)
 
 
 def test_a_destination_is_paused_and_disables_itself(settings: Settings, world: World, receiver: Receiver) -> None:

@@ -99,14 +99,14 @@ def test_a_write_back_is_what_its_template_says(receiver: Receiver, secrets: Sec
     crm = {"kind": "webhook", "url": f"{receiver.url}/task", "method": "PATCH", "bearer": "password"}
     plain = Webhook.model_validate({**crm, "template": template, "headers": {"X-Api": "7"}})
     (delivery,) = made(alert('A "B" C'))
-    assert send(HttpSender(plain, secrets, here()), [delivery]) == Answer("done")
+    assert send(HttpSender(plain, secrets, here(), time.time), [delivery]) == Answer("done")
     (got,) = receiver.received
     assert got.path == "/hook/task"
     assert got.message == {"OwnerName": "Sam Owner", "Subject": 'Opportunity created: A "B" C'}
     assert (got.headers["x-api"], got.headers["authorization"]) == ("7", "Bearer pass-word")
     assert (got.id, got.headers["host"]) == (delivery.id, f"127.0.0.1:{receiver.port}")
     bad = Webhook.model_validate({**crm, "template": "{{ data.nothing }}"})
-    answer = send(HttpSender(bad, secrets, here()), [delivery])
+    answer = send(HttpSender(bad, secrets, here(), time.time), [delivery])
     assert (answer.result, "nothing" in answer.why) == ("refused", True)
 
 
@@ -117,7 +117,7 @@ def test_slack_is_sent_to_its_secret_address(receiver: Receiver, tmp_path: Path)
 
     def sent(name: str, guard: Guard | None = None) -> Answer:
         slack = Slack(kind="slack", url_secret=name)
-        return send(HttpSender(slack, Secrets(folder), guard or here()), deliveries)
+        return send(HttpSender(slack, Secrets(folder), guard or here(), time.time), deliveries)
 
     assert sent("slack") == Answer("done")
     assert receiver.received[0].message["text"] == "Opportunity created · Acme"
@@ -130,7 +130,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver, secrets: Secrets) -> Non
     """It would lead past the guard."""
     receiver.answer = lambda *_: Reply(302, {"Location": "http://169.254.169.254/"})
     hook = Webhook.model_validate({"kind": "webhook", "url": receiver.url})
-    assert send(HttpSender(hook, secrets, here()), made(alert("A"))).result == "refused"
+    assert send(HttpSender(hook, secrets, here(), time.time), made(alert("A"))).result == "refused"
     assert len(receiver.received) == 1
 
 

@@ -73,6 +73,10 @@ class World:
             )
         self._producer.flush()
 
+    def append(self, topic: str, partition: int, value: bytes) -> int:
+        """Puts anything there; at which offset."""
+        return int(self._producer.send(topic, value, b"any", partition=partition).get(30).offset)
+
     def close(self) -> None:
         self._producer.close()
 
@@ -83,7 +87,8 @@ class DeliverWorker:
     def __init__(self, settings: Settings, worker_id: str = "0", **environment: str) -> None:
         self.log = settings.folder / f"deliver-{worker_id}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "agents.main", "worker", "--roles", "deliver", "--worker-id", worker_id]
+        program = "chaos.worker" if "CHAOS_CLOCK" in environment else "agents.main"
+        command = [sys.executable, "-m", program, "worker", "--roles", "deliver", "--worker-id", worker_id]
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
                 command, stdout=out, stderr=subprocess.STDOUT, env={**settings.as_environment(), **environment}
