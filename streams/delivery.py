@@ -54,7 +54,8 @@ digest, is sent in its place. withdrawn: taken back before it was sent."""
 
 class DeliveryStatus(msgspec.Struct, frozen=True):
     """Where a delivery stands. kind: alert, change, digest or escalation; subject: the alert's id, or audience and
-    container; due_ms: when it is tried next; why: of the last try that failed, or why it is dead. Milliseconds UTC."""
+    container; name: of the milestone or audience; whose: the container, for people; due_ms: when it is tried next; why:
+    of the last try that failed, or why it is dead. Milliseconds UTC."""
 
     format: int
     id: str
@@ -69,6 +70,8 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
     due_ms: int
     changed_ms: int
     why: str | None
+    name: str = ""
+    whose: str = ""
 
 
 encode_status = msgspec.json.Encoder().encode

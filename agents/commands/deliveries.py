@@ -42,11 +42,11 @@ def list_(state: str | None, destination: str | None, newest: int, settings: Set
             for each in delivery_states(bootstrap, settings)
             if state in (None, each.state) and destination in (None, each.destination)
         ]
-    table = Table("id", "destination", "what", "state", "tries", "since", "why")
+    table = Table("id", "destination", "what", "whose", "state", "tries", "since", "why")
     table.columns[0].no_wrap = True  # it must be typed
     for each in islice(sorted(found, key=lambda each: each.changed_ms, reverse=True), newest):
-        what = f"{each.kind} {each.subject}".replace("\0", " ")
-        row = (each.id, each.destination, what, each.state, str(each.attempts), _time(each.changed_ms), each.why or "")
+        what, when = f"{each.kind} {each.name}".strip(), _time(each.changed_ms)
+        row = (each.id, each.destination, what, each.whose, each.state, str(each.attempts), when, each.why or "")
         table.add_row(*(Text(shown(cell, _TEXT_MAX)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     counts = Counter((each.destination, each.state) for each in found)
@@ -124,10 +124,9 @@ def dry_run(file: Path, newest: int, settings: Settings) -> None:
     wanted = load_delivery_file(file)
     with connect(settings, start=False) as bootstrap:
         found = dry_run_of(wanted, bootstrap, settings)
-    table = Table("at", "destination", "route", "what", "about")
+    table = Table("at", "destination", "route", "what", "whose")
     for each in found[-newest:]:
-        about = each.lane.replace("\0", " ").strip()
-        row = (_time(each.due_ms), each.destination, each.route, f"{each.kind} {each.operation}", about)
+        row = (_time(each.due_ms), each.destination, each.route, f"{each.kind} {each.operation}", each.whose)
         table.add_row(*(Text(shown(cell, _TEXT_MAX)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     counts = Counter(each.destination for each in found)

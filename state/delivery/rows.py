@@ -71,7 +71,8 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
 
     lane: the container; within it deliveries are sent one after the other. content: JSON of the alert, the change, or
     for a digest of a list of them. operation: what it does to who keeps a table. corrects: the id of the message that
-    said otherwise. due_ms: not before; of a waiting one the next try. begun_ms: when it began to wait.
+    said otherwise. due_ms: not before; of a waiting one the next try. begun_ms: when it began to wait. name: of the
+    milestone or audience, empty for a digest.
     """
 
     id: str
@@ -91,6 +92,15 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     attempts: int = 0
     why: str | None = None
     digest: bool = False
+    name: str = ""
+
+    @property
+    def whose(self) -> str:
+        """The container, as people read it; nothing of a digest."""
+        if self.kind == "digest":
+            return ""
+        account, kind, container = self.lane.split("\0")
+        return f"{account}, {kind} {container}" if container else account
 
     def key(self) -> bytes:
         """Of its row while it waits."""
@@ -142,6 +152,8 @@ def status_of(delivery: Delivery, state: State, changed_ms: int) -> DeliveryStat
         route=delivery.route,
         kind=delivery.kind,
         subject=delivery.subject,
+        name=delivery.name,
+        whose=delivery.whose,
         revision=delivery.revision,
         state=state,
         attempts=delivery.attempts,

@@ -90,7 +90,8 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
         with worker(settings) as running:
             wait_for(lambda: any(each.state == "dead" for each in delivery_states(bootstrap, settings)), [running])
             (dead,) = delivery_states(bootstrap, settings)
-            assert "HTTP 404" in milepost("deliveries", "list", "--state", "dead")
+            said = milepost("deliveries", "list", "--state", "dead")
+            assert all(each in said for each in ("HTTP 404", "alert opportunity-created", "Beta"))
             assert msgspec.json.decode(milepost("deliveries", "show", dead.id))["subject"] == "Beta-0"
             receiver.answer = lambda *_: Reply()
             assert "1 are tried anew" in milepost("deliveries", "retry", "--destination", "hook")
