@@ -33,7 +33,7 @@ from state.delivery.rows import WAITING, decode_delivery
 from state.job import decode_job
 from state.journeys import decode_journey
 from state.rows import decode_chunk, decode_container, decode_entries, encode_row, keys_of
-from streams.alert import encode_alert
+from streams.alert import decode_alert, encode_alert
 from streams.delivery import Configure, decode_order, decode_status, encode_order, encode_status
 from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.event import Event, Rejection, touchpoint_of
@@ -42,6 +42,7 @@ from streams.mapping.file import open_rows
 from streams.mapping.lookups import Lookups, load_lookups
 from streams.mapping.model import MappingFile, load_mapping
 from streams.mapping.rows import MappedEvent, Reject
+from streams.membership import decode_change, encode_change
 from streams.partials import (
     Covers,
     decode_cell,
@@ -345,6 +346,11 @@ def template(data: bytes) -> bool:
     return True
 
 
+def message(data: bytes) -> bool:
+    """An alert or a change of an audience on its topic, as the deliver agent reads it."""
+    return _returns(decode_alert, encode_alert, data) | _returns(decode_change, encode_change, data)
+
+
 def delivery_order(data: bytes) -> bool:
     """An order on its topic, and where a delivery stands."""
     _returns(decode_status, encode_status, data)
@@ -440,6 +446,7 @@ def targets() -> Iterator[Target]:
     yield Target("delivery", delivery, seeds.DELIVERY_FILES, "json")
     yield Target("delivery-yaml", delivery, seeds.DELIVERY_FILES_YAML, "text")
     yield Target("template", template, seeds.TEMPLATES, "text")
+    yield Target("message", message, seeds.MESSAGES, "json")
     yield Target("delivery-order", delivery_order, seeds.DELIVERY_ORDERS, "json")
     yield Target("mapping", mapping, seeds.MAPPINGS, "json")
     yield Target("mapping-yaml", mapping, seeds.MAPPINGS_YAML, "text")

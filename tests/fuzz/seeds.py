@@ -13,9 +13,12 @@ from state.definitions import DefinitionFile
 from state.job import Job, Part
 from state.rows import decode_container, encode_row
 from state.series import Revision
+from streams.alert import encode_alert
+from streams.membership import encode_change
 from streams.partials import Covers, Tag, encode_cell, encode_covers, encode_partial
 from streams.protocol_rows import CommitRow, Input, Poison, encode_commit
 from streams.touchpoint import encode_touchpoint
+from tests.agents.delivery.worlds import alert, change
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.worlds import Record, definition_set, touchpoint
@@ -134,6 +137,7 @@ TEMPLATES = [
     b'{"who": {{ who.account | tojson }}, "n": {{ touchpoints | length + 1 }}}',
     b"{% for each in touchpoints %}{% if loop.first %}{{ each.type ~ ' ' ~ each.person }}{% endif %}{% endfor %}",
 ]
+MESSAGES = [encode_alert(alert("Acme")), encode_change(change("Acme"))]
 DELIVERY_ORDERS = [
     b'{"order":"pause","destination":"hook"}',
     b'{"order":"configure","file":{"version":1,"destinations":{},"routes":[]}}',

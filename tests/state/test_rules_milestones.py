@@ -108,9 +108,10 @@ CANVAS = {**canvas("A", "B", "C"), "name": "it"}
 
 
 def test_rule_a_node_is_reached_along_the_arrows() -> None:
-    """C counts behind B behind A; the alert names the nodes before and the touchpoints that reached them."""
+    """C counts behind B behind A, and the first one only; the alert names the nodes before and the touchpoints that
+    reached them."""
     partition = Partition(set_of({"canvas": "it", "node": "n2"}, canvas=CANVAS))
-    partition.take([at(0, "C"), at(1), at(2, "C"), at(3, "B"), at(4, "C")])
+    partition.take([at(0, "C"), at(1), at(2, "C"), at(3, "B"), at(4, "C"), at(5, "C")])
     alert = only(partition)
     assert (minutes(partition), alert.path) == ([4], ["n0", "n1"])
     assert [each.event_id for each in alert.touchpoints] == ["1A", "3B", "4C"]
@@ -207,6 +208,8 @@ def test_rule_what_happened_before_alerts_begin_is_silent_and_goes_in_silence() 
     assert partition.alerts == {}
     partition.take([at(5)])
     assert minutes(partition) == [5]
+    assert told(MISSING, [at(0)], since_ms=START + 11 * MINUTE) == []
+    assert told(MISSING, [at(0)], since_ms=START + 10 * MINUTE) == [10]
 
 
 def test_rule_what_was_told_is_corrected_also_to_before_alerts_begin() -> None:
@@ -285,6 +288,17 @@ def test_rule_a_milestone_that_is_gone_leaves_nothing_that_waits(monkeypatch: py
     partition.rest()
     assert partition.alerts == {}
     assert {key[:1] for key in partition.store.rows} & {b"m", b"w", b"a"} == set()
+
+
+def test_rule_a_milestone_that_is_gone_tells_nothing_of_an_account_that_has_not_moved() -> None:
+    """From the commit on that goes over to the other definitions."""
+    partition = Partition(set_of(MATCH))
+    partition.take([at(0, "B")])
+    partition.define(DefinitionSet(()))
+    assert partition.chore()
+    assert len(partition.row().reached) == 2
+    partition.take([at(1)])
+    assert partition.alerts == {}
 
 
 def small_moves(monkeypatch: pytest.MonkeyPatch) -> None:

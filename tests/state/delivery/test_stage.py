@@ -112,8 +112,9 @@ def test_what_the_last_commit_published_is_published_again() -> None:
 
 
 def test_it_has_no_slices_and_idle_commits_change_nothing() -> None:
-    """One record fits any commit."""
+    """One record fits any commit, and nothing of the state is due by itself."""
     owner = configured()
+    assert owner.stage.due_ms() is None
     assert owner.stage.idle(AT_MS).rows == []
     assert owner.stage.slice(Record("alerts", b"a", b""), AT_MS) is None  # type: ignore[arg-type]
     assert not owner.stage.is_halfway()
