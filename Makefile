@@ -93,6 +93,7 @@ chaos-short: $(READY)
 
 chaos-points: $(READY)
 	$(BIN)/python -m chaos.crash_pairs
+	$(BIN)/python -m chaos.worker_pairs
 
 chaos-pressure: $(READY)
 	$(BIN)/python -m chaos.pressure

@@ -66,8 +66,8 @@ def _print(verdict: Verdict, console: Console) -> None:
     outcome = "VIOLATED" if verdict.violations else "holds"
     console.print(
         f"seed {verdict.seed} {outcome}: {sum(verdict.faults.values())} faults,"
-        f" {verdict.touchpoint_count:,} touchpoints, {verdict.cell_count:,} cells, {verdict.rss_mib_max} MiB at most,"
-        f" {verdict.elapsed_s:.0f} s"
+        f" {verdict.touchpoint_count:,} touchpoints, {verdict.cell_count:,} cells,"
+        f" {verdict.message_count:,} messages, {verdict.rss_mib_max} MiB at most, {verdict.elapsed_s:.0f} s"
     )
 
 

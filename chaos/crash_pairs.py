@@ -1,8 +1,8 @@
 """`make chaos-points`: every pair of crash points one after the other, on a real broker, with the tests' toy stage.
 
 An owner that has committed dies, its successor at the first point, the next at the second, on the same disk or an empty
-one; the last finishes. Then changelog, outputs and sources say the same. `ack` and `routed` lie outside of an owner and
-have tests of their own.
+one; the last finishes. Then changelog, outputs and sources say the same. Points outside of an owner are those of
+`chaos.worker_pairs`.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from agents.settings import Settings
+from chaos.worker_pairs import OUTSIDE
 from streams import crash
 from streams.broker import EmbeddedBroker
 from streams.crash import CRASH_POINTS
@@ -26,7 +27,7 @@ SMALL = [b"%d" % (number % 7) for number in range(40)]
 KEYS = [*SMALL[:20], BIG + b"1", *SMALL[20:], BIG + b"2"]
 """Two large ones, for the chores that one leaves come before the slices of the next."""
 STEP = 7
-POINTS = [point for point in CRASH_POINTS if point not in ("ack", "routed", "note", "sent")]
+POINTS = [point for point in CRASH_POINTS if point not in OUTSIDE]
 # An owner passes these for its first commit, which has no input; further on there is more to lose.
 LATER = {"changelog": 3, "store": 3, "publish": 3, "sending": 7}
 

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import msgspec
 
+from agents.ordering import configure_of
 from chaos.brokers import PRODUCER_EXPIRATION_MS, Broker
 from chaos.fleet import Worker, copy_folder
+from chaos.outlet import DESTINATION, failing, routed_to, unreachable
 from chaos.world import DELETE_RETENTION_MS, SESSION_S, World
 from streams.crash import CRASH_POINTS
+from streams.delivery import Pause, Resume
+from tests.agents.delivery.receiver import accept
 
 Act = Callable[[World, random.Random], str]
-POINTS = [point for point in CRASH_POINTS if point not in ("note", "sent")]
-"""Those of the roles that a fleet has."""
 REQUEST_TIMEOUT_S = 15.0
 STOP_S_MAX = 12.0
 """Within this a worker must have stopped when it is told to and Kafka answers."""
@@ -66,7 +68,7 @@ def kill_while_taking_over(world: World, rng: random.Random) -> str:
 def crash_at(world: World, rng: random.Random) -> str:
     """A worker that ends at a point of its cycle, once or twice in a row."""
     worker = _one(world, rng)
-    points = [f"{rng.choice(POINTS)}:{rng.choice((1, 1, 2, 5, 20))}" for _ in range(rng.randint(1, 2))]
+    points = [f"{rng.choice(CRASH_POINTS)}:{rng.choice((1, 1, 2, 5, 20))}" for _ in range(rng.randint(1, 2))]
     reached = []
     for point in points:
         with world.fleet.turn:
@@ -361,6 +363,37 @@ def crash_while_counting_the_past(world: World, rng: random.Random) -> str:
     return f"{worker.name} was to end at chore {passes} and did{'' if reached else ' not'}"
 
 
+# --- the receiver of deliveries
+
+
+def fail_receiver(world: World, rng: random.Random) -> str:
+    """It answers, and not as it should."""
+    text, world.receiver.answer = failing(rng)
+    world.wait(rng.uniform(2.0, 8.0))
+    world.receiver.answer = accept
+    return f"the receiver {text}"
+
+
+def stop_receiver(world: World, rng: random.Random) -> str:
+    """Nobody listens, and perhaps a worker is killed meanwhile."""
+    world.receiver.answer = unreachable
+    world.receiver.stop()
+    also = _meanwhile(world, rng)
+    world.wait(rng.uniform(2.0, 8.0))
+    world.receiver.start()
+    world.receiver.answer = accept
+    return f"the receiver was down{also}"
+
+
+def reroute(world: World, rng: random.Random) -> str:
+    """Deliveries are paused, and go on under another configuration."""
+    world.order(Pause(DESTINATION))
+    world.wait(rng.uniform(0.5, 4.0))
+    at_once = rng.randint(1, 16)
+    world.order(configure_of(routed_to(world.receiver.url, at_once)), Resume(DESTINATION))
+    return f"deliveries were paused, and go on with {at_once} at once"
+
+
 FAULTS = (
     Fault("redefine", redefine, cheap=True),
     Fault("crash-while-counting-the-past", crash_while_counting_the_past, cheap=True),
@@ -385,5 +418,8 @@ FAULTS = (
     Fault("crash-broker", crash_broker),
     Fault("pause-broker", pause_broker),
     Fault("forget-producers", forget_producers),
+    Fault("fail-receiver", fail_receiver, cheap=True),
+    Fault("stop-receiver", stop_receiver, cheap=True),
+    Fault("reroute", reroute, cheap=True),
 )
 FAULT_BY_NAME = {fault.name: fault for fault in FAULTS}

@@ -5,7 +5,7 @@ it.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -47,7 +47,9 @@ def findings(bootstrap: str, settings: Settings) -> Iterator[str]:
     logs = {}
     for partition, records in _by_partition(bootstrap, settings, "accounts-changelog"):
         logs[partition] = _log_of(records)
-        yield from _one_writer(partition, records, logs[partition])
+        yield from _one_writer("accounts-changelog", partition, records, logs[partition])
+    for partition, records in _by_partition(bootstrap, settings, "deliver-changelog"):
+        yield from _one_writer("deliver-changelog", partition, records, _log_of(records))
     for name in ("partials", "journeys"):
         for partition, records in _by_partition(bootstrap, settings, name):
             yield from _tagged_output(name, partition, records, logs[partition])
@@ -70,9 +72,9 @@ def _log_of(records: list[ReadRecord]) -> Log:
     return Log(is_whole, commits, max(claims), records[-1].offset + 1)
 
 
-def _one_writer(partition: int, records: list[ReadRecord], log: Log) -> Iterator[str]:
+def _one_writer(name: str, partition: int, records: list[ReadRecord], log: Log) -> Iterator[str]:
     """Behind a claim nothing of an earlier epoch; the input and the clock only go forward."""
-    place = f"changelog {partition}"
+    place = f"{name} {partition}"
     claim = -1
     applied: dict[str, int] = {}
     clock_ms = 0
@@ -182,16 +184,17 @@ def _every_source_record(bootstrap: str, settings: Settings) -> Iterator[str]:
             yield f"{len(wrong)} source records {text}, e.g. {sorted(wrong)[:_SHOWN]}"
 
 
-def disk_findings(bootstrap: str, settings: Settings, folders: list[Path], scratch: Path) -> Iterator[str]:
-    """Every worker's disk, brought up to the end of the log, equals a restore from nothing. Workers must be gone."""
-    name = topic_name("accounts-changelog", settings.prefix, settings.generation)
+def disk_findings(bootstrap: str, settings: Settings, role: str, disks: Sequence[Path], scratch: Path) -> Iterator[str]:
+    """Every worker's disk of a role, brought up to the end of the log, equals a restore from nothing. disks: the
+    folders that workers keep; they must be gone themselves."""
+    name = topic_name(f"{role}-changelog", settings.prefix, settings.generation)
     topic_id = topic_ids(bootstrap, [name])[name]
-    ends = {partition: records[-1] for partition, records in _by_partition(bootstrap, settings, "accounts-changelog")}
+    ends = {partition: records[-1] for partition, records in _by_partition(bootstrap, settings, f"{role}-changelog")}
     for partition, last in sorted(ends.items()):
         changelog = Changelog(name, partition, topic_id, settings.generation)
         target = Appended(last.offset, last.append_time)
-        fresh = _rows_of(bootstrap, scratch / str(partition), changelog, target)
-        for folder in folders:
+        fresh = _rows_of(bootstrap, scratch / role / str(partition), changelog, target)
+        for folder in (disk / role for disk in disks):
             if not folder.joinpath(str(partition)).exists():
                 continue
             rows = _rows_of(bootstrap, folder / str(partition), changelog, target)

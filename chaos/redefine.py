@@ -1,4 +1,4 @@
-"""Definition files that differ from one another, over what the generator makes."""
+"""Definition files that differ from one another, over what the generator makes: analyses, milestones and audiences."""
 
 import random
 from typing import Any
@@ -7,6 +7,20 @@ from state.definitions import DefinitionFile
 
 CONTAINERS = ("account", "opportunity", "person", "buying_group", "session")
 TYPES = ("Lead Form Step 1", "Opportunity Created", "MQL Qualified", "Closed-Won")
+OFTEN = ("Call Logged", "Meeting Held", "Video Watched", "Lead Form Step 1")
+SINCE = "2020-01-01"
+"""Before everything: all that happens is told, for silence would be no test."""
+KEPT_MILESTONES = [
+    {"name": "often", "container": "account", "each": True, "alert_since": SINCE,
+     "when": {"match": {"field": "type", "op": "in", "value": list(OFTEN)}}},
+    {"name": "not-followed", "container": "person", "each": True, "alert_since": SINCE,
+     "when": {"after": {"field": "type", "value": "Lead Form Step 1"},
+              "without": {"field": "type", "value": "Call Logged"}, "within": "10d"}},
+]  # fmt: skip
+KEPT_AUDIENCES = [
+    {"name": "called-last", "container": "account", "when": {"last": {"field": "type", "value": "Call Logged"}}},
+    {"name": "in-the-funnel", "container": "account", "from": {"canvas": "lead-to-won", "node": "lead-form"}},
+]
 
 
 def _is(type_: str) -> dict[str, Any]:
@@ -43,13 +57,55 @@ def _flow(rng: random.Random) -> dict[str, Any]:
     }
 
 
+def _amount(rng: random.Random) -> dict[str, Any]:
+    return {"match": _is(rng.choice(OFTEN)), "at_least": rng.randint(1, 3)}
+
+
+def _missing(rng: random.Random) -> dict[str, Any]:
+    begins, ends = rng.sample(OFTEN, 2)
+    return {"after": _is(begins), "without": _is(ends), "within": rng.choice(("1d", "30d"))}
+
+
+def _unchanged(rng: random.Random) -> dict[str, Any]:
+    return {"field": "type", "for": rng.choice(("12h", "7d")), "only": list(rng.sample(OFTEN, 2))}
+
+
+def _has(rng: random.Random) -> dict[str, Any]:
+    within = rng.choice(({}, {"within": "600d"}, {"within": "700d"}))
+    return {"has": {"match": _is(rng.choice(OFTEN)), "number": rng.randint(1, 3), **within}}
+
+
+def _audience(rng: random.Random) -> dict[str, Any]:
+    last = {"last": {"field": "type", "op": "in", "value": rng.sample(OFTEN, 2)}}
+    return rng.choice((_has(rng), {"all": [_has(rng), {"not": last}]}, {"any": [last, {"milestone": "often"}]}))
+
+
+def first_definitions(analyses: DefinitionFile) -> DefinitionFile:
+    """These analyses, and milestones and audiences that every file has."""
+    plain = analyses.model_dump(by_alias=True, mode="json", exclude_unset=True)
+    return DefinitionFile.model_validate({**plain, "milestones": KEPT_MILESTONES, "audiences": KEPT_AUDIENCES})
+
+
 def redefined(rng: random.Random, before: DefinitionFile) -> DefinitionFile:
-    """Another file: of the analyses before some stay, some change, some go, and some are new. The first stays, so that
-    something counts: under a random one it may be nothing."""
+    """Another file: of what was before some stays, some changes, some goes, and some is new. The first analysis stays,
+    and some milestones and audiences, so that something counts: under random ones it may be nothing."""
     first = before.analyses[0]
     kept = [each for each in before.analyses if rng.random() < 0.7 or each is first]
     analyses: dict[str, Any] = {each.name: each.model_dump(by_alias=True, mode="json") for each in kept}
     for name in rng.sample([f"a{number}" for number in range(6)], rng.randint(1, 3)):
         made = rng.choice((_canvas, _cohort, _flow))(rng)
         analyses[name] = {"name": name, "container": rng.choice(CONTAINERS), **made}
-    return DefinitionFile.model_validate({"version": 1, "analyses": list(analyses.values())})
+    milestones = [
+        {"name": f"m{number}", "container": rng.choice(("account", "person")), "alert_since": SINCE,
+         "each": rng.random() < 0.5, "when": rng.choice((_amount, _missing, _unchanged))(rng)}
+        for number in range(2) if rng.random() < 0.6
+    ]  # fmt: skip
+    audiences = [
+        {"name": f"u{number}", "container": "account", "when": _audience(rng)}
+        for number in range(2)
+        if rng.random() < 0.6
+    ]
+    return DefinitionFile.model_validate({
+        "version": 1, "analyses": list(analyses.values()),
+        "milestones": KEPT_MILESTONES + milestones, "audiences": KEPT_AUDIENCES + audiences,
+    })  # fmt: skip

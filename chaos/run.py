@@ -3,7 +3,8 @@
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,15 @@ from agents.reading import read_definitions
 from chaos.faults import Fault
 from chaos.fleet import CRASHED
 from chaos.invariants import disk_findings, findings
+from chaos.messages import (
+    Message,
+    delivery_findings,
+    is_settled,
+    message_findings,
+    read_alerts,
+    read_changes,
+    undelivered,
+)
 from chaos.world import Shape, World
 from streams.admin import end_offsets
 from streams.topics import topic_name
@@ -34,20 +44,28 @@ class Verdict(msgspec.Struct):
     endings: list[str]
     touchpoint_count: int = 0
     cell_count: int = 0
+    message_count: int = 0
     quiet_s: float = 0.0
     elapsed_s: float = 0.0
     rss_mib_max: int = 0
 
 
 def run_seed(shape: Shape, allowed: Sequence[Fault], folder: Path, jars: Path, console: Console) -> Verdict:
-    """Runs one seed in `folder`, which must be empty; always ends what it started."""
+    """Runs one seed in `folder`, which must be empty, with faults drawn from those allowed."""
+    return run_world(shape, partial(_inject, allowed), folder, jars, console)
+
+
+def run_world(
+    shape: Shape, inject: Callable[[World, Verdict], None], folder: Path, jars: Path, console: Console
+) -> Verdict:
+    """Builds a world, lets something befall it, and judges it when all is quiet; always ends what it started."""
     began = time.monotonic()
     world = World(shape, folder, jars, console)
     verdict = Verdict(shape.seed, repr(shape), {}, [], [])
     try:
         world.build()
         _wait_for_a_first_result(world)
-        _inject(world, allowed, verdict)
+        inject(world, verdict)
         _settle(world, verdict)
     finally:
         verdict.endings = _endings(world)
@@ -68,7 +86,7 @@ def _wait_for_a_first_result(world: World) -> None:
             return
 
 
-def _inject(world: World, allowed: Sequence[Fault], verdict: Verdict) -> None:
+def _inject(allowed: Sequence[Fault], world: World, verdict: Verdict) -> None:
     """Draws faults and lets some time pass between them."""
     shape, rng = world.shape, world.rng
     possible = [
@@ -101,16 +119,24 @@ def _settle(world: World, verdict: Verdict) -> None:
         return
     verdict.quiet_s = time.monotonic() - began
     world.note(f"complete after {verdict.quiet_s:.1f} s")
+    told = _told(world)
+    verdict.message_count = len({each.name for each in told})
+    world.note(f"{verdict.message_count:,} messages, {len(world.receiver.received):,} requests")
     report = run_check(world.bootstrap, world.settings)
     verdict.touchpoint_count, verdict.cell_count = report.touchpoint_count, report.cell_count
     for each in report.analyses:
+        if not each.is_complete:
+            verdict.violations.append(f"check {each.analysis}: it is still being counted")
         verdict.violations += [f"check {each.analysis}: {difference}" for difference in each.differences[:5]]
     verdict.endings = _endings(world)
     world.fleet.stop()
     verdict.violations += findings(world.bootstrap, world.settings)
     group = f"{world.settings.prefix}-g0"
-    folders = [w.folder / "workers" / w.name / group / "accounts" for w in world.fleet.workers.values()]
-    verdict.violations += disk_findings(world.bootstrap, world.settings, folders, world.folder / "scratch")
+    disks = [worker.folder / "workers" / worker.name / group for worker in world.fleet.workers.values()]
+    for role in ("accounts", "deliver"):
+        verdict.violations += disk_findings(world.bootstrap, world.settings, role, disks, world.folder / "scratch")
+    verdict.violations += message_findings(world.bootstrap, world.settings, is_compacted=world.shape.compacts)
+    verdict.violations += delivery_findings(world.bootstrap, world.settings, told, world.receiver.accepted)
 
 
 def _all_is_in(world: World) -> bool:
@@ -131,6 +157,17 @@ def _all_is_in(world: World) -> bool:
         if time.monotonic() > deadline:
             return False
     raise AssertionError("reading the snapshots never ends by itself")
+
+
+def _told(world: World) -> list[Message]:
+    """What there is to deliver, once all of it was delivered and noted, or the patience is over."""
+    deadline = time.monotonic() + QUIET_S
+    while True:
+        told = read_alerts(world.bootstrap, world.settings) + read_changes(world.bootstrap, world.settings)
+        is_over = time.monotonic() > deadline
+        if is_over or (not undelivered(told, world.receiver.accepted) and is_settled(world.bootstrap, world.settings)):
+            return told
+        world.wait(1.0)
 
 
 def _endings(world: World) -> list[str]:

@@ -15,17 +15,21 @@ from rich.console import Console
 
 from agents.commands.demo import everyday_definitions
 from agents.defining import apply_definitions, load_definitions
+from agents.ordering import configure_of, give_orders
 from agents.settings import Settings
 from chaos.brokers import Brokers
 from chaos.feed import Feed
 from chaos.fleet import Fleet, milepost_path
-from chaos.redefine import redefined
+from chaos.outlet import routed_to
+from chaos.redefine import first_definitions, redefined
 from generator.plan import GeneratorPlan
 from generator.rhythm import DAY_MS
 from state.definitions import DefinitionFile
 from streams.admin import create_topics
+from streams.delivery import Order
 from streams.errors import UnavailableError
 from streams.topics import TOPICS, topic_name
+from tests.agents.delivery.receiver import Receiver
 
 END_MS = 1_788_220_800_000
 DELETE_RETENTION_MS = 25_000
@@ -78,6 +82,7 @@ class World:
             idle_commit_s=3,
             fence_renewal_s=20,
             standby=shape.standby,
+            delivery_private_hosts="127.0.0.1",
         )
         environment = milepost_path()
         if shape.compacts:
@@ -87,6 +92,7 @@ class World:
             events=400_000, accounts=4_000, seed=shape.seed, start_ms=END_MS - 730 * DAY_MS, end_ms=END_MS,
             late=0.08, duplicates=0.03, corrections=0.03, withdrawals=0.02, bad=0.01,
         )  # fmt: skip
+        self.receiver = Receiver()
         self.feed = Feed(plan, self.bootstrap, self.settings, shape.rate)
         self.timeline: list[str] = []
         self.kept_disks: set[str] = set()
@@ -99,13 +105,15 @@ class World:
         return self.brokers.bootstrap
 
     def build(self) -> None:
-        """Brokers, topics, definitions; then workers and events."""
+        """Brokers, topics, definitions, a receiver and the way to it; then workers and events."""
         self.brokers.start()
         settings = self.settings
         create_topics(self.bootstrap, settings.prefix, 0, settings.partitions, settings.replication)
         if self.shape.compacts:
             self._compact_soon()
-        self._apply(load_definitions(everyday_definitions()))
+        self._apply(first_definitions(load_definitions(everyday_definitions())))
+        self.receiver.start()
+        self.order(configure_of(routed_to(self.receiver.url)))
         for number in range(self.shape.workers):
             self.fleet.add(f"w{number}").start()
         self.fleet.watch()
@@ -129,6 +137,14 @@ class World:
         """Applies another definition file; without a broker that answers, the one before stays."""
         with contextlib.suppress(UnavailableError, KafkaError):
             self._apply(redefined(rng, self._file))
+
+    def order(self, *orders: Order) -> None:
+        """Has the deliver agents do something, however long it takes until Kafka has it."""
+        while True:
+            try:
+                return give_orders(self.bootstrap, self.settings, *orders)
+            except UnavailableError:
+                self.wait(1.0)
 
     def _apply(self, file: DefinitionFile) -> None:
         apply_definitions(file, self.bootstrap, self.settings, END_MS)
@@ -166,6 +182,7 @@ class World:
         """Ends all that was started."""
         self.feed.stop()
         self.fleet.stop()
+        self.receiver.close()
         for place in list(self.mounts):
             self.unmount(place)
         self.brokers.stop()

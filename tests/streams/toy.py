@@ -36,7 +36,7 @@ POISON = b"poison"
 """The key of a record on which the computation fails."""
 BIG = b"big"
 PIECE_BYTES, PIECE_COUNT = 3 << 20, 4
-JOB_KEY, SWEEP_KEY = b"j", b"w"
+JOB_KEY, SWEEP_KEY, NOTE_KEY = b"j", b"w", b"t"
 pack, unpack = msgspec.msgpack.encode, msgspec.msgpack.decode
 decode_count = msgspec.msgpack.Decoder(tuple[Tag, int]).decode
 decode_covers = msgspec.msgpack.Decoder(tuple[Tag, dict[str, int], int]).decode
@@ -99,6 +99,10 @@ class ToyStage:
             return None
         row = next(iter(self._store.scan(b"n" + key)), (SWEEP_KEY, b""))
         return Work([(row[0], None)], pack([]), self._publish({}))
+
+    def noted(self, clock_ms: int) -> Work:
+        """What became known without a record: that it is so late."""
+        return Work([(NOTE_KEY, b"%d" % clock_ms)], pack([]), self._publish({}))
 
     def chore_failed(self) -> None:
         raise AssertionError("a row to take away fits a commit")
@@ -292,6 +296,7 @@ async def run_plain(bootstrap: str, prefix: str, folder: str, total: str, step: 
     names = names_of(prefix)
     writer = writer_of(plan_of(bootstrap, prefix), prefix, lambda: RocksStore(Path(folder) / "0"))
     await writer.open()
+    noted = ToyStage(names, writer.store).noted
     reader = reader_of(bootstrap)
     await reader.start()
     await asyncio.sleep(0)  # stopped before its tasks ran once, aiokafka's consumer raises CancelledError
@@ -301,6 +306,7 @@ async def run_plain(bootstrap: str, prefix: str, folder: str, total: str, step: 
     while writer.start_offset(names.source) < int(total):
         for records in (await reader.getmany(tp, timeout_ms=500, max_records=int(step))).values():
             await writer.process(records)
+            await writer.note(noted)
         await writer.tend()
     await reader.stop()
     await writer.close(1.0)

@@ -1,0 +1,63 @@
+"""`make chaos-points`, second part: the crash points outside of an owner, each in pairs with every other point.
+
+One worker of all roles, to which events come all the while, ends at the first point, started again at the second, then
+goes on, pair after pair. In the end everything is compared as behind any seed. No event of the generator is larger than
+a commit, so `slice` is not among them.
+"""
+
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+
+from rich.console import Console
+
+from agents.settings import Settings
+from chaos.faults import lose_disk
+from chaos.run import Verdict, run_world
+from chaos.world import Shape, World
+from streams.crash import CRASH_POINTS, CrashPoint
+
+OUTSIDE: tuple[CrashPoint, ...] = ("ack", "routed", "sent")
+PAIRS = [
+    pair
+    for pair in product([point for point in CRASH_POINTS if point != "slice"], repeat=2)
+    if pair[0] in OUTSIDE or pair[1] in OUTSIDE
+]
+ON_AN_EMPTY_DISK = ("restoring", "restore")
+PATIENCE_S = 60.0
+SHAPE = Shape(seed=0, brokers=1, workers=1, compacts=False, standby=False, rate=300.0, faults=0)
+
+
+def main() -> int:
+    """Returns 1 when a pair breaks something, or a point was not reached."""
+    console = Console(width=200)
+    with tempfile.TemporaryDirectory(prefix="milepost-pairs-") as folder:
+        verdict = run_world(SHAPE, _crash, Path(folder), Settings().folder / "jars", console)
+    for text in verdict.violations:
+        console.print(f"    VIOLATED {text[:3000]}", highlight=False, markup=False)
+    console.print(
+        f"{len(PAIRS)} pairs, {verdict.faults['crash']} crashes, {verdict.touchpoint_count:,} touchpoints,"
+        f" {verdict.message_count:,} messages, {verdict.elapsed_s:.0f} s; {'broken' if verdict.violations else 'holds'}"
+    )
+    return int(bool(verdict.violations))
+
+
+def _crash(world: World, verdict: Verdict) -> None:
+    verdict.faults["crash"] = 0
+    for pair in PAIRS:
+        for point in pair:
+            if point in ON_AN_EMPTY_DISK:
+                lose_disk(world, world.rng)
+            with world.fleet.turn:
+                (worker,) = world.fleet.wanted()
+                worker.kill()
+                worker.start(MILEPOST_CRASH_AT=point)
+                is_reached = world.wait_until(lambda worker=worker: not worker.lives(), PATIENCE_S)
+                worker.start()
+            world.note(f"{point}{'' if is_reached else ' VIOLATION: it was not reached'}")
+            verdict.faults["crash"] += is_reached
+
+
+if __name__ == "__main__":
+    sys.exit(main())
