@@ -71,7 +71,11 @@ class Receiver:
             timeout = 10
 
             def _take(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                length = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(length)
+                if len(body) < length:  # who sent it died in the middle, and said nothing
+                    self.close_connection = True
+                    return
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 receiver._serve(self, Received(self.path, headers, body, time.time()))
 
