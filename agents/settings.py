@@ -45,7 +45,12 @@ class Settings(BaseSettings):
     session_timeout_s: float = Field(
         10.0, ge=1, description="A worker that was not heard of for so long loses its partitions."
     )
-    batch_records_max: int = Field(10_000, ge=1, le=100_000, description="Records of one batch at most.")
+    batch_records_max: int = Field(
+        40_000,
+        ge=1,
+        le=100_000,
+        description="Records of one batch at most, which is what a worker takes that is behind.",
+    )
     batch_deadline_s: float = Field(120.0, ge=1, description="A batch that takes longer ends the worker.")
     standby: bool = Field(
         False,

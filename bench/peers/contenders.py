@@ -79,7 +79,7 @@ CONTENDERS = (
         title="milepost's engine",
         guarantee="exact: state and input position are one record batch of the changelog, fenced; an output may come"
         " again under the same tag",
-        settings="the product's defaults: batches of at most 10,000 records, a commit and its outputs per batch",
+        settings="the product's defaults: batches of at most 40,000 records, a commit and its outputs per batch",
         command=_milepost,
         topics=_milepost_topics,
     ),
