@@ -167,6 +167,6 @@ def _wait_ms(retry_after: str | None, now_s: float) -> int:
         return int(retry_after[:9]) * 1000
     try:
         when = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     return max(0, int((when.timestamp() - now_s) * 1000))

@@ -83,6 +83,8 @@ def secrets(tmp_path: Path) -> Secrets:
         (503, "Thu, 01 Jan 1970 00:01:40 GMT", "later", 90_000),
         (503, "Thu, 01 Jan 1970 00:00:00 GMT", "later", 0),
         (500, "soon", "later", 0),
+        (500, "Thu, 01 Jan 1970 00:00:00 +" + "9" * 40, "later", 0),
+        (500, f"Thu, 01 Jan {'9' * 40} 00:00:00 GMT", "later", 0),
     ],
 )
 def test_what_a_status_means(status: int, retry_after: str | None, result: str, wait_ms: int) -> None:
