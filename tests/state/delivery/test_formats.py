@@ -2,6 +2,8 @@
 
 import csv
 import io
+from email import message_from_bytes
+from email.policy import SMTP
 from hashlib import sha256
 from typing import Any
 
@@ -123,6 +125,17 @@ def test_a_mail_can_be_read_and_threaded() -> None:
     assert "Acme / g1" in mail_of(made(bare)[0], "m@example.com", ["a@example.com"]).get_content()
     changes = digest(change("A"), change("A", container="p1", kind="person"))
     assert "A / p1 entered warm" in mail_of(changes, "m@example.com", ["a@example.com"]).get_content()
+
+
+@pytest.mark.parametrize(
+    "account", ["=?utf-8?q?=0D=0ABcc:_x@example.com?=", "=?utf-8?b?DQpCY2M6IHg=?=", "=?utf-8?q?=C3?="]
+)
+def test_an_account_makes_no_header(account: str) -> None:
+    """An encoded word in its name is text: decoded it were a header of its own, or nothing that can be sent."""
+    mail = mail_of(made(alert(account))[0], "m@example.com", ["a@example.com"])
+    found = message_from_bytes(mail.as_bytes(), policy=SMTP)
+    assert found["Subject"] == f"Opportunity created · {account}".replace("=?", "= ?")
+    assert found.keys() == mail.keys()
 
 
 def test_a_cloud_event_has_its_attributes_in_headers() -> None:
