@@ -44,6 +44,8 @@ class EmailSender:
             return Answer("later", f"{type(error).__name__}: {error}")
         except ForbiddenAddressError as error:
             return Answer("refused", str(error))
+        except ValueError:  # not its text, which may hold a part of the password
+            return Answer("later", "the host is no name of the DNS, or user or password is not one line of ASCII")
         return Answer("done")
 
     def _mail(self, delivery: Delivery, address: str, password: str | None) -> None:

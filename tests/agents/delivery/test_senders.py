@@ -64,7 +64,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
-    return Secrets(secrets_folder(tmp_path / "secrets", password="pass-word", wrong="other"))
+    return Secrets(secrets_folder(tmp_path / "secrets", password="pass-word", wrong="other", beyond_ascii="pässword"))
 
 
 # --- HTTP
@@ -264,6 +264,8 @@ def test_mail_arrives(mailbox: tuple[Mailbox, int], secrets: Secrets) -> None:
     assert answer() == Answer("later", "SMTPRecipientsRefused: 450")
     assert answer(password="wrong").result == "later"
     assert answer(password="missing").result == "later"
+    for wrong in ({"password": "beyond-ascii"}, {"host": "smtp..example.com"}):
+        assert answer(**wrong).why.startswith("the host is no name")
     assert answer(tls="starttls").result == "later"
     assert answer(tls="tls").result == "later"
     assert answer(port=1).result == "later"
