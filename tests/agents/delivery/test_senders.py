@@ -212,9 +212,10 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[Message] = []
         self.refusal: str | None = None
+        self.refused = "@"
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any) -> str:
-        if self.refusal is not None:
+        if self.refusal is not None and self.refused in address:
             return self.refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -262,6 +263,8 @@ def test_mail_arrives(mailbox: tuple[Mailbox, int], secrets: Secrets) -> None:
     assert answer() == Answer("refused", "SMTPRecipientsRefused: 550")
     box.refusal = "450 later"
     assert answer() == Answer("later", "SMTPRecipientsRefused: 450")
+    box.refused = "sam"
+    assert answer(to=["alex@example.com", "sam@example.com"]) == Answer("refused", "SMTP 450 for 1 of those it is for")
     assert answer(password="wrong").result == "later"
     assert answer(password="missing").result == "later"
     for wrong in ({"password": "beyond-ascii"}, {"host": "smtp..example.com"}):
