@@ -13,7 +13,7 @@ from typing import NamedTuple, assert_never
 import msgspec
 
 from state.delivery.clock import digest_due, quiet_until
-from state.delivery.configuration import DeliveryFile, Limits, Route
+from state.delivery.configuration import DeliveryFile, Escalate, Limits, Route
 from state.delivery.message import Message, delivery_id, message_of_alert, message_of_change
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import (
@@ -75,7 +75,7 @@ class _InForce(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """Where a message goes, and when; due_ms is 0 for at once."""
+    """Where a message goes, and when; it is deferred when due_ms is behind the time at which it was said."""
 
     destination: str
     route: Route
@@ -159,7 +159,7 @@ class Outbox:
             told = [self._tell(message, content, way, said_ms) for way in ways]
             if message.is_alert and route.escalate is not None and (any(told) or not message.is_there):
                 later = message._replace(subject=_ESCALATION + message.subject)
-                due_ms = said_ms + route.escalate.after_s * 1000 if message.is_there else 0
+                due_ms = _escalation_due(message, route, route.escalate, said_ms)
                 for to in route.escalate.to:
                     self._tell(later, content, _Way(to, route, "escalation", due_ms), said_ms)
 
@@ -192,7 +192,7 @@ class Outbox:
             corrects=head.first,
             created_ms=said_ms,
             begun_ms=said_ms,
-            due_ms=max(way.due_ms, said_ms),
+            due_ms=way.due_ms,
             digest=way.digest,
             name=message.name,
         )
@@ -441,10 +441,25 @@ def _goes(message: Message, route: Route) -> bool:
 
 def _way(message: Message, to: str, route: Route, said_ms: int) -> _Way:
     kind: Kind = "alert" if message.is_alert else "change"
-    if route.digest is not None:
-        return _Way(to, route, kind, digest_due(route.digest, said_ms), digest=True)
-    until_ms = None if route.quiet is None else quiet_until(route.quiet, said_ms)
-    return _Way(to, route, kind, until_ms or 0)
+    return _Way(to, route, kind, _due(route, said_ms), digest=route.digest is not None)
+
+
+def _due(route: Route, at_ms: int) -> int:
+    """When what comes at an instant is sent: at once, at the next digest, or when quiet hours end."""
+    return _loud(route, at_ms) if route.digest is None else digest_due(route.digest, at_ms)
+
+
+def _loud(route: Route, at_ms: int) -> int:
+    """The instant, or the end of the quiet hours in which it lies."""
+    return (None if route.quiet is None else quiet_until(route.quiet, at_ms)) or at_ms
+
+
+def _escalation_due(message: Message, route: Route, escalate: Escalate, said_ms: int) -> int:
+    """Counted from when the alert is sent, for nobody can acknowledge it before; in no quiet hours. A correction is
+    sent as soon as they allow it."""
+    if not message.is_there:
+        return _loud(route, said_ms)
+    return _loud(route, _due(route, said_ms) + escalate.after_s * 1000)
 
 
 def _way_name(route: Route, to: str) -> str:

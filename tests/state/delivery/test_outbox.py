@@ -194,6 +194,25 @@ def test_what_nobody_acknowledges_is_escalated() -> None:
     assert [each.operation for each in boss] == ["added", "removed"]
 
 
+def test_nobody_is_told_that_an_alert_is_not_acknowledged_before_it_is_sent() -> None:
+    """Its time begins when quiet hours end or the digest is sent; it comes in no quiet hours, nor does a correction."""
+    after = {"escalate": {"after_s": 3600, "to": ["boss"]}}
+    night, morning = one({**QUIET, **after}), one({**ALL, **after, "digest": {"at": ["08:00"]}})
+    for partition, hour in ((night, 13), (morning, 9)):
+        partition.take(alert("A"))
+        assert sorted((each.destination, each.due_ms) for each in partition.deferred()) == [
+            ("boss", AT_MS + hour * HOUR_MS), ("hook", AT_MS + (hour - 1) * HOUR_MS),
+        ]  # fmt: skip
+    night.pass_time(23 * HOUR_MS + 1)
+    night.take(alert("B"))
+    assert [each.due_ms for each in night.deferred()] == [AT_MS + 36 * HOUR_MS]
+    night.pass_time(HOUR_MS)
+    night.take(alert("A", revision=2))
+    assert {(each.destination, each.due_ms) for each in night.deferred() if each.operation == "removed"} == {
+        ("boss", AT_MS + 36 * HOUR_MS), ("hook", AT_MS + 36 * HOUR_MS),
+    }  # fmt: skip
+
+
 def test_answers_close_deliveries_or_keep_them() -> None:
     """And one that comes late, of what does not wait any more, changes nothing."""
     partition = one()
