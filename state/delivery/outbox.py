@@ -152,11 +152,11 @@ class Outbox:
         for route in in_force.file.routes:
             if not _goes(message, route):
                 continue
-            new = [to for to in dict.fromkeys(route.to) if to not in taken]
-            taken.update(new)
             since = in_force.since_by_way
-            ways = [_way(message, to, route, said_ms) for to in new if said_ms >= since[_way_name(route, to)]]
-            told = [self._tell(message, content, way, said_ms) for way in ways]
+            led_to = [to for to in dict.fromkeys(route.to) if said_ms >= since[_way_name(route, to)]]
+            new = [to for to in led_to if to not in taken]
+            taken.update(new)
+            told = [self._tell(message, content, _way(message, to, route, said_ms), said_ms) for to in new]
             if message.is_alert and route.escalate is not None and (any(told) or not message.is_there):
                 later = message._replace(subject=_ESCALATION + message.subject)
                 due_ms = _escalation_due(message, route, route.escalate, said_ms)

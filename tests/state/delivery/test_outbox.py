@@ -102,6 +102,16 @@ def test_what_was_said_before_a_route_was_there_does_not_go_its_way() -> None:
     assert [each.destination for each in partition.waiting()] == ["hook"]
 
 
+def test_a_route_that_is_put_before_another_loses_nothing() -> None:
+    """What was said before it was there goes the way that it would have gone then, once."""
+    partition = one()
+    partition.now_ms += 10
+    partition.configure({"hook": HOOK}, [{"name": "first", "to": ["hook"], "tiers": ["a"]}, ALL])
+    partition.take(alert("Acme"), said_ms=AT_MS + 5)
+    partition.take(alert("Beta"), said_ms=AT_MS + 10)
+    assert [(each.lane[0], each.route) for each in partition.waiting()] == [("A", "all"), ("B", "first")]
+
+
 def test_a_cool_down_keeps_alerts_of_a_milestone_apart() -> None:
     """By the time of knowing, per milestone and container; what is kept back needs no correction."""
     partition = one({**ALL, "cool_down_s": 60})
