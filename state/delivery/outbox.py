@@ -53,8 +53,6 @@ DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 2**20
 """Messages of one digest; more are several."""
 RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
 """Of one commit, so that it fits."""
-_ACKNOWLEDGED = 2**62
-"""The revision of an escalation that is not to be: none is newer."""
 PRUNED_MAX = 1_000
 _ESCALATION = "escalation\0"
 _NO_LIMITS = Limits()
@@ -197,7 +195,7 @@ class Outbox:
             name=message.name,
         )
         place = self._defer(delivery) if way.due_ms > said_ms else self._send(delivery)
-        new = Head(message.revision, message.is_there, head.first or id_, place, head.told)
+        new = Head(message.revision, message.is_there, head.first or id_, place, head.told, head.is_acknowledged)
         self._changed[key] = encode(new)
         if message.is_there and way.route.cool_down_s:
             self._changed[_cooling(message, way)] = message.known_ms.to_bytes(8, "big")
@@ -206,6 +204,8 @@ class Outbox:
     def _is_news(self, message: Message, head: Head, way: _Way) -> bool:
         if not message.is_there:
             return bool(head.told) and (way.route.corrections or not message.is_alert)
+        if head.is_acknowledged:
+            return False
         if head.told is not None or not message.is_alert or not way.route.cool_down_s or way.kind == "escalation":
             return True
         last = self._get(_cooling(message, way))
@@ -220,7 +220,8 @@ class Outbox:
         delivery = decode_delivery(stored)
         if head.place.startswith(DEFERRED):
             self._close(delivery, head.place, "withdrawn")
-            return Head(head.revision, head.told_before, None if head.told_before is None else head.first), True
+            first = None if head.told_before is None else head.first
+            return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), True
         limit = self._limits(destination).coalesce_above
         if self._destination(destination).waiting_count > limit:
             self._close(delivery, head.place, "superseded")
@@ -360,14 +361,20 @@ class Outbox:
             self._changed[key] = encode(msgspec.structs.replace(head, place=place))
 
     def _acknowledge(self, alert: str) -> None:
+        """The alert itself may be read only behind its acknowledgement: two topics have no common order."""
         in_force = self._in_force()
-        for destination in () if in_force is None else in_force.file.destinations:
+        if in_force is None:
+            return
+        escalated = {to for route in in_force.file.routes if route.escalate for to in route.escalate.to}
+        for destination in in_force.file.destinations:
             key = head_key(destination, _ESCALATION + alert)
             found = self._get(key)
+            if found is None and destination not in escalated:
+                continue
             head = Head(-1) if found is None else decode_head(found)
             if head.place.startswith(DEFERRED):
-                rest, _ = self._without_unsent(head, destination)
-                self._changed[key] = encode(msgspec.structs.replace(rest, revision=_ACKNOWLEDGED))
+                head, _ = self._without_unsent(head, destination)
+            self._changed[key] = encode(msgspec.structs.replace(head, is_acknowledged=True))
 
     def forget(self, before_ms: int, count_max: int) -> bool:
         """Forgets deliveries that were done with before then; the heads stay. False when there were none."""

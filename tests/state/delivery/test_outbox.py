@@ -204,6 +204,29 @@ def test_what_nobody_acknowledges_is_escalated() -> None:
     assert [each.operation for each in boss] == ["added", "removed"]
 
 
+def test_who_was_told_hears_the_correction_of_what_was_acknowledged_since() -> None:
+    """Asserted, escalated, moved in time, acknowledged, revoked; asserted again it is not escalated any more."""
+    partition = one(ESCALATING)
+    partition.take(alert("A"))
+    partition.pass_time(900_000)
+    partition.take(alert("A", revision=3))
+    partition.order(Acknowledge("A-0"))
+    for revision in (4, 4, 5):
+        partition.take(alert("A", revision=revision))
+    partition.pass_time(900_000)
+    boss = [each for each in partition.waiting() if each.destination == "boss"]
+    assert [(each.operation, each.revision) for each in boss] == [("added", 1), ("removed", 4)]
+
+
+def test_an_acknowledgement_may_come_before_its_alert_is_read() -> None:
+    """Orders are read first by who takes a partition over, and come on a topic of their own at any time."""
+    partition = one(ESCALATING)
+    partition.order(Acknowledge("A-0"))
+    partition.take(alert("A"))
+    partition.take(alert("B"))
+    assert [each.lane[0] for each in partition.deferred()] == ["B"]
+
+
 def test_nobody_is_told_that_an_alert_is_not_acknowledged_before_it_is_sent() -> None:
     """Its time begins when quiet hours end or the digest is sent; it comes in no quiet hours, nor does a correction."""
     after = {"escalate": {"after_s": 3600, "to": ["boss"]}}
