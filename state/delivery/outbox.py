@@ -14,7 +14,7 @@ import msgspec
 
 from state.delivery.clock import digest_due, quiet_until
 from state.delivery.configuration import DeliveryFile, Escalate, Limits, Route
-from state.delivery.message import Message, delivery_id, message_of_alert, message_of_change
+from state.delivery.message import ESCALATION, Message, delivery_id, message_of_alert, message_of_change
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import (
     BY_TIME,
@@ -54,7 +54,6 @@ DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 2**20
 RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
 """Of one commit, so that it fits."""
 PRUNED_MAX = 1_000
-_ESCALATION = "escalation\0"
 _NO_LIMITS = Limits()
 
 
@@ -156,7 +155,7 @@ class Outbox:
             taken.update(new)
             told = [self._tell(message, content, _way(message, to, route, said_ms), said_ms) for to in new]
             if message.is_alert and route.escalate is not None and (any(told) or not message.is_there):
-                later = message._replace(subject=_ESCALATION + message.subject)
+                later = message._replace(subject=ESCALATION + message.subject)
                 due_ms = _escalation_due(message, route, route.escalate, said_ms)
                 for to in route.escalate.to:
                     self._tell(later, content, _Way(to, route, "escalation", due_ms), said_ms)
@@ -367,7 +366,7 @@ class Outbox:
             return
         escalated = {to for route in in_force.file.routes if route.escalate for to in route.escalate.to}
         for destination in in_force.file.destinations:
-            key = head_key(destination, _ESCALATION + alert)
+            key = head_key(destination, ESCALATION + alert)
             found = self._get(key)
             if found is None and destination not in escalated:
                 continue

@@ -9,10 +9,13 @@ from click.testing import CliRunner
 
 from agents.main import cli
 from agents.ordering import delivery_states, load_delivery_file
+from agents.reading import read_topic
 from agents.settings import Settings
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
+from streams.delivery import Acknowledge, decode_order
 from streams.errors import MilepostError, UnavailableError, UsageError
+from streams.topics import topic_name
 from tests.agents.delivery.receiver import Reply, receiving
 from tests.agents.delivery.worlds import World, alert, change, wait_for, worker
 
@@ -99,10 +102,15 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
             assert receiver.accepted[0].id == dead.id
             assert "paused" in milepost("deliveries", "pause", "hook")
             assert "sent to" in milepost("deliveries", "resume", "hook")
-            assert "acknowledged" in milepost("deliveries", "acknowledge", "Beta-0")
+            for named in ("Beta-0", dead.id):
+                assert "acknowledged" in milepost("deliveries", "acknowledge", named)
+            topic = topic_name("delivery-orders", settings.prefix, 0)
+            orders = [decode_order(each.value or b"") for each in read_topic(bootstrap, topic, [0])]
+            assert orders[-2:] == [Acknowledge("Beta-0")] * 2
     for arguments, wrong in (
         (("pause", "hoook"), "no destination"),
         (("show", "msg_none"), "no delivery"),
+        (("acknowledge", "msg_none"), "no delivery"),
         (("retry", "msg_none"), "no dead delivery"),
         (("retry",), "name ids"),
     ):
