@@ -22,7 +22,8 @@ from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 
 ANSWER_BYTES_MAX = 65_536
-_TOLD = (ForbiddenAddressError, OSError, httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
+# Not of RemoteProtocolError: its text has the receiver's bytes, which may repeat what we said.
+_TOLD = (ForbiddenAddressError, OSError, httpx.NetworkError, httpx.TimeoutException)
 _LATER = frozenset((408, 425, 429))
 _PORT_BY_SCHEME = {"http": 80, "https": 443}
 

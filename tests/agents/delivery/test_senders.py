@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import email
+import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from email.message import Message
@@ -134,6 +136,22 @@ def test_a_redirect_is_not_followed(receiver: Receiver, secrets: Secrets) -> Non
     hook = Webhook.model_validate({"kind": "webhook", "url": receiver.url})
     assert send(HttpSender(hook, secrets, here(), time.time), made(alert("A"))).result == "refused"
     assert len(receiver.received) == 1
+
+
+def test_an_answer_that_repeats_a_secret_is_not_told(secrets: Secrets) -> None:
+    """It is none of HTTP, and its text says what stands in it."""
+
+    def echo(server: socket.socket) -> None:
+        with server.accept()[0] as connection:
+            (line,) = re.findall(rb"authorization: .*\r\n", connection.recv(65_536), re.IGNORECASE)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + line.replace(b":", b" :") + b"\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=echo, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        hook = Webhook(kind="webhook", url=url, bearer="password")
+        answer = send(HttpSender(hook, secrets, here(), time.time), made(alert("A")))
+    assert answer == Answer("later", "RemoteProtocolError")
 
 
 def test_a_key_that_is_none_tells_nothing_of_itself() -> None:
