@@ -183,6 +183,7 @@ def test_a_key_that_is_none_tells_nothing_of_itself() -> None:
         ("::", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
+        ("fec0::1", False),
         ("::ffff:127.0.0.1", False),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
