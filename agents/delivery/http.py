@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -44,6 +45,7 @@ class HttpSender:
         # A client of its own: connections are kept by address, and must not be shared with another host there.
         self._client = httpx.AsyncClient(
             verify=ssl.create_default_context(),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept
             trust_env=False,
             follow_redirects=False,
             timeout=destination.timeout_s,

@@ -154,6 +154,21 @@ def test_an_answer_that_repeats_a_secret_is_not_told(secrets: Secrets) -> None:
     assert answer == Answer("later", "RemoteProtocolError")
 
 
+def test_cookies_are_not_kept(receiver: Receiver, secrets: Secrets) -> None:
+    """A receiver that sets a new one with each answer would fill memory and headers, and every try is the same."""
+    receiver.answer = lambda received, _: Reply(200, {"Set-Cookie": f"session-{received.at}=1"})
+    hook = Webhook(kind="webhook", url=receiver.url)
+
+    async def twice() -> None:
+        sender = HttpSender(hook, secrets, here(), time.time)
+        for _ in range(2):
+            assert await sender.send(made(alert("A"))) == Answer("done")
+        await sender.close()
+
+    asyncio.run(twice())
+    assert ["cookie" in each.headers for each in receiver.received] == [False, False]
+
+
 def test_a_key_that_is_none_tells_nothing_of_itself() -> None:
     """Standard Webhooks wants whsec_ and base64."""
     for key in ("whsec_", "no base64 at all!"):
