@@ -43,16 +43,18 @@ class FolderSender:
     def _write(self, deliveries: Sequence[Delivery]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"{self._name}-{deliveries[0].number:012d}"
-        for content in files_of(self._destination.format, deliveries):
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix=".", delete=False, encoding="utf-8") as file:
-                file.write(content.text)
-                file.flush()
-                os.fsync(file.fileno())
-            written, suffix = Path(file.name), content.suffix
-            if self._destination.format == "parquet":
-                written, suffix = _as_parquet(written), ".parquet"
-            written.chmod(0o640)
-            written.rename(self._folder / f"{stem}{suffix}")
+        # What can not be written to its end leaves nothing behind: it is tried again for days.
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".") as beside:
+            for content in files_of(self._destination.format, deliveries):
+                written, suffix = Path(beside) / f"file{content.suffix}", content.suffix
+                with written.open("w", encoding="utf-8") as file:
+                    file.write(content.text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if self._destination.format == "parquet":
+                    written, suffix = _as_parquet(written), ".parquet"
+                written.chmod(0o640)
+                written.rename(self._folder / f"{stem}{suffix}")
         _flush_folder(self._folder)
 
     async def close(self) -> None:

@@ -356,6 +356,15 @@ def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path) -> None
     assert send(sender, made(alert("A"))).result == "later"
 
 
+def test_a_file_that_can_not_get_its_name_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It is tried again for days, and each try would leave one more."""
+    for form in ("ndjson", "parquet"):
+        (tmp_path / f"out-0-{0:012d}.{form}").mkdir()
+        destination = Folder(kind="folder", folder="out", format=form)  # type: ignore[arg-type]
+        assert send(FolderSender(destination, tmp_path, "out-0"), made(alert("A"))).result == "later"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_signature_is_base64() -> None:
     """A key per signature, the newest first; none without keys."""
     keys = ["whsec_" + base64.b64encode(bytes([each]) * 24).decode() for each in (1, 2)]
