@@ -1,7 +1,8 @@
 """Files in a folder: written under another name, flushed to the disk, then renamed, so that each is whole or not there.
 
 A file is named by the destination, the partition and the number of its first delivery: after a crash the next owner
-writes the same name again, with the same deliveries at least, in the place of the first one.
+writes the same name again, with the same deliveries at least, in the place of the first one. A list of whom to add
+or to remove that a former try wrote, and in which nobody is left, goes.
 """
 
 import asyncio
@@ -43,6 +44,7 @@ class FolderSender:
     def _write(self, deliveries: Sequence[Delivery]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"{self._name}-{deliveries[0].number:012d}"
+        names: set[Path] = set()
         # What can not be written to its end leaves nothing behind: it is tried again for days.
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".") as beside:
             for content in files_of(self._destination.format, deliveries):
@@ -54,7 +56,9 @@ class FolderSender:
                 if self._destination.format == "parquet":
                     written, suffix = _as_parquet(written), ".parquet"
                 written.chmod(0o640)
-                written.rename(self._folder / f"{stem}{suffix}")
+                names.add(written.rename(self._folder / f"{stem}{suffix}"))
+        for former in set(self._folder.glob(f"{stem}.*")) - names:
+            former.unlink()
         _flush_folder(self._folder)
 
     async def close(self) -> None:

@@ -365,6 +365,18 @@ def test_a_file_that_can_not_get_its_name_leaves_nothing_behind(tmp_path: Path) 
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_list_of_a_former_try_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """Who was to be added, and left before the next try, is in one list only."""
+    deliveries = made(change("A"), change("A", revision=2))
+    (tmp_path / f"out-0-{1:012d}.csv").write_text("of another try")
+    for some, left in ((deliveries[:1], "add"), (deliveries, "remove")):
+        destination = Folder(kind="folder", folder="out", format="google-customer-match")
+        assert send(FolderSender(destination, tmp_path, "out-0"), some) == Answer("done")
+        assert sorted(each.name for each in tmp_path.iterdir()) == [
+            f"out-0-{0:012d}.warm.{left}.csv", f"out-0-{1:012d}.csv",
+        ]  # fmt: skip
+
+
 def test_a_signature_is_base64() -> None:
     """A key per signature, the newest first; none without keys."""
     keys = ["whsec_" + base64.b64encode(bytes([each]) * 24).decode() for each in (1, 2)]
