@@ -1,8 +1,8 @@
 """Files in a folder: written under another name, flushed to the disk, then renamed, so that each is whole or not there.
 
-A file is named by the destination, the partition and the number of its first delivery: after a crash the next owner
-writes the same name again, with the same deliveries at least, in the place of the first one. A list of whom to add
-or to remove that a former try wrote, and in which nobody is left, goes.
+A file is named by the destination, the generation, the partition and the number of its first delivery: after a crash
+the next owner writes the same name again, with the same deliveries at least, in the place of the first one. A list of
+whom to add or to remove that a former try wrote, and in which nobody is left, goes.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class FolderSender:
     takes_many = True
 
     def __init__(self, destination: Folder, folder: Path, name: str) -> None:
-        """name: of the destination and the partition, what the files' names begin with."""
+        """name: of the destination, the generation and the partition, what the files' names begin with."""
         self._destination = destination
         self._folder = folder
         self._name = name

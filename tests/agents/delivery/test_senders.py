@@ -26,7 +26,9 @@ from agents.delivery.http import HttpSender, answer_of, signed
 from agents.delivery.kafka import KafkaSender
 from agents.delivery.secrets import MissingSecretError, Secrets
 from agents.delivery.sender import Sender
+from agents.delivery.senders import senders_of
 from agents.reading import read_topic
+from agents.settings import Settings
 from state.delivery.configuration import Email, Folder, KafkaTopic, Slack, Webhook
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
@@ -375,6 +377,17 @@ def test_a_list_of_a_former_try_is_replaced_as_a_whole(tmp_path: Path) -> None:
         assert sorted(each.name for each in tmp_path.iterdir()) == [
             f"out-0-{0:012d}.warm.{left}.csv", f"out-0-{1:012d}.csv",
         ]  # fmt: skip
+
+
+def test_a_generation_has_files_of_its_own(tmp_path: Path) -> None:
+    """Its numbers begin anew, and who has loaded a file of a name looks at it no more."""
+    for generation in (0, 1):
+        settings = Settings(folder=tmp_path, generation=generation)
+        make = senders_of(settings, "nowhere:1", 3, time.time)
+        sender = make("out", Folder(kind="folder", folder="files"))
+        assert send(sender, made(alert("A"))) == Answer("done")
+    found = [each.name for each in (tmp_path / "deliveries" / "files").iterdir()]
+    assert sorted(found) == [f"out-{generation}-3-{0:012d}.ndjson" for generation in (0, 1)]
 
 
 def test_a_signature_is_base64() -> None:
