@@ -158,6 +158,10 @@ class Dispatcher:
             lane, keys = taken
             rows = self._writer.store.get(list(keys))
             deliveries = [decode_delivery(row) for row in rows if row is not None]
+            if not deliveries:  # superseded since they were loaded
+                line.queue.finish(lane, [None] * len(keys))
+                continue
+            line.begin(now_ms)
             self._open_count += 1
             tasks.create_task(self._send(line, lane, keys, deliveries))
         return wait_ms or line.next_due_in_ms(now_ms)
@@ -170,12 +174,10 @@ class Dispatcher:
         return row.is_paused or row.disabled is not None
 
     async def _send(self, line: Line, lane: str, keys: Sequence[bytes], deliveries: list[Delivery]) -> None:
-        # As late as possible: who has lost the partition must not send beside a successor. What is missing was
-        # superseded since it was loaded.
+        # As late as possible: who has lost the partition must not send beside a successor.
         self._writer.check()
-        answer = await line.sender.send(deliveries) if deliveries else Answer("done")
-        if deliveries:
-            crash_point("sent")
+        answer = await line.sender.send(deliveries)
+        crash_point("sent")
         self._tried.put_nowait(_Tried(line, lane, keys, deliveries, answer))
 
     async def _note_answers(self) -> None:
@@ -199,8 +201,7 @@ class Dispatcher:
             answered = [Answered(each.key(), verdict_by_key[each.key()]) for each in part]
             await self._writer.note(self._stage.answers(answered, now_ms))
         for tried in some:
-            if tried.deliveries:
-                tried.line.answered(tried.answer, now_ms, random.random())
+            tried.line.answered(tried.answer, now_ms, random.random())
             self._count(tried, verdict_by_key, now_ms)
             self._open_count -= 1
             again = [verdict_by_key.get(key) for key in tried.keys]

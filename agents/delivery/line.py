@@ -43,10 +43,11 @@ class Line:
 
     def take(self, now_ms: int) -> tuple[str, Sequence[bytes]] | None:
         """What is to be sent next, if anything is due."""
-        taken = self.queue.take(now_ms, self._many if self.sender.takes_many else 1)
-        if taken is not None:
-            self._rate = self._rate.taken(now_ms)
-        return taken
+        return self.queue.take(now_ms, self._many if self.sender.takes_many else 1)
+
+    def begin(self, now_ms: int) -> None:
+        """Something of what was taken is sent: it counts for the rate."""
+        self._rate = self._rate.taken(now_ms)
 
     def next_due_in_ms(self, now_ms: int) -> float:
         """When something becomes due, from now on; infinite when nothing does."""

@@ -1,0 +1,92 @@
+"""The dispatcher over rows in memory: what it sends, when, of which destination."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from agents.delivery.dispatcher import Dispatcher
+from state.delivery.retries import Answer
+from state.delivery.rows import Delivery
+from state.delivery.stage import DeliverStage, Inputs
+from streams.delivery import Pause, Resume
+from streams.stage import Work
+from streams.writer import Writer
+from tests.agents.delivery.worlds import AT_MS, change
+from tests.state.delivery.worlds import ALL, HOOK, Partition
+from tests.state.memory_store import MemoryStore
+
+TOPICS = Inputs("orders", "alerts", "changes", "deliveries")
+
+
+class MemoryWriter:
+    """What the dispatcher asks of a writer: commits to memory. now_ms: the clock, moved by hand."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.now_ms = AT_MS
+
+    def check(self) -> None:
+        """It may write always."""
+
+    async def note(self, compute: Callable[[int], Work]) -> None:
+        self.store.apply(list(compute(self.now_ms).rows))
+
+
+class Taking:
+    """A destination that answers as it is told to, and keeps what it was sent."""
+
+    takes_many = False
+
+    def __init__(self, answer: Callable[[Delivery], Answer]) -> None:
+        self.sent: list[Delivery] = []
+        self._answer = answer
+
+    async def send(self, deliveries: Sequence[Delivery]) -> Answer:
+        self.sent += deliveries
+        return self._answer(deliveries[0])
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+
+class World:
+    """A partition with a dispatcher at work. Used inside a running loop."""
+
+    def __init__(self, answer: Callable[[Delivery], Answer] = lambda _: Answer("done"), **options: Any) -> None:
+        store = MemoryStore()
+        self.partition = Partition({"hook": {**HOOK, **options}}, [ALL], store)
+        self.writer = MemoryWriter(store)
+        self.hook = Taking(answer)
+        stage = DeliverStage(TOPICS, store, 0)
+        self._dispatcher = Dispatcher(cast(Writer, self.writer), stage, 0, 1, lambda *_: self.hook)
+
+    async def look(self) -> None:
+        """Lets it do what it can at this instant."""
+        self._dispatcher.wake()
+        await asyncio.sleep(0.02)
+
+    async def run(self, steps: Callable[[], Any]) -> None:
+        running = asyncio.create_task(self._dispatcher.run())
+        await steps()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_what_was_superseded_takes_nothing_of_the_rate() -> None:
+    """Else a destination that is behind would be sent nothing for as long as all that it is spared would take."""
+
+    async def scenario() -> None:
+        world = World(rate_per_s=1, coalesce_above=0)
+
+        async def steps() -> None:
+            world.partition.order(Pause("hook"))
+            for revision in range(1, 10):
+                world.partition.take(change("A", revision))
+                await world.look()
+            world.partition.order(Resume("hook"))
+            await world.look()
+
+        await world.run(steps)
+        assert [each.revision for each in world.hook.sent] == [9]
+
+    asyncio.run(scenario())
