@@ -168,10 +168,13 @@ class Dispatcher:
 
     def _is_held(self, name: str) -> bool:
         """Whether it is paused or disabled; a delivery to one that is configured no more waits as well."""
-        (stored,) = self._writer.store.get([DESTINATION + name.encode()])
-        row = DestinationRow() if stored is None else decode_destination(stored)
+        row = self._row(name)
         WAITING_DELIVERIES.labels(name, str(self._partition)).set(row.waiting_count)
         return row.is_paused or row.disabled is not None
+
+    def _row(self, name: str) -> DestinationRow:
+        (stored,) = self._writer.store.get([DESTINATION + name.encode()])
+        return DestinationRow() if stored is None else decode_destination(stored)
 
     async def _send(self, line: Line, lane: str, keys: Sequence[bytes], deliveries: list[Delivery]) -> None:
         # As late as possible: who has lost the partition must not send beside a successor.
@@ -191,7 +194,12 @@ class Dispatcher:
         now_ms = self._writer.now_ms
         verdict_by_key: dict[bytes, Verdict] = {
             delivery.key(): verdict_of(
-                tried.answer, delivery, now_ms, random.random(), tried.line.destination.give_up_after_s * 1000
+                tried.answer,
+                delivery,
+                now_ms,
+                random.random(),
+                tried.line.destination.give_up_after_s * 1000,
+                self._row(tried.line.name).resumed_ms,
             )
             for tried in some
             for delivery in tried.deliveries

@@ -123,8 +123,9 @@ class Outbox:
                 self._put_destination(order.destination, msgspec.structs.replace(
                     self._destination(order.destination), is_paused=True))  # fmt: skip
             case Resume():
-                self._put_destination(order.destination, msgspec.structs.replace(
-                    self._destination(order.destination), is_paused=False, disabled=None))  # fmt: skip
+                row = self._destination(order.destination)
+                resumed = msgspec.structs.replace(row, is_paused=False, disabled=None, resumed_ms=said_ms)
+                self._put_destination(order.destination, resumed)
             case Retry():
                 self._retry(order.id)
             case Acknowledge():

@@ -47,11 +47,13 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DestinationRow(msgspec.Struct, frozen=True, array_like=True):
-    """disabled: why it disabled itself, None while it has not."""
+    """disabled: why it disabled itself, None while it has not. resumed_ms: since when it is sent to again, the broker's
+    clock; 0 where it always was."""
 
     waiting_count: int = 0
     is_paused: bool = False
     disabled: str | None = None
+    resumed_ms: int = 0
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):

@@ -60,6 +60,11 @@ class World:
         stage = DeliverStage(TOPICS, store, 0)
         self._dispatcher = Dispatcher(cast(Writer, self.writer), stage, 0, 1, lambda *_: self.hook)
 
+    def move(self, ms: int) -> None:
+        """Lets time go by."""
+        self.writer.now_ms += ms
+        self.partition.now_ms += ms
+
     async def look(self) -> None:
         """Lets it do what it can at this instant."""
         self._dispatcher.wake()
@@ -67,8 +72,10 @@ class World:
 
     async def run(self, steps: Callable[[], Any]) -> None:
         running = asyncio.create_task(self._dispatcher.run())
-        await steps()
-        running.cancel()
+        try:
+            await steps()
+        finally:
+            running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
@@ -88,5 +95,27 @@ def test_what_was_superseded_takes_nothing_of_the_rate() -> None:
 
         await world.run(steps)
         assert [each.revision for each in world.hook.sent] == [9]
+
+    asyncio.run(scenario())
+
+
+def test_a_pause_is_no_failure() -> None:
+    """What waited through it for longer than a delivery may fail is tried like any other; then it may be given up."""
+
+    async def scenario() -> None:
+        world = World(lambda _: Answer("later", "HTTP 503"), give_up_after_s=60)
+
+        async def steps() -> None:
+            world.partition.order(Pause("hook"))
+            world.partition.take(change("A"))
+            world.move(100_000)
+            world.partition.order(Resume("hook"))
+            await world.look()
+            assert [each.attempts for each in world.partition.waiting()] == [1]
+            world.move(60_000)
+            await world.look()
+            assert world.partition.waiting() == []
+
+        await world.run(steps)
 
     asyncio.run(scenario())

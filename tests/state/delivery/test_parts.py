@@ -82,8 +82,8 @@ def test_what_answers_mean() -> None:
     partition.take(alert("Acme"))
     (delivery,) = partition.waiting()
 
-    def verdict(answer: Answer, after_ms: int = 0) -> Any:
-        return verdict_of(answer, delivery, AT_MS + after_ms, 0.5, 60_000)
+    def verdict(answer: Answer, after_ms: int = 0, resumed_ms: int = 0) -> Any:
+        return verdict_of(answer, delivery, AT_MS + after_ms, 0.5, 60_000, resumed_ms)
 
     assert verdict(Answer("done")) == Delivered()
     assert verdict(Answer("refused", "HTTP 404")) == Dead("HTTP 404")
@@ -92,6 +92,7 @@ def test_what_answers_mean() -> None:
     assert verdict(Answer("later", "HTTP 429", 7_000)) == Later(AT_MS + 7_000, "HTTP 429")
     assert verdict(Answer("later", "HTTP 429", 10**12)) == Later(AT_MS + RETRY_AFTER_MS_MAX, "HTTP 429")
     assert verdict(Answer("later", "HTTP 500"), 60_000) == Dead("given up after 1 tries: HTTP 500")
+    assert verdict(Answer("later", "HTTP 500"), 60_000, AT_MS + 1) == Later(AT_MS + 60_750, "HTTP 500")
 
 
 def test_a_breaker_opens_tries_one_and_closes() -> None:
