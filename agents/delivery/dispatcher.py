@@ -34,7 +34,8 @@ from streams.crash import crash_point
 from streams.writer import Writer
 
 WINDOW = 1_000
-"""Deliveries of a destination in memory at most; those behind them stay on disk."""
+"""Deliveries of a destination in memory at most, or as many as one of its files may have; those behind them stay on
+disk."""
 NOTED_MAX, NOTED_BYTES_MAX = 500, 8 * 2**20
 """Answers of one commit, so that it fits whatever they are about."""
 LOOK_S = 1.0
@@ -140,11 +141,11 @@ class Dispatcher:
 
     def _fill(self, line: Line) -> None:
         """Takes more of what waits into memory, in its order."""
-        queue = line.queue
-        if queue.count > WINDOW // 2:
+        queue, window = line.queue, max(WINDOW, line.many)
+        if queue.count > window // 2 and not line.sender.takes_many:
             return
         found = self._writer.store.scan(waiting_prefix(line.name), queue.loaded_behind)
-        for key, value in islice(found, WINDOW - queue.count):
+        for key, value in islice(found, window - queue.count):
             line.load(key, decode_delivery(value))
 
     def _begin(self, line: Line, tasks: asyncio.TaskGroup, now_ms: int) -> float:

@@ -35,14 +35,16 @@ class MemoryWriter:
 class Taking:
     """A destination that answers as it is told to, and keeps what it was sent."""
 
-    takes_many = False
-
-    def __init__(self, answer: Callable[[Delivery], Answer]) -> None:
+    def __init__(self, answer: Callable[[Delivery], Answer], takes_many: bool) -> None:
+        self.takes_many = takes_many
         self.sent: list[Delivery] = []
+        self.counts: list[int] = []
+        """How many at once."""
         self._answer = answer
 
     async def send(self, deliveries: Sequence[Delivery]) -> Answer:
         self.sent += deliveries
+        self.counts.append(len(deliveries))
         return self._answer(deliveries[0])
 
     async def close(self) -> None:
@@ -54,9 +56,9 @@ class World:
 
     def __init__(self, answer: Callable[[Delivery], Answer] = lambda _: Answer("done"), **options: Any) -> None:
         store = MemoryStore()
-        self.partition = Partition({"hook": {**HOOK, **options}}, [ALL], store)
+        self.partition = Partition({"hook": options if "kind" in options else {**HOOK, **options}}, [ALL], store)
         self.writer = MemoryWriter(store)
-        self.hook = Taking(answer)
+        self.hook = Taking(answer, options.get("kind") in ("folder", "kafka"))
         stage = DeliverStage(TOPICS, store, 0)
         self._dispatcher = Dispatcher(cast(Writer, self.writer), stage, 0, 1, lambda *_: self.hook)
 
@@ -68,7 +70,8 @@ class World:
     async def look(self) -> None:
         """Lets it do what it can at this instant."""
         self._dispatcher.wake()
-        await asyncio.sleep(0.02)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
 
     async def run(self, steps: Callable[[], Any]) -> None:
         running = asyncio.create_task(self._dispatcher.run())
@@ -115,6 +118,26 @@ def test_a_pause_is_no_failure() -> None:
             world.move(60_000)
             await world.look()
             assert world.partition.waiting() == []
+
+        await world.run(steps)
+
+    asyncio.run(scenario())
+
+
+def test_a_file_has_all_that_waits() -> None:
+    """As many rows as it may have, for the next one may come only in an hour."""
+
+    async def scenario() -> None:
+        world = World(kind="folder", folder="files", every_s=3600, rows_max=2_000)
+
+        async def steps() -> None:
+            for count in (1, 1_100, 1_000):
+                for number in range(count):
+                    world.partition.take(change(f"A{count}-{number}"))
+                await world.look()
+            world.move(3_600_000)
+            await world.look()
+            assert world.hook.counts == [1, 2_000]
 
         await world.run(steps)
 
