@@ -43,13 +43,14 @@ LOOK_S = 1.0
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A try and its answer. keys: what was taken of the lane, deliveries: those of them that still waited."""
+    """A try and its answers. keys: what was taken of the lane, deliveries: those of them that still waited; answers: to
+    each of these."""
 
     line: Line
     lane: str
     keys: Sequence[bytes]
     deliveries: list[Delivery]
-    answer: Answer
+    answers: list[Answer]
 
 
 class Dispatcher:
@@ -178,11 +179,26 @@ class Dispatcher:
         return DestinationRow() if stored is None else decode_destination(stored)
 
     async def _send(self, line: Line, lane: str, keys: Sequence[bytes], deliveries: list[Delivery]) -> None:
+        answer = await self._answer(line, deliveries)
+        answers = [answer] * len(deliveries)
+        if answer.result == "refused" and len(deliveries) > 1:
+            answers = await self._answers_alone(line, deliveries)
+        crash_point("sent")
+        self._tried.put_nowait(_Tried(line, lane, keys, deliveries, answers))
+
+    async def _answers_alone(self, line: Line, deliveries: Sequence[Delivery]) -> list[Answer]:
+        """One of them is refused, and the others are not to die with it. Behind one that is to come again nothing is
+        sent, for order."""
+        answers: list[Answer] = []
+        for each in deliveries:
+            waits = bool(answers) and answers[-1].result == "later"
+            answers.append(answers[-1] if waits else await self._answer(line, [each]))
+        return answers
+
+    async def _answer(self, line: Line, deliveries: Sequence[Delivery]) -> Answer:
         # As late as possible: who has lost the partition must not send beside a successor.
         self._writer.check()
-        answer = await line.sender.send(deliveries)
-        crash_point("sent")
-        self._tried.put_nowait(_Tried(line, lane, keys, deliveries, answer))
+        return await line.sender.send(deliveries)
 
     async def _note_answers(self) -> None:
         while True:
@@ -195,7 +211,7 @@ class Dispatcher:
         now_ms = self._writer.now_ms
         verdict_by_key: dict[bytes, Verdict] = {
             delivery.key(): verdict_of(
-                tried.answer,
+                answer,
                 delivery,
                 now_ms,
                 random.random(),
@@ -203,14 +219,14 @@ class Dispatcher:
                 self._row(tried.line.name).resumed_ms,
             )
             for tried in some
-            for delivery in tried.deliveries
+            for delivery, answer in zip(tried.deliveries, tried.answers, strict=True)
         }
         deliveries = [delivery for tried in some for delivery in tried.deliveries]
         for part in chunked(deliveries, NOTED_MAX, NOTED_BYTES_MAX):
             answered = [Answered(each.key(), verdict_by_key[each.key()]) for each in part]
             await self._writer.note(self._stage.answers(answered, now_ms))
         for tried in some:
-            tried.line.answered(tried.answer, now_ms, random.random())
+            tried.line.answered(tried.answers[-1], now_ms, random.random())
             self._count(tried, verdict_by_key, now_ms)
             self._open_count -= 1
             again = [verdict_by_key.get(key) for key in tried.keys]

@@ -4,18 +4,24 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+import msgspec
+import pytest
+
 from agents.delivery.dispatcher import Dispatcher
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 from state.delivery.stage import DeliverStage, Inputs
-from streams.delivery import Pause, Resume
-from streams.stage import Work
+from streams.delivery import Pause, Resume, decode_status
+from streams.partials import Tag
+from streams.stage import Applied, Work
 from streams.writer import Writer
 from tests.agents.delivery.worlds import AT_MS, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 from tests.state.memory_store import MemoryStore
 
 TOPICS = Inputs("orders", "alerts", "changes", "deliveries")
+
+Answering = Callable[[Sequence[Delivery]], Answer]
 
 
 class MemoryWriter:
@@ -35,7 +41,7 @@ class MemoryWriter:
 class Taking:
     """A destination that answers as it is told to, and keeps what it was sent."""
 
-    def __init__(self, answer: Callable[[Delivery], Answer], takes_many: bool) -> None:
+    def __init__(self, answer: Answering, takes_many: bool) -> None:
         self.takes_many = takes_many
         self.sent: list[Delivery] = []
         self.counts: list[int] = []
@@ -45,7 +51,7 @@ class Taking:
     async def send(self, deliveries: Sequence[Delivery]) -> Answer:
         self.sent += deliveries
         self.counts.append(len(deliveries))
-        return self._answer(deliveries[0])
+        return self._answer(deliveries)
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -54,18 +60,23 @@ class Taking:
 class World:
     """A partition with a dispatcher at work. Used inside a running loop."""
 
-    def __init__(self, answer: Callable[[Delivery], Answer] = lambda _: Answer("done"), **options: Any) -> None:
+    def __init__(self, answer: Answering = lambda _: Answer("done"), **options: Any) -> None:
         store = MemoryStore()
         self.partition = Partition({"hook": options if "kind" in options else {**HOOK, **options}}, [ALL], store)
         self.writer = MemoryWriter(store)
         self.hook = Taking(answer, options.get("kind") in ("folder", "kafka"))
-        stage = DeliverStage(TOPICS, store, 0)
-        self._dispatcher = Dispatcher(cast(Writer, self.writer), stage, 0, 1, lambda *_: self.hook)
+        self._stage = DeliverStage(TOPICS, store, 0)
+        self._dispatcher = Dispatcher(cast(Writer, self.writer), self._stage, 0, 1, lambda *_: self.hook)
 
     def move(self, ms: int) -> None:
         """Lets time go by."""
         self.writer.now_ms += ms
         self.partition.now_ms += ms
+
+    def state(self, id_: str) -> str:
+        """Of a delivery, as it would be published."""
+        (publication,) = self._stage.again(msgspec.msgpack.encode([id_]))(Applied(Tag(0, 1), {}, AT_MS))
+        return decode_status(publication.records[0][1] or b"").state
 
     async def look(self) -> None:
         """Lets it do what it can at this instant."""
@@ -138,6 +149,35 @@ def test_a_file_has_all_that_waits() -> None:
             world.move(3_600_000)
             await world.look()
             assert world.hook.counts == [1, 2_000]
+
+        await world.run(steps)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("later", "states"),
+    [
+        (None, ["delivered", "dead", "delivered", "delivered"]),
+        ("A3", ["delivered", "dead", "waiting", "waiting"]),
+    ],
+)
+def test_one_that_is_refused_takes_no_other_with_it(later: str | None, states: list[str]) -> None:
+    """A record that is too large among many; behind one that comes again nothing is sent."""
+
+    def answer(deliveries: Sequence[Delivery]) -> Answer:
+        accounts = [each.lane.partition("\0")[0] for each in deliveries]
+        return Answer("refused" if "A2" in accounts else "later" if later in accounts else "done")
+
+    async def scenario() -> None:
+        world = World(answer, kind="kafka", topic="out")
+
+        async def steps() -> None:
+            for number in range(1, 5):
+                world.partition.take(change(f"A{number}"))
+            ids = [each.id for each in world.partition.waiting()]
+            await world.look()
+            assert [world.state(each) for each in ids] == states
 
         await world.run(steps)
 
