@@ -217,6 +217,15 @@ def test_meta_custom_audience_is_normalised_and_hashed() -> None:
     ]  # fmt: skip
 
 
+def test_meta_takes_five_digits_of_a_zip_of_the_us() -> None:
+    """ZIP+4 matches nobody; other countries' are whole."""
+    cases = ("US", "94303-5300", "94303"), ("GB", "M1 1AE", "m11ae"), ("PL", "00-950", "00950")
+    for country, given, right in cases:
+        attributes = {**PERSON, "country": country, "zip": given}
+        (file,) = files_of("meta-custom-audience", made(change("A", attributes=attributes)))
+        assert rows(file.text)[0]["zip"] == sha(right)
+
+
 def test_linkedin_gets_companies() -> None:
     """By name and domain, unhashed; the account's name stands in for one that is missing."""
     attributes = {"domain": "https://WWW.Acme.example/about", "country": "DE"}
