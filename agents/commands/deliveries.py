@@ -1,6 +1,7 @@
 """`milepost deliveries`: where each delivery stands, and what people may do about it."""
 
 import sys
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import islice
@@ -124,7 +125,7 @@ def dry_run(file: Path, newest: int, settings: Settings) -> None:
     """Says what the delivery file FILE would have sent of all alerts and changes so far; sends nothing."""
     wanted = load_delivery_file(file)
     with connect(settings, start=False) as bootstrap:
-        found = dry_run_of(wanted, bootstrap, settings)
+        found = dry_run_of(wanted, bootstrap, settings, time.time_ns() // 1_000_000)
     table = Table("at", "destination", "route", "what", "whose")
     for each in found[-newest:]:
         row = (_time(each.due_ms), each.destination, each.route, f"{each.kind} {each.operation}", each.whose)

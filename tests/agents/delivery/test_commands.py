@@ -1,5 +1,6 @@
 """`milepost destinations` and `milepost deliveries`, on a real Kafka."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from agents.dry_run import dry_run_of
 from agents.main import cli
 from agents.ordering import delivery_states, load_delivery_file
 from agents.reading import read_topic
 from agents.settings import Settings
+from state.delivery.configuration import Digest
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
 from streams.delivery import Acknowledge, decode_order
@@ -85,6 +88,12 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
         world.send(alert("Acme", 1), alert("Acme", 2), change("Acme"))
         said = milepost("deliveries", "dry-run", str(path))
         assert "hook: 1" in said  # the second one is cooled down, the audience has no route
+        route = load_delivery_file(path).routes[0].model_copy(update={"digest": Digest(at=["08:00"])})
+        file = load_delivery_file(path).model_copy(update={"routes": [route]})
+        now_ms = time.time_ns() // 1_000_000
+        assert dry_run_of(file, bootstrap, settings, now_ms) == []
+        (digest,) = dry_run_of(file, bootstrap, settings, now_ms + 86_400_000)
+        assert digest.kind == "digest"
         assert "no mistakes" in milepost("destinations", "apply", str(path), "--dry-run")
         assert "1 destinations, 1 routes" in milepost("destinations", "apply", str(path))
         assert "once in 60 s" in milepost("destinations", "list")
