@@ -39,6 +39,10 @@ def message_of_change(change: MembershipChange) -> Message:
     return Message(subject, change.revision, is_there, lane, False, change.audience, None, change.known_ms)
 
 
+def message_of(part: Alert | MembershipChange) -> Message:
+    return message_of_alert(part) if isinstance(part, Alert) else message_of_change(part)
+
+
 def _lane(account: str, kind: str, container: str | None) -> str:
     return "\0".join((account, kind, container or ""))
 

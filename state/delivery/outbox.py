@@ -14,7 +14,8 @@ import msgspec
 
 from state.delivery.clock import digest_due, quiet_until
 from state.delivery.configuration import DeliveryFile, Escalate, Limits, Route
-from state.delivery.message import ESCALATION, Message, delivery_id, message_of_alert, message_of_change
+from state.delivery.formats.message import parts_of
+from state.delivery.message import ESCALATION, Message, delivery_id, message_of, message_of_alert, message_of_change
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import (
     BY_TIME,
@@ -55,6 +56,8 @@ RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
 """Of one commit, so that it fits."""
 PRUNED_MAX = 1_000
 _NO_LIMITS = Limits()
+_NOTHING = b"[]"
+"""The content of a digest of which nothing is left."""
 
 
 class Answered(NamedTuple):
@@ -349,7 +352,9 @@ class Outbox:
         head = None if stored is None else decode_head(stored)
         self._changed[CLOSED + id_.encode()] = None
         self._changed[by_time_key(closed.closed_ms, id_)] = None
-        if head is not None and head.revision > delivery.revision:
+        if delivery.kind == "digest":
+            delivery = msgspec.structs.replace(delivery, content=self._still_newest(delivery))
+        if (head is not None and head.revision > delivery.revision) or delivery.content == _NOTHING:
             newer = msgspec.structs.replace(delivery, why="a newer message about the same came since")
             self._close(newer, b"", "superseded")
             return
@@ -359,6 +364,15 @@ class Outbox:
         place = self._send(again)
         if head is not None:
             self._changed[key] = encode(msgspec.structs.replace(head, place=place))
+
+    def _still_newest(self, digest: Delivery) -> bytes:
+        """The content of a digest without what a newer message came about since."""
+        contents = msgspec.json.decode(digest.content, type=list[msgspec.Raw])
+        messages = [message_of(part) for part in parts_of(digest)]
+        heads = [decode_head(self._must(head_key(digest.destination, each.subject))) for each in messages]
+        found = zip(contents, messages, heads, strict=True)
+        left = [bytes(content) for content, message, head in found if head.revision <= message.revision]
+        return b"[" + b",".join(left) + b"]"
 
     def _acknowledge(self, alert: str) -> None:
         """The alert itself may be read only behind its acknowledgement: two topics have no common order."""

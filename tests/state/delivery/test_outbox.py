@@ -2,10 +2,11 @@
 
 import pytest
 
+from state.delivery.formats.message import parts_of
 from state.delivery.outbox import DIGEST_COUNT_MAX, Outbox, chunked
 from state.delivery.retries import Dead, Delivered, Later
 from state.delivery.rows import DESTINATION, decode_destination
-from streams.alert import Involved
+from streams.alert import Alert, Involved
 from streams.delivery import Acknowledge, Pause, Resume, Retry
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
@@ -276,6 +277,26 @@ def test_a_dead_delivery_is_tried_anew_under_its_id() -> None:
     partition.order(Retry(delivery.id))
     assert partition.status[delivery.id].state == "superseded"
     assert [each.revision for each in partition.waiting()] == [2]
+
+
+def test_a_digest_that_is_tried_anew_has_nothing_that_is_older_than_what_was_sent() -> None:
+    """What a later digest took back is left out of it; when that is all of it, nothing is sent."""
+    partition = one({**ALL, "digest": {"at": ["08:00"]}})
+    for message in (alert("A"), alert("B"), change("C")):
+        partition.take(message)
+    partition.pass_time(24 * HOUR_MS)
+    (first,) = partition.waiting()
+    partition.answer(first, Dead("HTTP 400"))
+    for message, left in ((alert("A", revision=2), ["B-0", "warm"]), (alert("B", revision=2), ["warm"])):
+        partition.take(message)
+        partition.order(Retry(first.id))
+        (again,) = partition.waiting()
+        assert [part.id if isinstance(part, Alert) else part.audience for part in parts_of(again)] == left
+        partition.answer(again, Dead("HTTP 400"))
+    partition.take(change("C", revision=2))
+    partition.order(Retry(first.id))
+    assert partition.waiting() == []
+    assert partition.status[first.id].state == "superseded"
 
 
 def test_a_destination_that_is_gone_disables_itself() -> None:
