@@ -172,7 +172,7 @@ class Outbox:
         if message.revision <= head.revision:
             return False
         head, is_withdrawn = self._without_unsent(head, way.destination)
-        if is_withdrawn and way.kind == "alert":
+        if is_withdrawn and way.kind == "alert" and head.told is None:
             self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
         if not self._is_news(message, head, way):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))

@@ -156,6 +156,16 @@ def test_what_was_withdrawn_in_the_night_cools_nothing_down() -> None:
     assert [each.subject for each in partition.waiting()] == ["Acme-2"]
 
 
+def test_what_was_told_by_day_cools_down_whatever_is_withdrawn_in_the_night() -> None:
+    """It moved in the night and was taken back: another one is kept back still, as it would be by day."""
+    partition = one({**QUIET, "cool_down_s": 86_400})
+    partition.take(alert("Acme", 1), said_ms=AT_MS + 13 * HOUR_MS)
+    for number, revision in ((1, 3), (1, 4), (2, 1)):
+        partition.take(alert("Acme", number, revision), said_ms=AT_MS + 25 * HOUR_MS)
+    assert [each.subject for each in partition.waiting()] == ["Acme-1"]
+    assert [(each.subject, each.operation) for each in partition.deferred()] == [("Acme-1", "removed")]
+
+
 def test_a_correction_that_is_taken_back_in_the_night_leaves_what_was_told() -> None:
     """Asserted by day, revoked and asserted again by night: the receiver is told of the last state only."""
     partition = one(QUIET)
