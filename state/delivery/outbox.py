@@ -255,9 +255,9 @@ class Outbox:
 
     def _close(self, delivery: Delivery, key: bytes, state: State) -> None:
         """It is done with. key: of its row, if it has one. Its content is kept only while it may be sent again."""
+        self._changed[PLACE + delivery.id.encode()] = None
         if key:
             self._changed[key] = None
-            self._changed[PLACE + delivery.id.encode()] = None
         if key.startswith(waiting_prefix(delivery.destination)):
             row = self._destination(delivery.destination)
             less = msgspec.structs.replace(row, waiting_count=row.waiting_count - 1)
