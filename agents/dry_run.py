@@ -16,9 +16,9 @@ from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.topics import topic_name
 
 
-def dry_run_of(file: DeliveryFile, bootstrap: str, settings: Settings) -> list[Delivery]:
-    """The deliveries, in the order in which they would have been sent, had the file been in force always and every
-    destination answered at once. What is deferred still is not among them.
+def dry_run_of(file: DeliveryFile, bootstrap: str, settings: Settings, now_ms: int) -> list[Delivery]:
+    """The deliveries, in the order in which they would have been sent until now, had the file been in force always and
+    every destination answered at once. What is deferred still is not among them.
 
     Of alerts that changed, compaction may have left the last word only. Raises UnavailableError without the topics.
     """
@@ -42,6 +42,7 @@ def dry_run_of(file: DeliveryFile, bootstrap: str, settings: Settings) -> list[D
             outbox.take_change(decode_change(content), content, at_ms)
         rows.apply(outbox.rows)
         _answer(rows, at_ms, sent)
+    _pass_time(rows, now_ms, sent)
     return sent
 
 

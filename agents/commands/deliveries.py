@@ -1,6 +1,7 @@
 """`milepost deliveries`: where each delivery stands, and what people may do about it."""
 
 import sys
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +18,7 @@ from agents.connection import connect, with_settings
 from agents.dry_run import dry_run_of
 from agents.ordering import configuration_in_force, delivery_states, give_orders, load_delivery_file
 from agents.settings import Settings
+from state.delivery.message import ESCALATION, ID_PREFIX
 from streams.delivery import Acknowledge, DeliveryStatus, Order, Pause, Resume, Retry, State
 from streams.errors import UsageError
 from streams.shown import shown, shown_json
@@ -106,12 +108,12 @@ def resume(destination: str, settings: Settings) -> None:
 
 
 @command.command()
-@click.argument("alert", metavar="ALERT")
+@click.argument("alert", metavar="ID")
 @with_settings
 def acknowledge(alert: str, settings: Settings) -> None:
-    """Says that somebody looks after the alert with the id ALERT, so that it is not escalated."""
+    """Says that somebody looks after an alert, so that it is not escalated. ID: its, or a message's about it."""
     with connect(settings, start=False) as bootstrap:
-        give_orders(bootstrap, settings, Acknowledge(alert))
+        give_orders(bootstrap, settings, Acknowledge(_alert_id(bootstrap, settings, alert)))
     click.echo(f"{shown(alert, _TEXT_MAX)} is acknowledged")
 
 
@@ -123,7 +125,7 @@ def dry_run(file: Path, newest: int, settings: Settings) -> None:
     """Says what the delivery file FILE would have sent of all alerts and changes so far; sends nothing."""
     wanted = load_delivery_file(file)
     with connect(settings, start=False) as bootstrap:
-        found = dry_run_of(wanted, bootstrap, settings)
+        found = dry_run_of(wanted, bootstrap, settings, time.time_ns() // 1_000_000)
     table = Table("at", "destination", "route", "what", "whose")
     for each in found[-newest:]:
         row = (_time(each.due_ms), each.destination, each.route, f"{each.kind} {each.operation}", each.whose)
@@ -147,6 +149,16 @@ def _delivery(bootstrap: str, settings: Settings, id_: str) -> DeliveryStatus:
         if each.id == id_:
             return each
     raise UsageError(f"there is no delivery {shown(id_, 100)}; `milepost deliveries list` shows them")
+
+
+def _alert_id(bootstrap: str, settings: Settings, said: str) -> str:
+    """Of what people have before them: a mail or a message in Slack shows the delivery's id and not the alert's."""
+    if not said.startswith(ID_PREFIX):
+        return said
+    found = _delivery(bootstrap, settings, said)
+    if found.kind not in ("alert", "escalation"):
+        raise UsageError(f"{said} is about no single alert but a {found.kind}; name an alert's id")
+    return found.subject.removeprefix(ESCALATION)
 
 
 def _time(at_ms: int) -> str:

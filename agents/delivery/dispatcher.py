@@ -34,7 +34,8 @@ from streams.crash import crash_point
 from streams.writer import Writer
 
 WINDOW = 1_000
-"""Deliveries of a destination in memory at most; those behind them stay on disk."""
+"""Deliveries of a destination in memory at most, or as many as one of its files may have; those behind them stay on
+disk."""
 NOTED_MAX, NOTED_BYTES_MAX = 500, 8 * 2**20
 """Answers of one commit, so that it fits whatever they are about."""
 LOOK_S = 1.0
@@ -42,13 +43,14 @@ LOOK_S = 1.0
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A try and its answer. keys: what was taken of the lane, deliveries: those of them that still waited."""
+    """A try and its answers. keys: what was taken of the lane, deliveries: those of them that still waited; answers: to
+    each of these."""
 
     line: Line
     lane: str
     keys: Sequence[bytes]
     deliveries: list[Delivery]
-    answer: Answer
+    answers: list[Answer]
 
 
 class Dispatcher:
@@ -140,11 +142,11 @@ class Dispatcher:
 
     def _fill(self, line: Line) -> None:
         """Takes more of what waits into memory, in its order."""
-        queue = line.queue
-        if queue.count > WINDOW // 2:
+        queue, window = line.queue, max(WINDOW, line.many)
+        if queue.count > window // 2 and not line.sender.takes_many:
             return
         found = self._writer.store.scan(waiting_prefix(line.name), queue.loaded_behind)
-        for key, value in islice(found, WINDOW - queue.count):
+        for key, value in islice(found, window - queue.count):
             line.load(key, decode_delivery(value))
 
     def _begin(self, line: Line, tasks: asyncio.TaskGroup, now_ms: int) -> float:
@@ -158,25 +160,45 @@ class Dispatcher:
             lane, keys = taken
             rows = self._writer.store.get(list(keys))
             deliveries = [decode_delivery(row) for row in rows if row is not None]
+            if not deliveries:  # superseded since they were loaded
+                line.queue.finish(lane, [None] * len(keys))
+                continue
+            line.begin(now_ms)
             self._open_count += 1
             tasks.create_task(self._send(line, lane, keys, deliveries))
         return wait_ms or line.next_due_in_ms(now_ms)
 
     def _is_held(self, name: str) -> bool:
         """Whether it is paused or disabled; a delivery to one that is configured no more waits as well."""
-        (stored,) = self._writer.store.get([DESTINATION + name.encode()])
-        row = DestinationRow() if stored is None else decode_destination(stored)
+        row = self._row(name)
         WAITING_DELIVERIES.labels(name, str(self._partition)).set(row.waiting_count)
         return row.is_paused or row.disabled is not None
 
+    def _row(self, name: str) -> DestinationRow:
+        (stored,) = self._writer.store.get([DESTINATION + name.encode()])
+        return DestinationRow() if stored is None else decode_destination(stored)
+
     async def _send(self, line: Line, lane: str, keys: Sequence[bytes], deliveries: list[Delivery]) -> None:
-        # As late as possible: who has lost the partition must not send beside a successor. What is missing was
-        # superseded since it was loaded.
+        answer = await self._answer(line, deliveries)
+        answers = [answer] * len(deliveries)
+        if answer.result == "refused" and len(deliveries) > 1:
+            answers = await self._answers_alone(line, deliveries)
+        crash_point("sent")
+        self._tried.put_nowait(_Tried(line, lane, keys, deliveries, answers))
+
+    async def _answers_alone(self, line: Line, deliveries: Sequence[Delivery]) -> list[Answer]:
+        """One of them is refused, and the others are not to die with it. Behind one that is to come again nothing is
+        sent, for order."""
+        answers: list[Answer] = []
+        for each in deliveries:
+            waits = bool(answers) and answers[-1].result == "later"
+            answers.append(answers[-1] if waits else await self._answer(line, [each]))
+        return answers
+
+    async def _answer(self, line: Line, deliveries: Sequence[Delivery]) -> Answer:
+        # As late as possible: who has lost the partition must not send beside a successor.
         self._writer.check()
-        answer = await line.sender.send(deliveries) if deliveries else Answer("done")
-        if deliveries:
-            crash_point("sent")
-        self._tried.put_nowait(_Tried(line, lane, keys, deliveries, answer))
+        return await line.sender.send(deliveries)
 
     async def _note_answers(self) -> None:
         while True:
@@ -189,18 +211,22 @@ class Dispatcher:
         now_ms = self._writer.now_ms
         verdict_by_key: dict[bytes, Verdict] = {
             delivery.key(): verdict_of(
-                tried.answer, delivery, now_ms, random.random(), tried.line.destination.give_up_after_s * 1000
+                answer,
+                delivery,
+                now_ms,
+                random.random(),
+                tried.line.destination.give_up_after_s * 1000,
+                self._row(tried.line.name).resumed_ms,
             )
             for tried in some
-            for delivery in tried.deliveries
+            for delivery, answer in zip(tried.deliveries, tried.answers, strict=True)
         }
         deliveries = [delivery for tried in some for delivery in tried.deliveries]
         for part in chunked(deliveries, NOTED_MAX, NOTED_BYTES_MAX):
             answered = [Answered(each.key(), verdict_by_key[each.key()]) for each in part]
             await self._writer.note(self._stage.answers(answered, now_ms))
         for tried in some:
-            if tried.deliveries:
-                tried.line.answered(tried.answer, now_ms, random.random())
+            tried.line.answered(tried.answers[-1], now_ms, random.random())
             self._count(tried, verdict_by_key, now_ms)
             self._open_count -= 1
             again = [verdict_by_key.get(key) for key in tried.keys]

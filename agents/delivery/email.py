@@ -35,7 +35,7 @@ class EmailSender:
             password = None if destination.password is None else self._secrets.get(destination.password)
             address = await self._guard.address_of(destination.host, destination.port)
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, self._mail, delivery, address, password)
+            left_out = await loop.run_in_executor(self._threads, self._mail, delivery, address, password)
         except smtplib.SMTPException as error:
             return _answer_of(error)
         except MissingSecretError as error:
@@ -44,16 +44,23 @@ class EmailSender:
             return Answer("later", f"{type(error).__name__}: {error}")
         except ForbiddenAddressError as error:
             return Answer("refused", str(error))
+        except ValueError:  # not its text, which may hold a part of the password
+            return Answer("later", "the host is no name of the DNS, or user or password is not one line of ASCII")
+        if left_out:
+            # Not again by itself: each try would reach the others once more.
+            return Answer("refused", f"SMTP {', '.join(map(str, left_out))} for {len(left_out)} of those it is for")
         return Answer("done")
 
-    def _mail(self, delivery: Delivery, address: str, password: str | None) -> None:
+    def _mail(self, delivery: Delivery, address: str, password: str | None) -> list[int]:
+        """Returns the codes of recipients whom the server did not take while it took others."""
         destination = self._destination
         with _client(destination, address) as client:
             if destination.tls == "starttls":
                 client.starttls(context=ssl.create_default_context())
             if destination.user is not None and password is not None:
                 client.login(destination.user, password)
-            client.send_message(mail_of(delivery, destination.sender, destination.to))
+            refused = client.send_message(mail_of(delivery, destination.sender, destination.to))
+        return [code for code, _ in refused.values()]
 
     async def close(self) -> None:
         self._guard.close()

@@ -1,7 +1,8 @@
 """Files in a folder: written under another name, flushed to the disk, then renamed, so that each is whole or not there.
 
-A file is named by the destination, the partition and the number of its first delivery: after a crash the next owner
-writes the same name again, with the same deliveries at least, in the place of the first one.
+A file is named by the destination, the generation, the partition and the number of its first delivery: after a crash
+the next owner writes the same name again, with the same deliveries at least, in the place of the first one. A list of
+whom to add or to remove that a former try wrote, and in which nobody is left, goes.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ class FolderSender:
     takes_many = True
 
     def __init__(self, destination: Folder, folder: Path, name: str) -> None:
-        """name: of the destination and the partition, what the files' names begin with."""
+        """name: of the destination, the generation and the partition, what the files' names begin with."""
         self._destination = destination
         self._folder = folder
         self._name = name
@@ -43,16 +44,21 @@ class FolderSender:
     def _write(self, deliveries: Sequence[Delivery]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"{self._name}-{deliveries[0].number:012d}"
-        for content in files_of(self._destination.format, deliveries):
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, prefix=".", delete=False, encoding="utf-8") as file:
-                file.write(content.text)
-                file.flush()
-                os.fsync(file.fileno())
-            written, suffix = Path(file.name), content.suffix
-            if self._destination.format == "parquet":
-                written, suffix = _as_parquet(written), ".parquet"
-            written.chmod(0o640)
-            written.rename(self._folder / f"{stem}{suffix}")
+        names: set[Path] = set()
+        # What can not be written to its end leaves nothing behind: it is tried again for days.
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".") as beside:
+            for content in files_of(self._destination.format, deliveries):
+                written, suffix = Path(beside) / f"file{content.suffix}", content.suffix
+                with written.open("w", encoding="utf-8") as file:
+                    file.write(content.text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if self._destination.format == "parquet":
+                    written, suffix = _as_parquet(written), ".parquet"
+                written.chmod(0o640)
+                names.add(written.rename(self._folder / f"{stem}{suffix}"))
+        for former in set(self._folder.glob(f"{stem}.*")) - names:
+            former.unlink()
         _flush_folder(self._folder)
 
     async def close(self) -> None:

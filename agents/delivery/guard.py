@@ -52,6 +52,8 @@ def is_public(text: str) -> bool:
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
         address = inner
+    if isinstance(address, IPv6Address) and address.is_site_local:
+        return False  # what private networks had before fc00::/7; the library takes it for global
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

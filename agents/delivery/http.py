@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,7 +23,8 @@ from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 
 ANSWER_BYTES_MAX = 65_536
-_TOLD = (ForbiddenAddressError, OSError, httpx.NetworkError, httpx.TimeoutException, httpx.RemoteProtocolError)
+# Not of RemoteProtocolError: its text has the receiver's bytes, which may repeat what we said.
+_TOLD = (ForbiddenAddressError, OSError, httpx.NetworkError, httpx.TimeoutException)
 _LATER = frozenset((408, 425, 429))
 _PORT_BY_SCHEME = {"http": 80, "https": 443}
 
@@ -43,6 +45,7 @@ class HttpSender:
         # A client of its own: connections are kept by address, and must not be shared with another host there.
         self._client = httpx.AsyncClient(
             verify=ssl.create_default_context(),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept
             trust_env=False,
             follow_redirects=False,
             timeout=destination.timeout_s,
@@ -167,6 +170,6 @@ def _wait_ms(retry_after: str | None, now_s: float) -> int:
         return int(retry_after[:9]) * 1000
     try:
         when = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0
     return max(0, int((when.timestamp() - now_s) * 1000))

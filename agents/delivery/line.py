@@ -24,7 +24,9 @@ class Line:
         self.queue = Queue()
         self.is_retiring = False
         self._breaker = Breaker()
-        self._many = destination.rows_max if isinstance(destination, Folder) else MANY_MAX
+        most = destination.rows_max if isinstance(destination, Folder) else MANY_MAX
+        self.many = most if sender.takes_many else 1
+        """How many it takes with one request."""
         share = None if destination.rate_per_s is None else destination.rate_per_s / partitions
         self._rate = Rate(1 / destination.every_s) if isinstance(destination, Folder) else Rate(share)
 
@@ -43,10 +45,11 @@ class Line:
 
     def take(self, now_ms: int) -> tuple[str, Sequence[bytes]] | None:
         """What is to be sent next, if anything is due."""
-        taken = self.queue.take(now_ms, self._many if self.sender.takes_many else 1)
-        if taken is not None:
-            self._rate = self._rate.taken(now_ms)
-        return taken
+        return self.queue.take(now_ms, self.many)
+
+    def begin(self, now_ms: int) -> None:
+        """Something of what was taken is sent: it counts for the rate."""
+        self._rate = self._rate.taken(now_ms)
 
     def next_due_in_ms(self, now_ms: int) -> float:
         """When something becomes due, from now on; infinite when nothing does."""

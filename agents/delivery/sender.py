@@ -17,7 +17,7 @@ class Sender(Protocol):
     def takes_many(self) -> bool: ...
 
     async def send(self, deliveries: Sequence[Delivery]) -> Answer:
-        """Sends them; the answer is for all of them alike."""
+        """Sends them; the answer is for all of them alike. Where several are refused, each is sent again alone."""
 
     async def close(self) -> None:
         """Lets go of connections."""

@@ -31,7 +31,9 @@ def senders_of(settings: Settings, bootstrap: str, partition: int, now_s: Callab
             case KafkaTopic():
                 return KafkaSender(destination, bootstrap, settings.prefix)
             case Folder():
-                return FolderSender(destination, folder / destination.folder, f"{name}-{partition}")
+                return FolderSender(
+                    destination, folder / destination.folder, f"{name}-{settings.generation}-{partition}"
+                )
             case _ as never:
                 assert_never(never)
 

@@ -6,6 +6,10 @@ from typing import NamedTuple
 from streams.alert import Alert
 from streams.membership import MembershipChange
 
+ID_PREFIX = "msg_"
+ESCALATION = "escalation\0"
+"""What the subject of an escalation has before the alert's."""
+
 
 class Message(NamedTuple):
     """subject: what revisions are counted of. lane: the container, by which order is kept. name: of the milestone or
@@ -35,6 +39,10 @@ def message_of_change(change: MembershipChange) -> Message:
     return Message(subject, change.revision, is_there, lane, False, change.audience, None, change.known_ms)
 
 
+def message_of(part: Alert | MembershipChange) -> Message:
+    return message_of_alert(part) if isinstance(part, Alert) else message_of_change(part)
+
+
 def _lane(account: str, kind: str, container: str | None) -> str:
     return "\0".join((account, kind, container or ""))
 
@@ -42,4 +50,4 @@ def _lane(account: str, kind: str, container: str | None) -> str:
 def delivery_id(destination: str, kind: str, subject: str, revision: int) -> str:
     """The id of a delivery: the same whoever makes it, after whatever crash."""
     text = "\0\0".join((destination, kind, subject, str(revision)))
-    return "msg_" + blake2b(text.encode(), digest_size=16).hexdigest()
+    return ID_PREFIX + blake2b(text.encode(), digest_size=16).hexdigest()

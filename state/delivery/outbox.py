@@ -13,8 +13,9 @@ from typing import NamedTuple, assert_never
 import msgspec
 
 from state.delivery.clock import digest_due, quiet_until
-from state.delivery.configuration import DeliveryFile, Limits, Route
-from state.delivery.message import Message, delivery_id, message_of_alert, message_of_change
+from state.delivery.configuration import DeliveryFile, Escalate, Limits, Route
+from state.delivery.formats.message import parts_of
+from state.delivery.message import ESCALATION, Message, delivery_id, message_of, message_of_alert, message_of_change
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import (
     BY_TIME,
@@ -53,11 +54,10 @@ DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 2**20
 """Messages of one digest; more are several."""
 RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
 """Of one commit, so that it fits."""
-_ACKNOWLEDGED = 2**62
-"""The revision of an escalation that is not to be: none is newer."""
 PRUNED_MAX = 1_000
-_ESCALATION = "escalation\0"
 _NO_LIMITS = Limits()
+_NOTHING = b"[]"
+"""The content of a digest of which nothing is left."""
 
 
 class Answered(NamedTuple):
@@ -75,7 +75,7 @@ class _InForce(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """Where a message goes, and when; due_ms is 0 for at once."""
+    """Where a message goes, and when; it is deferred when due_ms is behind the time at which it was said."""
 
     destination: str
     route: Route
@@ -126,8 +126,9 @@ class Outbox:
                 self._put_destination(order.destination, msgspec.structs.replace(
                     self._destination(order.destination), is_paused=True))  # fmt: skip
             case Resume():
-                self._put_destination(order.destination, msgspec.structs.replace(
-                    self._destination(order.destination), is_paused=False, disabled=None))  # fmt: skip
+                row = self._destination(order.destination)
+                resumed = msgspec.structs.replace(row, is_paused=False, disabled=None, resumed_ms=said_ms)
+                self._put_destination(order.destination, resumed)
             case Retry():
                 self._retry(order.id)
             case Acknowledge():
@@ -152,14 +153,14 @@ class Outbox:
         for route in in_force.file.routes:
             if not _goes(message, route):
                 continue
-            new = [to for to in dict.fromkeys(route.to) if to not in taken]
-            taken.update(new)
             since = in_force.since_by_way
-            ways = [_way(message, to, route, said_ms) for to in new if said_ms >= since[_way_name(route, to)]]
-            told = [self._tell(message, content, way, said_ms) for way in ways]
+            led_to = [to for to in dict.fromkeys(route.to) if said_ms >= since[_way_name(route, to)]]
+            new = [to for to in led_to if to not in taken]
+            taken.update(new)
+            told = [self._tell(message, content, _way(message, to, route, said_ms), said_ms) for to in new]
             if message.is_alert and route.escalate is not None and (any(told) or not message.is_there):
-                later = message._replace(subject=_ESCALATION + message.subject)
-                due_ms = said_ms + route.escalate.after_s * 1000 if message.is_there else 0
+                later = message._replace(subject=ESCALATION + message.subject)
+                due_ms = _escalation_due(message, route, route.escalate, said_ms)
                 for to in route.escalate.to:
                     self._tell(later, content, _Way(to, route, "escalation", due_ms), said_ms)
 
@@ -171,7 +172,7 @@ class Outbox:
         if message.revision <= head.revision:
             return False
         head, is_withdrawn = self._without_unsent(head, way.destination)
-        if is_withdrawn and way.kind == "alert":
+        if is_withdrawn and way.kind == "alert" and head.told is None:
             self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
         if not self._is_news(message, head, way):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
@@ -192,12 +193,12 @@ class Outbox:
             corrects=head.first,
             created_ms=said_ms,
             begun_ms=said_ms,
-            due_ms=max(way.due_ms, said_ms),
+            due_ms=way.due_ms,
             digest=way.digest,
             name=message.name,
         )
         place = self._defer(delivery) if way.due_ms > said_ms else self._send(delivery)
-        new = Head(message.revision, message.is_there, head.first or id_, place, head.told)
+        new = Head(message.revision, message.is_there, head.first or id_, place, head.told, head.is_acknowledged)
         self._changed[key] = encode(new)
         if message.is_there and way.route.cool_down_s:
             self._changed[_cooling(message, way)] = message.known_ms.to_bytes(8, "big")
@@ -206,6 +207,8 @@ class Outbox:
     def _is_news(self, message: Message, head: Head, way: _Way) -> bool:
         if not message.is_there:
             return bool(head.told) and (way.route.corrections or not message.is_alert)
+        if head.is_acknowledged:
+            return False
         if head.told is not None or not message.is_alert or not way.route.cool_down_s or way.kind == "escalation":
             return True
         last = self._get(_cooling(message, way))
@@ -220,7 +223,8 @@ class Outbox:
         delivery = decode_delivery(stored)
         if head.place.startswith(DEFERRED):
             self._close(delivery, head.place, "withdrawn")
-            return Head(head.revision, head.told_before, None if head.told_before is None else head.first), True
+            first = None if head.told_before is None else head.first
+            return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), True
         limit = self._limits(destination).coalesce_above
         if self._destination(destination).waiting_count > limit:
             self._close(delivery, head.place, "superseded")
@@ -251,9 +255,9 @@ class Outbox:
 
     def _close(self, delivery: Delivery, key: bytes, state: State) -> None:
         """It is done with. key: of its row, if it has one. Its content is kept only while it may be sent again."""
+        self._changed[PLACE + delivery.id.encode()] = None
         if key:
             self._changed[key] = None
-            self._changed[PLACE + delivery.id.encode()] = None
         if key.startswith(waiting_prefix(delivery.destination)):
             row = self._destination(delivery.destination)
             less = msgspec.structs.replace(row, waiting_count=row.waiting_count - 1)
@@ -348,7 +352,9 @@ class Outbox:
         head = None if stored is None else decode_head(stored)
         self._changed[CLOSED + id_.encode()] = None
         self._changed[by_time_key(closed.closed_ms, id_)] = None
-        if head is not None and head.revision > delivery.revision:
+        if delivery.kind == "digest":
+            delivery = msgspec.structs.replace(delivery, content=self._still_newest(delivery))
+        if (head is not None and head.revision > delivery.revision) or delivery.content == _NOTHING:
             newer = msgspec.structs.replace(delivery, why="a newer message about the same came since")
             self._close(newer, b"", "superseded")
             return
@@ -359,15 +365,30 @@ class Outbox:
         if head is not None:
             self._changed[key] = encode(msgspec.structs.replace(head, place=place))
 
+    def _still_newest(self, digest: Delivery) -> bytes:
+        """The content of a digest without what a newer message came about since."""
+        contents = msgspec.json.decode(digest.content, type=list[msgspec.Raw])
+        messages = [message_of(part) for part in parts_of(digest)]
+        heads = [decode_head(self._must(head_key(digest.destination, each.subject))) for each in messages]
+        found = zip(contents, messages, heads, strict=True)
+        left = [bytes(content) for content, message, head in found if head.revision <= message.revision]
+        return b"[" + b",".join(left) + b"]"
+
     def _acknowledge(self, alert: str) -> None:
+        """The alert itself may be read only behind its acknowledgement: two topics have no common order."""
         in_force = self._in_force()
-        for destination in () if in_force is None else in_force.file.destinations:
-            key = head_key(destination, _ESCALATION + alert)
+        if in_force is None:
+            return
+        escalated = {to for route in in_force.file.routes if route.escalate for to in route.escalate.to}
+        for destination in in_force.file.destinations:
+            key = head_key(destination, ESCALATION + alert)
             found = self._get(key)
+            if found is None and destination not in escalated:
+                continue
             head = Head(-1) if found is None else decode_head(found)
             if head.place.startswith(DEFERRED):
-                rest, _ = self._without_unsent(head, destination)
-                self._changed[key] = encode(msgspec.structs.replace(rest, revision=_ACKNOWLEDGED))
+                head, _ = self._without_unsent(head, destination)
+            self._changed[key] = encode(msgspec.structs.replace(head, is_acknowledged=True))
 
     def forget(self, before_ms: int, count_max: int) -> bool:
         """Forgets deliveries that were done with before then; the heads stay. False when there were none."""
@@ -441,10 +462,25 @@ def _goes(message: Message, route: Route) -> bool:
 
 def _way(message: Message, to: str, route: Route, said_ms: int) -> _Way:
     kind: Kind = "alert" if message.is_alert else "change"
-    if route.digest is not None:
-        return _Way(to, route, kind, digest_due(route.digest, said_ms), digest=True)
-    until_ms = None if route.quiet is None else quiet_until(route.quiet, said_ms)
-    return _Way(to, route, kind, until_ms or 0)
+    return _Way(to, route, kind, _due(route, said_ms), digest=route.digest is not None)
+
+
+def _due(route: Route, at_ms: int) -> int:
+    """When what comes at an instant is sent: at once, at the next digest, or when quiet hours end."""
+    return _loud(route, at_ms) if route.digest is None else digest_due(route.digest, at_ms)
+
+
+def _loud(route: Route, at_ms: int) -> int:
+    """The instant, or the end of the quiet hours in which it lies."""
+    return (None if route.quiet is None else quiet_until(route.quiet, at_ms)) or at_ms
+
+
+def _escalation_due(message: Message, route: Route, escalate: Escalate, said_ms: int) -> int:
+    """Counted from when the alert is sent, for nobody can acknowledge it before; in no quiet hours. A correction is
+    sent as soon as they allow it."""
+    if not message.is_there:
+        return _loud(route, said_ms)
+    return _loud(route, _due(route, said_ms) + escalate.after_s * 1000)
 
 
 def _way_name(route: Route, to: str) -> str:

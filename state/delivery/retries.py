@@ -52,8 +52,11 @@ def backoff_ms(attempts: int, chance: float) -> int:
     return longest // 2 + int(longest / 2 * chance)
 
 
-def verdict_of(answer: Answer, delivery: Delivery, now_ms: int, chance: float, give_up_after_ms: int) -> Verdict:
-    """What becomes of a delivery that got the answer at now_ms."""
+def verdict_of(
+    answer: Answer, delivery: Delivery, now_ms: int, chance: float, give_up_after_ms: int, resumed_ms: int
+) -> Verdict:
+    """What becomes of a delivery that got the answer at now_ms. resumed_ms: since when its destination is sent to: for
+    as long as that was paused, nothing failed."""
     why = answer.why[:WHY_CHARACTERS_MAX]
     match answer.result:
         case "done":
@@ -62,7 +65,7 @@ def verdict_of(answer: Answer, delivery: Delivery, now_ms: int, chance: float, g
             return Dead(why)
         case "gone":
             return Dead(why, is_gone=True)
-    if now_ms - delivery.begun_ms >= give_up_after_ms:
+    if now_ms - max(delivery.begun_ms, resumed_ms) >= give_up_after_ms:
         return Dead(f"given up after {delivery.attempts + 1} tries: {why}"[:WHY_CHARACTERS_MAX])
     wait_ms = backoff_ms(delivery.attempts + 1, chance)
     return Later(now_ms + max(wait_ms, min(answer.retry_after_ms, RETRY_AFTER_MS_MAX)), why)

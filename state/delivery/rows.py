@@ -47,23 +47,27 @@ class Configuration(msgspec.Struct, frozen=True, array_like=True):
 
 
 class DestinationRow(msgspec.Struct, frozen=True, array_like=True):
-    """disabled: why it disabled itself, None while it has not."""
+    """disabled: why it disabled itself, None while it has not. resumed_ms: since when it is sent to again, the broker's
+    clock; 0 where it always was."""
 
     waiting_count: int = 0
     is_paused: bool = False
     disabled: str | None = None
+    resumed_ms: int = 0
 
 
 class Head(msgspec.Struct, frozen=True, array_like=True):
     """Of one subject at one destination. revision: the newest that came. told: what the receiver believes once all is
     sent that is planned: that it is so, that it is not, or nothing. first: the id of the first message about it, which
-    corrections name. place: the row of the newest delivery, which may be gone. told_before: told without that one."""
+    corrections name. place: the row of the newest delivery, which may be gone. told_before: told without that one.
+    is_acknowledged: of an escalation, that somebody looks after the alert, so that it is not escalated any more."""
 
     revision: int
     told: bool | None = None
     first: str | None = None
     place: bytes = b""
     told_before: bool | None = None
+    is_acknowledged: bool = False
 
 
 class Delivery(msgspec.Struct, frozen=True, array_like=True):

@@ -65,14 +65,17 @@ def google_customer_match(_: str, attributes: Attributes) -> dict[str, str] | No
 
 
 def meta_custom_audience(_: str, attributes: Attributes) -> dict[str, str] | None:
-    """All of them hashed; a phone number as digits without leading zeros."""
+    """All of them hashed; a phone number as digits without leading zeros, of a zip of the US its first five digits."""
     email = attributes.get("email", "").strip().lower()
     phone = e164(attributes.get("phone", "")).removeprefix("+")
     if not (email or phone):
         return None
     names = [name_for_meta(attributes.get(name, "")) for name in ("first_name", "last_name")]
-    place = attributes.get("country", "").strip().lower(), re.sub(r"[\s-]", "", attributes.get("zip", "")).lower()
-    return dict(zip(META.columns, map(hashed, (email, phone, *names, *place)), strict=True))
+    country = attributes.get("country", "").strip().lower()
+    zip_code = re.sub(r"[\s-]", "", attributes.get("zip", "")).lower()
+    zip_code = zip_code[:5] if country == "us" else zip_code
+    values = (email, phone, *names, country, zip_code)
+    return dict(zip(META.columns, map(hashed, values), strict=True))
 
 
 def linkedin_companies(account: str, attributes: Attributes) -> dict[str, str] | None:

@@ -18,12 +18,13 @@ _TOUCHPOINTS_SHOWN = 10
 
 
 def mail_of(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
-    """The mail. What comes from events stands in headers without line breaks, and in the body as it is."""
+    """The mail. What comes from events stands in headers in one line, and not as an encoded word (RFC 2047), for one
+    would be decoded, line breaks included; in the body it stands as it is."""
     parts = parts_of(delivery)
     mail = EmailMessage(policy=SMTP)
     mail["From"] = sender
     mail["To"] = ", ".join(to)
-    mail["Subject"] = " ".join(headline(delivery, parts).split())[:200]
+    mail["Subject"] = " ".join(headline(delivery, parts).split()).replace("=?", "= ?")[:200]
     mail["Date"] = format_datetime(datetime.fromtimestamp(delivery.created_ms / 1000, UTC))
     mail["Message-ID"] = f"<{delivery.id}@{_DOMAIN}>"
     if delivery.corrects is not None:

@@ -1,5 +1,6 @@
 """`milepost destinations` and `milepost deliveries`, on a real Kafka."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,12 +8,17 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from agents.dry_run import dry_run_of
 from agents.main import cli
 from agents.ordering import delivery_states, load_delivery_file
+from agents.reading import read_topic
 from agents.settings import Settings
+from state.delivery.configuration import Digest
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
+from streams.delivery import Acknowledge, decode_order
 from streams.errors import MilepostError, UnavailableError, UsageError
+from streams.topics import topic_name
 from tests.agents.delivery.receiver import Reply, receiving
 from tests.agents.delivery.worlds import World, alert, change, wait_for, worker
 
@@ -82,6 +88,12 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
         world.send(alert("Acme", 1), alert("Acme", 2), change("Acme"))
         said = milepost("deliveries", "dry-run", str(path))
         assert "hook: 1" in said  # the second one is cooled down, the audience has no route
+        route = load_delivery_file(path).routes[0].model_copy(update={"digest": Digest(at=["08:00"])})
+        file = load_delivery_file(path).model_copy(update={"routes": [route]})
+        now_ms = time.time_ns() // 1_000_000
+        assert dry_run_of(file, bootstrap, settings, now_ms) == []
+        (digest,) = dry_run_of(file, bootstrap, settings, now_ms + 86_400_000)
+        assert digest.kind == "digest"
         assert "no mistakes" in milepost("destinations", "apply", str(path), "--dry-run")
         assert "1 destinations, 1 routes" in milepost("destinations", "apply", str(path))
         assert "once in 60 s" in milepost("destinations", "list")
@@ -99,10 +111,15 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
             assert receiver.accepted[0].id == dead.id
             assert "paused" in milepost("deliveries", "pause", "hook")
             assert "sent to" in milepost("deliveries", "resume", "hook")
-            assert "acknowledged" in milepost("deliveries", "acknowledge", "Beta-0")
+            for named in ("Beta-0", dead.id):
+                assert "acknowledged" in milepost("deliveries", "acknowledge", named)
+            topic = topic_name("delivery-orders", settings.prefix, 0)
+            orders = [decode_order(each.value or b"") for each in read_topic(bootstrap, topic, [0])]
+            assert orders[-2:] == [Acknowledge("Beta-0")] * 2
     for arguments, wrong in (
         (("pause", "hoook"), "no destination"),
         (("show", "msg_none"), "no delivery"),
+        (("acknowledge", "msg_none"), "no delivery"),
         (("retry", "msg_none"), "no dead delivery"),
         (("retry",), "name ids"),
     ):

@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import email
+import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from email.message import Message
@@ -24,7 +26,9 @@ from agents.delivery.http import HttpSender, answer_of, signed
 from agents.delivery.kafka import KafkaSender
 from agents.delivery.secrets import MissingSecretError, Secrets
 from agents.delivery.sender import Sender
+from agents.delivery.senders import senders_of
 from agents.reading import read_topic
+from agents.settings import Settings
 from state.delivery.configuration import Email, Folder, KafkaTopic, Slack, Webhook
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
@@ -64,7 +68,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
-    return Secrets(secrets_folder(tmp_path / "secrets", password="pass-word", wrong="other"))
+    return Secrets(secrets_folder(tmp_path / "secrets", password="pass-word", wrong="other", beyond_ascii="pässword"))
 
 
 # --- HTTP
@@ -83,6 +87,8 @@ def secrets(tmp_path: Path) -> Secrets:
         (503, "Thu, 01 Jan 1970 00:01:40 GMT", "later", 90_000),
         (503, "Thu, 01 Jan 1970 00:00:00 GMT", "later", 0),
         (500, "soon", "later", 0),
+        (500, "Thu, 01 Jan 1970 00:00:00 +" + "9" * 40, "later", 0),
+        (500, f"Thu, 01 Jan {'9' * 40} 00:00:00 GMT", "later", 0),
     ],
 )
 def test_what_a_status_means(status: int, retry_after: str | None, result: str, wait_ms: int) -> None:
@@ -134,6 +140,37 @@ def test_a_redirect_is_not_followed(receiver: Receiver, secrets: Secrets) -> Non
     assert len(receiver.received) == 1
 
 
+def test_an_answer_that_repeats_a_secret_is_not_told(secrets: Secrets) -> None:
+    """It is none of HTTP, and its text says what stands in it."""
+
+    def echo(server: socket.socket) -> None:
+        with server.accept()[0] as connection:
+            (line,) = re.findall(rb"authorization: .*\r\n", connection.recv(65_536), re.IGNORECASE)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n" + line.replace(b":", b" :") + b"\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=echo, args=(server,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        hook = Webhook(kind="webhook", url=url, bearer="password")
+        answer = send(HttpSender(hook, secrets, here(), time.time), made(alert("A")))
+    assert answer == Answer("later", "RemoteProtocolError")
+
+
+def test_cookies_are_not_kept(receiver: Receiver, secrets: Secrets) -> None:
+    """A receiver that sets a new one with each answer would fill memory and headers, and every try is the same."""
+    receiver.answer = lambda received, _: Reply(200, {"Set-Cookie": f"session-{received.at}=1"})
+    hook = Webhook(kind="webhook", url=receiver.url)
+
+    async def twice() -> None:
+        sender = HttpSender(hook, secrets, here(), time.time)
+        for _ in range(2):
+            assert await sender.send(made(alert("A"))) == Answer("done")
+        await sender.close()
+
+    asyncio.run(twice())
+    assert ["cookie" in each.headers for each in receiver.received] == [False, False]
+
+
 def test_a_key_that_is_none_tells_nothing_of_itself() -> None:
     """Standard Webhooks wants whsec_ and base64."""
     for key in ("whsec_", "no base64 at all!"):
@@ -163,6 +200,7 @@ def test_a_key_that_is_none_tells_nothing_of_itself() -> None:
         ("::", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
+        ("fec0::1", False),
         ("::ffff:127.0.0.1", False),
         ("64:ff9b::7f00:1", False),
         ("2002:7f00:1::", False),
@@ -210,9 +248,10 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[Message] = []
         self.refusal: str | None = None
+        self.refused = "@"
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any) -> str:
-        if self.refusal is not None:
+        if self.refusal is not None and self.refused in address:
             return self.refusal
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -260,8 +299,12 @@ def test_mail_arrives(mailbox: tuple[Mailbox, int], secrets: Secrets) -> None:
     assert answer() == Answer("refused", "SMTPRecipientsRefused: 550")
     box.refusal = "450 later"
     assert answer() == Answer("later", "SMTPRecipientsRefused: 450")
+    box.refused = "sam"
+    assert answer(to=["alex@example.com", "sam@example.com"]) == Answer("refused", "SMTP 450 for 1 of those it is for")
     assert answer(password="wrong").result == "later"
     assert answer(password="missing").result == "later"
+    for wrong in ({"password": "beyond-ascii"}, {"host": "smtp..example.com"}):
+        assert answer(**wrong).why.startswith("the host is no name")
     assert answer(tls="starttls").result == "later"
     assert answer(tls="tls").result == "later"
     assert answer(port=1).result == "later"
@@ -313,6 +356,38 @@ def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path) -> None
     (tmp_path / "out").write_text("")
     sender = FolderSender(Folder(kind="folder", folder="out"), tmp_path / "out", "out-0")
     assert send(sender, made(alert("A"))).result == "later"
+
+
+def test_a_file_that_can_not_get_its_name_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It is tried again for days, and each try would leave one more."""
+    for form in ("ndjson", "parquet"):
+        (tmp_path / f"out-0-{0:012d}.{form}").mkdir()
+        destination = Folder(kind="folder", folder="out", format=form)  # type: ignore[arg-type]
+        assert send(FolderSender(destination, tmp_path, "out-0"), made(alert("A"))).result == "later"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_list_of_a_former_try_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """Who was to be added, and left before the next try, is in one list only."""
+    deliveries = made(change("A"), change("A", revision=2))
+    (tmp_path / f"out-0-{1:012d}.csv").write_text("of another try")
+    for some, left in ((deliveries[:1], "add"), (deliveries, "remove")):
+        destination = Folder(kind="folder", folder="out", format="google-customer-match")
+        assert send(FolderSender(destination, tmp_path, "out-0"), some) == Answer("done")
+        assert sorted(each.name for each in tmp_path.iterdir()) == [
+            f"out-0-{0:012d}.warm.{left}.csv", f"out-0-{1:012d}.csv",
+        ]  # fmt: skip
+
+
+def test_a_generation_has_files_of_its_own(tmp_path: Path) -> None:
+    """Its numbers begin anew, and who has loaded a file of a name looks at it no more."""
+    for generation in (0, 1):
+        settings = Settings(folder=tmp_path, generation=generation)
+        make = senders_of(settings, "nowhere:1", 3, time.time)
+        sender = make("out", Folder(kind="folder", folder="files"))
+        assert send(sender, made(alert("A"))) == Answer("done")
+    found = [each.name for each in (tmp_path / "deliveries" / "files").iterdir()]
+    assert sorted(found) == [f"out-{generation}-3-{0:012d}.ndjson" for generation in (0, 1)]
 
 
 def test_a_signature_is_base64() -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import io
+from email import message_from_bytes
+from email.policy import SMTP
 from hashlib import sha256
 from typing import Any
 
@@ -125,6 +127,17 @@ def test_a_mail_can_be_read_and_threaded() -> None:
     assert "A / p1 entered warm" in mail_of(changes, "m@example.com", ["a@example.com"]).get_content()
 
 
+@pytest.mark.parametrize(
+    "account", ["=?utf-8?q?=0D=0ABcc:_x@example.com?=", "=?utf-8?b?DQpCY2M6IHg=?=", "=?utf-8?q?=C3?="]
+)
+def test_an_account_makes_no_header(account: str) -> None:
+    """An encoded word in its name is text: decoded it were a header of its own, or nothing that can be sent."""
+    mail = mail_of(made(alert(account))[0], "m@example.com", ["a@example.com"])
+    found = message_from_bytes(mail.as_bytes(), policy=SMTP)
+    assert found["Subject"] == f"Opportunity created · {account}".replace("=?", "= ?")
+    assert found.keys() == mail.keys()
+
+
 def test_a_cloud_event_has_its_attributes_in_headers() -> None:
     """As CloudEvents 1.0 and its Kafka binding ask for; the key keeps a container's events together."""
     first, second = made(alert("A"), alert("A", revision=2))
@@ -202,6 +215,15 @@ def test_meta_custom_audience_is_normalised_and_hashed() -> None:
             "country": sha("de"), "zip": sha("10115"),
         }
     ]  # fmt: skip
+
+
+def test_meta_takes_five_digits_of_a_zip_of_the_us() -> None:
+    """ZIP+4 matches nobody; other countries' are whole."""
+    cases = ("US", "94303-5300", "94303"), ("GB", "M1 1AE", "m11ae"), ("PL", "00-950", "00950")
+    for country, given, right in cases:
+        attributes = {**PERSON, "country": country, "zip": given}
+        (file,) = files_of("meta-custom-audience", made(change("A", attributes=attributes)))
+        assert rows(file.text)[0]["zip"] == sha(right)
 
 
 def test_linkedin_gets_companies() -> None:

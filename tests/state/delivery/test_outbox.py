@@ -2,10 +2,11 @@
 
 import pytest
 
+from state.delivery.formats.message import parts_of
 from state.delivery.outbox import DIGEST_COUNT_MAX, Outbox, chunked
 from state.delivery.retries import Dead, Delivered, Later
 from state.delivery.rows import DESTINATION, decode_destination
-from streams.alert import Involved
+from streams.alert import Alert, Involved
 from streams.delivery import Acknowledge, Pause, Resume, Retry
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
@@ -102,6 +103,16 @@ def test_what_was_said_before_a_route_was_there_does_not_go_its_way() -> None:
     assert [each.destination for each in partition.waiting()] == ["hook"]
 
 
+def test_a_route_that_is_put_before_another_loses_nothing() -> None:
+    """What was said before it was there goes the way that it would have gone then, once."""
+    partition = one()
+    partition.now_ms += 10
+    partition.configure({"hook": HOOK}, [{"name": "first", "to": ["hook"], "tiers": ["a"]}, ALL])
+    partition.take(alert("Acme"), said_ms=AT_MS + 5)
+    partition.take(alert("Beta"), said_ms=AT_MS + 10)
+    assert [(each.lane[0], each.route) for each in partition.waiting()] == [("A", "all"), ("B", "first")]
+
+
 def test_a_cool_down_keeps_alerts_of_a_milestone_apart() -> None:
     """By the time of knowing, per milestone and container; what is kept back needs no correction."""
     partition = one({**ALL, "cool_down_s": 60})
@@ -143,6 +154,16 @@ def test_what_was_withdrawn_in_the_night_cools_nothing_down() -> None:
     partition.take(alert("Acme", 3))
     partition.pass_time(12 * HOUR_MS)
     assert [each.subject for each in partition.waiting()] == ["Acme-2"]
+
+
+def test_what_was_told_by_day_cools_down_whatever_is_withdrawn_in_the_night() -> None:
+    """It moved in the night and was taken back: another one is kept back still, as it would be by day."""
+    partition = one({**QUIET, "cool_down_s": 86_400})
+    partition.take(alert("Acme", 1), said_ms=AT_MS + 13 * HOUR_MS)
+    for number, revision in ((1, 3), (1, 4), (2, 1)):
+        partition.take(alert("Acme", number, revision), said_ms=AT_MS + 25 * HOUR_MS)
+    assert [each.subject for each in partition.waiting()] == ["Acme-1"]
+    assert [(each.subject, each.operation) for each in partition.deferred()] == [("Acme-1", "removed")]
 
 
 def test_a_correction_that_is_taken_back_in_the_night_leaves_what_was_told() -> None:
@@ -194,6 +215,48 @@ def test_what_nobody_acknowledges_is_escalated() -> None:
     assert [each.operation for each in boss] == ["added", "removed"]
 
 
+def test_who_was_told_hears_the_correction_of_what_was_acknowledged_since() -> None:
+    """Asserted, escalated, moved in time, acknowledged, revoked; asserted again it is not escalated any more."""
+    partition = one(ESCALATING)
+    partition.take(alert("A"))
+    partition.pass_time(900_000)
+    partition.take(alert("A", revision=3))
+    partition.order(Acknowledge("A-0"))
+    for revision in (4, 4, 5):
+        partition.take(alert("A", revision=revision))
+    partition.pass_time(900_000)
+    boss = [each for each in partition.waiting() if each.destination == "boss"]
+    assert [(each.operation, each.revision) for each in boss] == [("added", 1), ("removed", 4)]
+
+
+def test_an_acknowledgement_may_come_before_its_alert_is_read() -> None:
+    """Orders are read first by who takes a partition over, and come on a topic of their own at any time."""
+    partition = one(ESCALATING)
+    partition.order(Acknowledge("A-0"))
+    partition.take(alert("A"))
+    partition.take(alert("B"))
+    assert [each.lane[0] for each in partition.deferred()] == ["B"]
+
+
+def test_nobody_is_told_that_an_alert_is_not_acknowledged_before_it_is_sent() -> None:
+    """Its time begins when quiet hours end or the digest is sent; it comes in no quiet hours, nor does a correction."""
+    after = {"escalate": {"after_s": 3600, "to": ["boss"]}}
+    night, morning = one({**QUIET, **after}), one({**ALL, **after, "digest": {"at": ["08:00"]}})
+    for partition, hour in ((night, 13), (morning, 9)):
+        partition.take(alert("A"))
+        assert sorted((each.destination, each.due_ms) for each in partition.deferred()) == [
+            ("boss", AT_MS + hour * HOUR_MS), ("hook", AT_MS + (hour - 1) * HOUR_MS),
+        ]  # fmt: skip
+    night.pass_time(23 * HOUR_MS + 1)
+    night.take(alert("B"))
+    assert [each.due_ms for each in night.deferred()] == [AT_MS + 36 * HOUR_MS]
+    night.pass_time(HOUR_MS)
+    night.take(alert("A", revision=2))
+    assert {(each.destination, each.due_ms) for each in night.deferred() if each.operation == "removed"} == {
+        ("boss", AT_MS + 36 * HOUR_MS), ("hook", AT_MS + 36 * HOUR_MS),
+    }  # fmt: skip
+
+
 def test_answers_close_deliveries_or_keep_them() -> None:
     """And one that comes late, of what does not wait any more, changes nothing."""
     partition = one()
@@ -224,6 +287,26 @@ def test_a_dead_delivery_is_tried_anew_under_its_id() -> None:
     partition.order(Retry(delivery.id))
     assert partition.status[delivery.id].state == "superseded"
     assert [each.revision for each in partition.waiting()] == [2]
+
+
+def test_a_digest_that_is_tried_anew_has_nothing_that_is_older_than_what_was_sent() -> None:
+    """What a later digest took back is left out of it; when that is all of it, nothing is sent."""
+    partition = one({**ALL, "digest": {"at": ["08:00"]}})
+    for message in (alert("A"), alert("B"), change("C")):
+        partition.take(message)
+    partition.pass_time(24 * HOUR_MS)
+    (first,) = partition.waiting()
+    partition.answer(first, Dead("HTTP 400"))
+    for message, left in ((alert("A", revision=2), ["B-0", "warm"]), (alert("B", revision=2), ["warm"])):
+        partition.take(message)
+        partition.order(Retry(first.id))
+        (again,) = partition.waiting()
+        assert [part.id if isinstance(part, Alert) else part.audience for part in parts_of(again)] == left
+        partition.answer(again, Dead("HTTP 400"))
+    partition.take(change("C", revision=2))
+    partition.order(Retry(first.id))
+    assert partition.waiting() == []
+    assert partition.status[first.id].state == "superseded"
 
 
 def test_a_destination_that_is_gone_disables_itself() -> None:

@@ -82,8 +82,8 @@ def test_what_answers_mean() -> None:
     partition.take(alert("Acme"))
     (delivery,) = partition.waiting()
 
-    def verdict(answer: Answer, after_ms: int = 0) -> Any:
-        return verdict_of(answer, delivery, AT_MS + after_ms, 0.5, 60_000)
+    def verdict(answer: Answer, after_ms: int = 0, resumed_ms: int = 0) -> Any:
+        return verdict_of(answer, delivery, AT_MS + after_ms, 0.5, 60_000, resumed_ms)
 
     assert verdict(Answer("done")) == Delivered()
     assert verdict(Answer("refused", "HTTP 404")) == Dead("HTTP 404")
@@ -92,6 +92,7 @@ def test_what_answers_mean() -> None:
     assert verdict(Answer("later", "HTTP 429", 7_000)) == Later(AT_MS + 7_000, "HTTP 429")
     assert verdict(Answer("later", "HTTP 429", 10**12)) == Later(AT_MS + RETRY_AFTER_MS_MAX, "HTTP 429")
     assert verdict(Answer("later", "HTTP 500"), 60_000) == Dead("given up after 1 tries: HTTP 500")
+    assert verdict(Answer("later", "HTTP 500"), 60_000, AT_MS + 1) == Later(AT_MS + 60_750, "HTTP 500")
 
 
 def test_a_breaker_opens_tries_one_and_closes() -> None:
@@ -223,10 +224,31 @@ def test_a_template_does_what_it_may(text: str) -> None:
         rendered(text, {"data": {"who": "Acme"}})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for a in data %}{% for b in data %}{% if data | tojson == a %}x{% endif %}{% endfor %}{% endfor %}",
+        "{{ " + " ~ ".join(["data"] * 5_000) + " }}",
+        "{{ " + " + ".join(["data[0].title"] * 40) + " }}",
+        "{{ " + " ~ ".join(["(data | tojson)"] * 2_000) + " }}",
+        "{% for a in data %}" + "{% if a.title %}{% endif %}" * 2_000 + "{% endfor %}",
+        "{% for a in data[0].title %}{% for b in data[0].title %}{% endfor %}{% endfor %}",
+    ],
+)
+def test_a_template_does_no_more_than_a_body_takes(text: str) -> None:
+    """Also where nothing of it is in the body, and in one expression: it is done where nothing else is meanwhile."""
+    digest = [{"title": "x" * 5_000, "number": number} for number in range(200)]
+    with pytest.raises(TemplateProblemError, match=r"does too much"):
+        rendered(text, {"data": digest})
+
+
 def test_a_template_makes_a_body() -> None:
     """With values quoted as JSON where it asks for that."""
     body = rendered('{"Subject": {{ data.title | tojson }}}\n', {"data": {"title": 'She said "yes"'}})
     assert body == '{"Subject": "She said \\"yes\\""}\n'
     looped = "{% for each in data %}{% for n in range(2) %}{{ each }}{{ n }} {% endfor %}{% endfor %}"
     assert rendered(looped, {"data": ["a", "b"]}) == "a0 a1 b0 b1 "
+    listed = "{% for each in data if each %}{{ loop.index ~ each }}{% if not loop.last %}, {% endif %}{% endfor %}"
+    assert rendered(listed, {"data": ["a", "", "b"]}) == "1a, 2b"
+    assert rendered("{{ data + 1 }}{{ missing | default('-') }}{{ more | first }}", {"data": 1, "more": "xy"}) == "2-x"
     assert len(rendered("x" * BODY_CHARACTERS_MAX, {})) == BODY_CHARACTERS_MAX

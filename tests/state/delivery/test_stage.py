@@ -60,9 +60,9 @@ class Owner:
         self.commit(self.stage.compute(records, AT_MS))  # type: ignore[arg-type]  # an input has no deletions, but one
 
 
-def configured(route: dict[str, Any] = ALL) -> Owner:
+def configured(route: dict[str, Any] = ALL, **options: Any) -> Owner:
     owner = Owner()
-    order = Configure({"version": 1, "destinations": {"hook": HOOK}, "routes": [route]})
+    order = Configure({"version": 1, "destinations": {"hook": {**HOOK, **options}}, "routes": [route]})
     owner.take([Record("orders", b"order", encode_order(order))])
     return owner
 
@@ -109,6 +109,20 @@ def test_what_the_last_commit_published_is_published_again() -> None:
     owner.commit(work)
     owner.publish(owner.stage.again(owner.pending)(APPLIED))
     assert owner.read == {}
+
+
+def test_what_found_no_room_when_it_was_released_can_be_forgotten() -> None:
+    """A crash behind that commit has the next owner publish it again, and nothing of the delivery is left."""
+    owner = configured({**ALL, "quiet": {"begin": "00:00", "end": "12:00"}}, waiting_max=1)
+    for number in range(2):
+        owner.take([Record("alerts", b"a", encode_alert(alert("Acme", number)))])
+    owner.commit(owner.stage.release(AT_MS + 12 * 3_600_000)(AT_MS))
+    assert sorted(each.state for each in owner.read.values()) == ["dead", "waiting"]
+    work = owner.stage.chore(AT_MS + 3 * DAY_MS, 1)
+    assert work is not None
+    owner.commit(work)
+    owner.publish(owner.stage.again(owner.pending)(APPLIED))
+    assert [each.state for each in owner.read.values()] == ["waiting"]
 
 
 def test_it_has_no_slices_and_idle_commits_change_nothing() -> None:

@@ -14,13 +14,19 @@ from streams.alert import Alert, encode_alert
 from streams.delivery import Configure, DeliveryStatus, Order
 from streams.membership import MembershipChange, encode_change
 from tests.agents.delivery.worlds import AT_MS
+from tests.state.memory_store import MemoryStore
 
 
 class Partition:
     """Each step is a commit. now_ms: the clock, moved by hand."""
 
-    def __init__(self, destinations: dict[str, Any], routes: Sequence[dict[str, Any]]) -> None:
-        self.rows = RowMemory()
+    def __init__(
+        self,
+        destinations: dict[str, Any],
+        routes: Sequence[dict[str, Any]],
+        rows: RowMemory | MemoryStore | None = None,
+    ) -> None:
+        self.rows = rows or RowMemory()
         self.now_ms = AT_MS
         self.status: dict[str, DeliveryStatus] = {}
         self.configure(destinations, routes)
