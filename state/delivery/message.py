@@ -40,6 +40,7 @@ def message_of_change(change: MembershipChange) -> Message:
 
 
 def message_of(part: Alert | MembershipChange) -> Message:
+    """Of either."""
     return message_of_alert(part) if isinstance(part, Alert) else message_of_change(part)
 
 
