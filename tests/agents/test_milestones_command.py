@@ -11,8 +11,11 @@ from kafka import KafkaProducer
 
 from agents.commands.definitions import command as definitions
 from agents.commands.milestones import command as milestones
+from agents.defining import load_definitions
+from agents.milestone_trial import run_trial
 from agents.reading import read_definitions
 from agents.settings import Settings
+from state.milestone_set import MilestoneDefinition
 from streams.admin import create_topics
 from streams.alert import Alert, Involved, encode_alert
 from streams.broker import EmbeddedBroker
@@ -97,6 +100,18 @@ def test_what_a_file_would_have_told(settings: Settings, file: Path) -> None:
     assert "first-a" not in table.stdout
     later = run(milestones, settings, "test", str(file), "--alert-since", "2100-01-01", "--format", "json")
     assert json.loads(later.stdout)["newest"] == []
+
+
+def test_a_trial_tells_what_time_has_brought_about_since(settings: Settings, file: Path) -> None:
+    """As an idle worker does: nothing has to come for it."""
+    now = int(time.time() * 1000)
+    arrive(settings, touchpoint("1", now, "A", person="p"))
+    quiet = [MilestoneDefinition("v", 0, each) for each in load_definitions(file).milestones[1:]]
+    counts = [
+        run_trial(quiet, settings.bootstrap_servers or "", settings, moment, 5).counts["quiet"]["asserted"]
+        for moment in (now, now + HOUR - 1, now + HOUR)
+    ]
+    assert counts == [0, 0, 1]
 
 
 def test_a_file_without_that_milestone_says_which_there_are(settings: Settings, file: Path) -> None:
