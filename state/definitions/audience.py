@@ -83,7 +83,9 @@ class ArrowFollowed(Model):
     """An arrow of a canvas of the file is followed; or its origin is reached and it is not."""
 
     canvas: Slug
-    arrow: Annotated[ArrowEnds, BeforeValidator(_arrow_ends)] = Field(description="A>B, or {from: A, to: B}.")
+    arrow: Annotated[ArrowEnds, BeforeValidator(_arrow_ends, json_schema_input_type=ArrowEnds | str)] = Field(
+        description="A>B, or {from: A, to: B}."
+    )
     followed: bool = Field(True, description="false: the origin is reached, and the arrow is not followed.")
     within: Duration | None = Field(
         None, description="With followed: false, not within this long behind the origin; without it not yet."

@@ -116,6 +116,12 @@ def test_arrows_are_written_in_two_ways() -> None:
     assert isinstance(first.wanted, ArrowFollowed)
 
 
+def test_editors_know_both_ways_to_write_an_arrow() -> None:
+    """The schema takes text as well."""
+    arrow = DefinitionFile.model_json_schema()["$defs"]["ArrowFollowed"]["properties"]["arrow"]
+    assert arrow["anyOf"] == [{"$ref": "#/$defs/ArrowEnds"}, {"type": "string"}]
+
+
 EVERYTHING = {
     "all": [
         NODE, {"canvas": "way", "arrow": "n0>n1"}, {"canvas": "way", "arrow": "n0>n1", "followed": False, "within":
