@@ -55,7 +55,7 @@ def list_(settings: Settings) -> None:
 def _told(bootstrap: str, settings: Settings) -> dict[str, Counter[str]]:
     """By milestone how many alerts are in which state."""
     found: dict[str, Counter[str]] = {}
-    for (name, _), alert in read_standing(bootstrap, settings).items():
+    for (name, _, _), alert in read_standing(bootstrap, settings).items():
         found.setdefault(name, Counter())[alert.state] += 1
     return found
 
