@@ -53,7 +53,7 @@ def run_trial(
 
 
 def _with(alerts: dict[str, Alert], told: Iterable[Row], count: int) -> dict[str, Alert]:
-    """And what is told now; at least the last ones, those that may be corrected among them."""
+    """The last of the alerts and of what is told now, which may correct them."""
     decoded = (decode_alert(value or b"") for _, value in told)
     return _last(alerts | {each.id: each for each in decoded}, max(count, BATCH_RECORDS))
 
