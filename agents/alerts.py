@@ -7,8 +7,8 @@ from streams.alert import Alert, decode_alert
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.topics import topic_name
 
-Standing = dict[tuple[str, Key], Alert]
-"""By the milestone's name and whose it is the newest revision, asserted or revoked."""
+Standing = dict[tuple[str, str, Key], Alert]
+"""By the milestone's name, the kind of container and whose it is the newest revision, asserted or revoked."""
 
 
 def read_standing(bootstrap: str, settings: Settings) -> Standing:
@@ -18,7 +18,8 @@ def read_standing(bootstrap: str, settings: Settings) -> Standing:
         if record.value is None or record.key.startswith(PROTOCOL_PREFIX):
             continue
         alert = decode_alert(record.value)
-        key = alert.milestone, Key(record.partition, alert.who.account, alert.who.id, alert.episode)
+        whose = Key(record.partition, alert.who.account, alert.who.id, alert.episode)
+        key = alert.milestone, alert.who.kind, whose
         if key not in found or alert.revision > found[key].revision:
             found[key] = alert
     return found

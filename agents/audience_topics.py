@@ -59,14 +59,20 @@ def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tupl
 
 def read_all_members(bootstrap: str, settings: Settings) -> dict[str, set[Who]]:
     """Who is in which audience now."""
-    found: dict[str, set[Who]] = {}
+    found: dict[tuple[int, bytes], tuple[str, Who]] = {}
     for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
         if record.key.startswith(PROTOCOL_PREFIX):
             continue
-        audience, _, account, id_ = record.key.decode().split("\0")
-        members = found.setdefault(audience, set())
-        (members.discard if record.value is None else members.add)(Who(record.partition, account, id_ or None))
-    return found
+        place = record.partition, record.key
+        if record.value is None:
+            found.pop(place, None)
+        else:
+            audience, _, account, id_ = record.key.decode().split("\0")
+            found[place] = audience, Who(record.partition, account, id_ or None)
+    members: dict[str, set[Who]] = {}
+    for audience, who in found.values():
+        members.setdefault(audience, set()).add(who)
+    return members
 
 
 def in_order(members: dict[tuple[int, bytes], MembershipChange]) -> Iterator[MembershipChange]:

@@ -43,8 +43,8 @@ from streams.topics import topic_name
 _VALUE_CHARACTERS_MAX = 300
 DIFFERENCES_SHOWN = 20
 Applied = Mapping[int, int]
-Alerts = Mapping[tuple[str, Key], Alert | None]
-"""By milestone and whose they are; None for those not to be compared."""
+Alerts = Mapping[tuple[str, str, Key], Alert | None]
+"""By milestone, kind of container and whose they are; None for those not to be compared."""
 Members = Mapping[str, set[Who]]
 """By audience."""
 Progress = Callable[[str], None]
@@ -209,7 +209,8 @@ def _check_milestone(
     if any(made.version not in covers.complete for covers in published.covers.values()):
         return AnalysisReport(made.name, "milestone", 0, False, [], is_complete=False)
     clocks = {partition: covers.clock_ms for partition, covers in published.covers.items()}
-    mine = {key: alert for (name, key), alert in alerts.items() if name == made.name}
+    own = made.name, made.milestone.container
+    mine = {key: alert for (name, kind, key), alert in alerts.items() if (name, kind) == own}
     count, differences = alert_differences(made, batch.claims(made, applied), mine, clocks)
     return AnalysisReport(made.name, "milestone", count, False, differences)
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from agents.reading import read_topic
 from agents.settings import Settings
 from state.definitions import Analysis, Audience, Flow, Milestone
+from state.definitions.milestone import Unchanged
 from state.matches import TEXT_FIELDS, Match, Model, Operator
 from streams.admin import end_offsets
 from streams.shown import shown
@@ -43,7 +44,8 @@ def _never(analysis: Analysis | Milestone | Audience, seen: Seen) -> Iterator[st
         anchor = analysis.starts_with or analysis.ends_with or analysis.contains
         items = [*([anchor] if isinstance(anchor, str) else []), *(analysis.stages or [])]
         yield from _unknown(analysis.dimension, items, seen.get(analysis.dimension, set()))
-    for match in _matches_in(analysis):
+    attributes = analysis.attributes.values() if isinstance(analysis, Audience) else ()
+    for match in (*_matches_in(analysis), *(Match(field=field, op=Operator.EXISTS) for field in attributes)):
         known = seen.get(match.field, set())
         if match.field.startswith("attributes.") and not known:
             yield f"nothing has {match.field!r}"
@@ -69,9 +71,14 @@ def _like(value: str, known: set[object]) -> str:
 
 
 def _matches_in(part: object) -> Iterator[Match]:
-    """Every comparison in a definition, wherever it stands."""
+    """Every comparison in a definition, wherever it stands; and as one what asks for a field in another way."""
     if isinstance(part, Match):
         yield part
+    elif isinstance(part, Unchanged):
+        yield Match(field=part.field, op=Operator.EXISTS)
+        for items in (part.only, part.except_):
+            if items is not None:
+                yield Match(field=part.field, op=Operator.IN, value=list(items))
     elif isinstance(part, Model):
         for name in type(part).model_fields:
             yield from _matches_in(getattr(part, name))

@@ -17,10 +17,6 @@ class AudienceTrial(Trial):
         """write: puts rows into the store."""
         super().__init__((), store, write, audiences)
 
-    def rest(self, clock_ms: int) -> list[Row]:
-        """What time alone brings about up to a moment."""
-        return self._fired(clock_ms)
-
     def members(self, audience: str) -> Iterator[tuple[bytes, Member]]:
         """Who is in, by place, in the order of the accounts."""
         prefix = members_prefix(audience)

@@ -43,7 +43,14 @@ class Trial:
 
     def take(self, records: Sequence[PlacedRecord], clock_ms: int) -> list[Row]:
         """The alerts of the next records, at the clock behind them, and of what is due by then."""
-        return [*self._applied(records, clock_ms), *self._fired(clock_ms)]
+        return [*self._applied(records, clock_ms), *self.rest(clock_ms)]
+
+    def rest(self, clock_ms: int) -> list[Row]:
+        """What time alone brings about up to a moment."""
+        told: list[Row] = []
+        while (step := self._chores.next_step(self._layers, self._known, clock_ms=clock_ms)) is not None:
+            told += self._committed(step.outcome)
+        return told
 
     def said(self) -> dict[str, Counter[str]]:
         """By milestone how many alerts stand in the end (`asserted`), were taken back (`revoked`), and how many
@@ -73,12 +80,6 @@ class Trial:
                 raise BatchTooLargeError("one touchpoint changes more than a commit holds")
             self._write(piece)
         return self._committed(piece)
-
-    def _fired(self, clock_ms: int) -> list[Row]:
-        alerts: list[Row] = []
-        while (step := self._chores.next_step(self._layers, self._known, clock_ms=clock_ms)) is not None:
-            alerts += self._committed(step.outcome)
-        return alerts
 
     def _committed(self, outcome: Outcome) -> list[Row]:
         self._write(outcome.rows)

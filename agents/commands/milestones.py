@@ -1,6 +1,7 @@
 """`milepost milestones`: which are in force and what was told of them; and what a file's would have told."""
 
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def list_(settings: Settings) -> None:
 def _told(bootstrap: str, settings: Settings) -> dict[str, Counter[str]]:
     """By milestone how many alerts are in which state."""
     found: dict[str, Counter[str]] = {}
-    for (name, _), alert in read_standing(bootstrap, settings).items():
+    for (name, _, _), alert in read_standing(bootstrap, settings).items():
         found.setdefault(name, Counter())[alert.state] += 1
     return found
 
@@ -67,7 +68,7 @@ def _told(bootstrap: str, settings: Settings) -> dict[str, Counter[str]]:
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @with_settings
 def test(file: Path, name: str | None, alert_since: int, show: int, form: str, settings: Settings) -> None:
-    """Runs the milestones of FILE over all touchpoints in Kafka: what would have been told, of whom, and when.
+    """Runs the milestones of FILE over all touchpoints in Kafka: what would have been told by now, of whom, and when.
 
     Nothing is published. An alert that was corrected is shown as it stood in the end.
     """
@@ -75,7 +76,7 @@ def test(file: Path, name: str | None, alert_since: int, show: int, form: str, s
     made = [MilestoneDefinition(f"trial{n}", alert_since, each) for n, each in enumerate(milestones)]
     status = Console(stderr=True).status("milestones: reading the touchpoints")
     with connect(settings, start=False) as bootstrap, status:
-        report = run_trial(made, bootstrap, settings, show)
+        report = run_trial(made, bootstrap, settings, int(time.time() * 1000), show)
     if form == "json":
         click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
     else:

@@ -1,8 +1,10 @@
-"""The values of a dimension as readers see them."""
+"""The values of a dimension, or of any field, as readers see them."""
 
 from collections.abc import Callable
 
 from state.conditions import getter_of
+from state.matches import NUMBER_FIELDS
+from state.render.amounts import decimal_text
 from streams.touchpoint import Touchpoint
 
 
@@ -19,3 +21,17 @@ def item_of(dimension: str) -> Callable[[Touchpoint], str | None]:
         return ("true" if value else "false") if isinstance(value, bool) else repr(value)
 
     return item
+
+
+def text_of(field: str) -> Callable[[Touchpoint], str | None]:
+    """The function from a touchpoint to a field or attribute of it as text, None without one; `value` in units of the
+    currency."""
+    if field not in NUMBER_FIELDS:
+        return item_of(field)
+    get, shown = getter_of(field), decimal_text if field == "value" else str
+
+    def text(touchpoint: Touchpoint) -> str | None:
+        number = get(touchpoint)
+        return None if number is None else shown(number)
+
+    return text

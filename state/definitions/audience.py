@@ -83,7 +83,9 @@ class ArrowFollowed(Model):
     """An arrow of a canvas of the file is followed; or its origin is reached and it is not."""
 
     canvas: Slug
-    arrow: Annotated[ArrowEnds, BeforeValidator(_arrow_ends)] = Field(description="A>B, or {from: A, to: B}.")
+    arrow: Annotated[ArrowEnds, BeforeValidator(_arrow_ends, json_schema_input_type=ArrowEnds | str)] = Field(
+        description="A>B, or {from: A, to: B}."
+    )
     followed: bool = Field(True, description="false: the origin is reached, and the arrow is not followed.")
     within: Duration | None = Field(
         None, description="With followed: false, not within this long behind the origin; without it not yet."
@@ -125,12 +127,20 @@ def first_day(period: str) -> date:
         raise ValueError(f"{period!r} is no period; write a day in it: 2026-03-01, or 2026-03, or 2026") from error
 
 
+def _period_text(found: Any) -> Any:
+    """A year that stands without quotes, which YAML reads as a number."""
+    return str(found) if isinstance(found, int) and not isinstance(found, bool) else found
+
+
+Period = Annotated[str, BeforeValidator(_period_text, json_schema_input_type=str | int), AfterValidator(_known_period)]
+
+
 class InCohort(Model):
     """A cohort of the file includes the container in a period; with `returned` it also returns so many periods
     later."""
 
     cohort: Slug
-    period: Annotated[str, AfterValidator(_known_period)] = Field(
+    period: Period = Field(
         description="A day in the period, as 2026-03-01; 2026-03 and 2026 stand for their first day."
     )
     returned: Annotated[int, Field(ge=0, le=400)] | None = Field(None, description="The column: so many periods later.")

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from agents.audience_topics import read_all_members
 from agents.commands.audiences import command as audiences
 from agents.commands.definitions import command as definitions
 from agents.settings import Settings
+from check.audiences import Who
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
 from streams.membership import MembershipChange, encode_change, membership_key
@@ -122,6 +124,14 @@ def test_audiences_are_published_and_listed_with_their_members(settings: Setting
     assert "no audience 'other' is in force; there are: of-late, warm" in str(missing.exception)
     assert json.loads(run(definitions, settings, "show", "warm").output)["definition"]["from"]["node"] == "a"
     assert "and 2 audiences" in run(definitions, settings, "list").output
+
+
+def test_kinds_of_containers_are_told_apart(settings: Settings) -> None:
+    """A person who leaves takes no opportunity of the same id along."""
+    person, opportunity = (change("a", 1, kind=kind, container="17") for kind in ("person", "opportunity"))
+    told: list[Any] = [*((membership_key(each), encode_change(each), 0) for each in (person, opportunity))]
+    produce(settings, "audience-members", [*told, (membership_key(person), None, 0)])
+    assert read_all_members(settings.bootstrap_servers or "", settings) == {"warm": {Who(0, "a", "17")}}
 
 
 def test_audiences_have_a_command() -> None:

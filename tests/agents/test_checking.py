@@ -229,6 +229,37 @@ def test_names_that_nothing_has_are_warned_of(live: Live) -> None:
     ]
 
 
+def test_fields_that_nothing_has_are_warned_of_where_no_condition_names_them(live: Live) -> None:
+    """A milestone that asks how long a field keeps its value, and what members of an audience bring along."""
+    stuck = {"field": "attributes.stage", "for": "1d"}
+    open_ = {"field": "type", "for": "1d", "only": ["A", "Won"]}
+    file = DefinitionFile.model_validate(
+        {
+            "version": 1,
+            "analyses": ANALYSES,
+            "milestones": [
+                {"name": name, "container": "account", "when": when}
+                for name, when in (("stuck", stuck), ("open", open_))
+            ],
+            "audiences": [
+                {
+                    "name": "long",
+                    "container": "account",
+                    "when": {"milestone": "stuck"},
+                    "attributes": {"mail": "attributes.mail", "who": "person"},
+                }
+            ],
+        }
+    )
+    told = implausible([*file.milestones, *file.audiences], live.settings.bootstrap_servers or "", live.settings)
+    assert [each.removesuffix(" among the newest 7 touchpoints") for each in told] == [
+        "stuck: nothing has 'attributes.stage'",
+        "open: nothing has type 'Won'",
+        "long: nothing has 'attributes.stage'",
+        "long: nothing has 'attributes.mail'",
+    ]
+
+
 def test_nothing_computed_yet_is_said(live: Live) -> None:
     """With what to do."""
     with pytest.raises(UnavailableError, match="milepost worker"):

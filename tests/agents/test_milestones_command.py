@@ -8,11 +8,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from kafka import KafkaProducer
+from msgspec.structs import replace
 
+from agents.alerts import read_standing
 from agents.commands.definitions import command as definitions
 from agents.commands.milestones import command as milestones
+from agents.defining import load_definitions
+from agents.milestone_trial import run_trial
 from agents.reading import read_definitions
 from agents.settings import Settings
+from check.milestones import Key
+from state.milestone_set import MilestoneDefinition
 from streams.admin import create_topics
 from streams.alert import Alert, Involved, encode_alert
 from streams.broker import EmbeddedBroker
@@ -99,6 +105,18 @@ def test_what_a_file_would_have_told(settings: Settings, file: Path) -> None:
     assert json.loads(later.stdout)["newest"] == []
 
 
+def test_a_trial_tells_what_time_has_brought_about_since(settings: Settings, file: Path) -> None:
+    """As an idle worker does: nothing has to come for it."""
+    now = int(time.time() * 1000)
+    arrive(settings, touchpoint("1", now, "A", person="p"))
+    quiet = [MilestoneDefinition("v", 0, each) for each in load_definitions(file).milestones[1:]]
+    counts = [
+        run_trial(quiet, settings.bootstrap_servers or "", settings, moment, 5).counts["quiet"]["asserted"]
+        for moment in (now, now + HOUR - 1, now + HOUR)
+    ]
+    assert counts == [0, 0, 1]
+
+
 def test_a_file_without_that_milestone_says_which_there_are(settings: Settings, file: Path) -> None:
     """And one without any that it has none."""
     missing = run(milestones, settings, "test", str(file), "--name", "other")
@@ -134,9 +152,24 @@ def test_milestones_are_published_and_listed(settings: Settings, file: Path) -> 
     assert "and 1 milestones" in run(definitions, settings, "list").output
 
 
-def alert(number: int, state: Any, revision: int = 1) -> Alert:
-    """What was told of a person."""
-    who = Involved("acme", "person", f"p{number}", None, [])
+def test_kinds_of_containers_are_told_apart(settings: Settings) -> None:
+    """A milestone that was of people and is of opportunities now may be told of both under one id."""
+    person, opportunity = (
+        replace(each, id=each.who.kind, who=replace(each.who, id="17"))
+        for each in (alert(1, "asserted", revision=2), alert(2, "asserted", kind="opportunity"))
+    )
+    same = [replace(each, episode=None) for each in (person, opportunity)]
+    produce(settings, "milestones", [(each.id.encode(), encode_alert(each), 0) for each in same])
+    whose = Key(0, "acme", "17", None)
+    assert read_standing(settings.bootstrap_servers or "", settings) == {
+        ("quiet", "person", whose): same[0],
+        ("quiet", "opportunity", whose): same[1],
+    }
+
+
+def alert(number: int, state: Any, revision: int = 1, kind: str = "person") -> Alert:
+    """What was told of a person, or another container."""
+    who = Involved("acme", kind, f"p{number}", None, [])
     return Alert(1, f"{number}", revision, state, "quiet", "v", "q", None, who, f"s/{number}", 5, 6, [], [], {})
 
 

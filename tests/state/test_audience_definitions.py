@@ -59,6 +59,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "half a touchpoint": (has(number=0.5), "counted in whole numbers"),
     "too many": (has(number=1_001, within="1d"), "from 0 to 1000"),
     "no period": (audience({"cohort": "co", "period": "last"}), "'last' is no period; write a day in it"),
+    "no year": (audience({"cohort": "co", "period": 26}), "'26' is no period"),
+    "yes": (audience({"cohort": "co", "period": True}), "valid string"),
     "no month": (audience({"cohort": "co", "period": "2026-13"}), "'2026-13' is no period"),
     "a short day": (audience({"cohort": "co", "period": "2026-1-1"}), "'2026-1-1' is no period"),
     "no such column": (audience({"cohort": "co", "period": "2026", "returned": 4}), "has 3 columns"),
@@ -114,6 +116,18 @@ def test_arrows_are_written_in_two_ways() -> None:
     first, second = (file_of(audience({"canvas": "way", **each})).audiences[0] for each in written)
     assert first == second
     assert isinstance(first.wanted, ArrowFollowed)
+
+
+def test_a_year_needs_no_quotes() -> None:
+    """YAML reads it as a number."""
+    bare, quoted = (file_of(audience({"cohort": "co", "period": year})).audiences[0] for year in (2026, "2026"))
+    assert bare == quoted
+
+
+def test_editors_know_both_ways_to_write_an_arrow() -> None:
+    """The schema takes text as well."""
+    arrow = DefinitionFile.model_json_schema()["$defs"]["ArrowFollowed"]["properties"]["arrow"]
+    assert arrow["anyOf"] == [{"$ref": "#/$defs/ArrowEnds"}, {"type": "string"}]
 
 
 EVERYTHING = {

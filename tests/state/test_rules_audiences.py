@@ -201,6 +201,14 @@ def test_rule_attributes_are_the_newest_known() -> None:
     assert only(partition).attributes == {"tier": "2"}
 
 
+def test_rule_attributes_are_text_whatever_the_field_is() -> None:
+    """Value in units of the currency, other numbers as they are."""
+    fields = {"amount": "value", "moment": "event_time", "who": "person"}
+    partition = partition_of(HAS, attributes=fields)
+    partition.take([at(0, value=1_500_000, person="jo"), at(1, "B")])
+    assert only(partition).attributes == {"amount": "1.5", "moment": str(START + MINUTE), "who": "jo"}
+
+
 # --------------------------------------------------------------------------------------------- revisions, and the past
 
 

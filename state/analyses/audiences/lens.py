@@ -12,7 +12,7 @@ from typing import NamedTuple
 from state.analyses.audiences.course import Course, holds_at, joined, turned_at, turns_next
 from state.analyses.audiences.questions import Asked, AskedProperty, asked_of
 from state.analyses.audiences.words import words_of
-from state.analyses.dimension import item_of
+from state.analyses.dimension import text_of
 from state.analyses.gate import Gate, Level
 from state.analyses.lens import Cells, Projection, State
 from state.audience_set import AudienceDefinition
@@ -66,7 +66,7 @@ class AudienceLens:
             self._asked.append(AskedProperty(Last(last=audience.consent)))
             self._words.append("consent")
         self.attributes = tuple(audience.attributes)
-        self._items = [item_of(field) for field in audience.attributes.values()]
+        self._items = [text_of(field) for field in audience.attributes.values()]
         read = {field for asked in self._asked for field in asked.fields}
         self.fields = frozenset(read | {"type"} | set(map(wire_field, audience.attributes.values())))
         self._courses_of_nothing = [asked.course(asked.empty()) for asked in self._asked]
