@@ -9,7 +9,7 @@ commit_is_one_batch and tag_is_commit_offset are kept in `streams.commit`, check
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from streams.batch import BatchTooLargeError
@@ -50,8 +50,10 @@ class Commits:
         position: Position,
         row: CommitRow,
         on_commit: Callable[[Committed], None] | None,
+        end_by_topic: Mapping[str, int],
     ) -> None:
-        """position: where the store stands. row: the last commit's, or what stands for it before there is one."""
+        """position: where the store stands. row: the last commit's, or what stands for it before there is one.
+        end_by_topic: where the inputs ended when the owner came."""
         self.row = row
         self.stage = stage
         self.made_at = 0.0
@@ -59,6 +61,7 @@ class Commits:
         self._store = store
         self._position = position
         self._on_commit = on_commit
+        self._end_by_topic = end_by_topic
 
     def next_offset(self, topic: str) -> int:
         """Of an input, behind what is applied."""
@@ -169,7 +172,8 @@ class Commits:
 
     def _standing(self) -> Standing:
         tenure = self._tenure
-        return Standing(self.row, tenure.epoch, self._tag(tenure.next_offset), tenure.acknowledged_ms)
+        is_behind = any(self.next_offset(topic) < end for topic, end in self._end_by_topic.items())
+        return Standing(self.row, tenure.epoch, self._tag(tenure.next_offset), tenure.acknowledged_ms, is_behind)
 
     def _tag(self, offset: int) -> Tag:
         return Tag(self._tenure.changelog.generation, offset)

@@ -22,12 +22,13 @@ from streams.stage import Record, Stage, Work
 
 class Standing(msgspec.Struct, frozen=True):
     """What the next commit builds on: the last one, the owner's epoch, the tag that the commit must get, and the
-    broker's time of the previous append."""
+    broker's time of the previous append. is_behind: whether input is unread that came before the owner did."""
 
     row: CommitRow
     epoch: int
     tag: Tag
     acknowledged_ms: int
+    is_behind: bool
 
 
 CHORE_PARTS = (1, 8, 64, 512, 4096)
@@ -107,7 +108,7 @@ def _chore_commit_of(stage: Stage, standing: Standing, parts: int) -> Prepared |
 def outside_commit_of(stage: Stage, standing: Standing, compute: Callable[[int], Work]) -> Prepared:
     """The commit of what became known without a record. compute: its work, given the clock. Raises
     BatchTooLargeError."""
-    clock_ms = _clock_without_input(standing)
+    clock_ms = max(standing.row.clock_ms, standing.acknowledged_ms)
     return _prepared(stage, standing, compute(clock_ms), standing.row.input_by_topic, clock_ms)
 
 
@@ -117,8 +118,9 @@ def _inputs_behind(standing: Standing, record: Record) -> dict[str, Input]:
 
 
 def _clock_without_input(standing: Standing) -> int:
-    """Without input the clock learns the time from the broker's word on the previous append."""
-    return max(standing.row.clock_ms, standing.acknowledged_ms)
+    """Without input the clock learns the time from the broker's word on the previous append. Not before what came
+    meanwhile is read: it may be what keeps time from bringing something about."""
+    return standing.row.clock_ms if standing.is_behind else max(standing.row.clock_ms, standing.acknowledged_ms)
 
 
 def _prepared(

@@ -154,7 +154,8 @@ class Writer:
         (last,) = store.get([COMMIT_KEY])
         row = resumed_row(self, last, claim.offset, bounds_by_topic, plan.topic_id_by_name, stage.definitions_hash)
         await tenure.confirm(claim, stage.outputs)
-        self._commits = Commits(tenure, stage, store, position, row, self._on_commit)
+        ends = {topic: bounds.end for topic, bounds in bounds_by_topic.items()}
+        self._commits = Commits(tenure, stage, store, position, row, self._on_commit, ends)
         self._standstill = Standstill(
             self._commits, plan.bootstrap, self._partition, plan.set_aside, plan.poison_restarts_max
         )

@@ -125,7 +125,8 @@ def test_every_output_is_fenced_before_ready(kafka: EmbeddedBroker, prefix: str,
 
 
 def test_the_clock_is_the_broker_s(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
-    """A commit takes the greatest append time of its records; an idle one that of the previous append."""
+    """A commit takes the greatest append time of its records; an idle one that of the previous append, but for input
+    that came before and is still unread."""
     plan = plan_of(kafka.bootstrap_servers, prefix)
     clocks: list[int] = []
 
@@ -143,9 +144,9 @@ def test_the_clock_is_the_broker_s(kafka: EmbeddedBroker, prefix: str, names: Na
     log = read(kafka.bootstrap_servers, names.changelog)
     commits = [record for record in log if record.key == COMMIT_KEY]
     clocks = [decode_commit(record.value or b"").clock_ms for record in commits]
-    assert clocks[0] == log[1].timestamp
-    assert clocks[1] == clocks[0]  # the records are older than ready
-    assert clocks[2] == max(clocks[1], commits[1].timestamp)
+    arrived = max(each.timestamp for each in read(kafka.bootstrap_servers, names.source))
+    assert clocks[:2] == [0, arrived]
+    assert clocks[2] == commits[1].timestamp > arrived
     assert clocks[3] == commits[2].timestamp > clocks[2]
 
 
@@ -403,6 +404,34 @@ def test_an_idle_owner_asks_the_broker_for_the_time_when_a_chore_may_be_due(
 
     run(steps())
     assert 2 <= len(clocks) <= 4
+
+
+def test_nothing_is_due_before_what_came_meanwhile_is_read(
+    kafka: EmbeddedBroker, prefix: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for its time, and what keeps it from coming about, may both lie behind an owner that was away."""
+    plan, clocks = plan_of(kafka.bootstrap_servers, prefix), list[int]()
+
+    def chore(_: ToyStage, clock_ms: int, __: int) -> None:
+        clocks.append(clock_ms)
+
+    monkeypatch.setattr(ToyStage, "chore", chore)
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        for part in (records[:40], records[40:]):
+            await writer.tend()
+            await writer.process(part)
+        await writer.tend()
+        await writer.close(1)
+
+    run(steps())
+    source = read(kafka.bootstrap_servers, names.source)
+    log = read(kafka.bootstrap_servers, names.changelog)
+    assert clocks[:2] == [0, max(each.timestamp for each in source[:40])]
+    assert clocks[2] == log[-1].timestamp
 
 
 @pytest.mark.parametrize("keeps_disk", [True, False])
