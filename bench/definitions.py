@@ -4,7 +4,7 @@ import random
 
 from agents.commands.demo import everyday_definitions
 from agents.defining import load_definitions
-from chaos.redefine import redefined
+from chaos.redefine import other_analyses
 from state.definitions import DefinitionFile
 
 
@@ -19,7 +19,7 @@ def so_many(count: int) -> DefinitionFile:
     file = everyday()
     rng, found = random.Random(12), list(file.analyses)
     while len(found) < count:
-        (made, *_) = [each for each in redefined(rng, file).analyses if each not in file.analyses]
+        (made, *_) = [each for each in other_analyses(rng, file) if each not in file.analyses]
         found.append(made.model_copy(update={"name": f"more-{len(found)}"}))
     return file.model_copy(update={"analyses": found[:count]})
 

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from state.definitions import DefinitionFile
+from state.definitions import Analysis, DefinitionFile
 
 CONTAINERS = ("account", "opportunity", "person", "buying_group", "session")
 TYPES = ("Lead Form Step 1", "Opportunity Created", "MQL Qualified", "Closed-Won")
@@ -86,15 +86,20 @@ def first_definitions(analyses: DefinitionFile) -> DefinitionFile:
     return DefinitionFile.model_validate({**plain, "milestones": KEPT_MILESTONES, "audiences": KEPT_AUDIENCES})
 
 
-def redefined(rng: random.Random, before: DefinitionFile) -> DefinitionFile:
-    """Another file: of what was before some stays, some changes, some goes, and some is new. The first analysis stays,
-    and some milestones and audiences, so that something counts: under random ones it may be nothing."""
+def other_analyses(rng: random.Random, before: DefinitionFile) -> list[Analysis]:
+    """Of the analyses before some stay, some change, some go, and some are new. The first stays, so that something
+    counts: under a random one it may be nothing."""
     first = before.analyses[0]
     kept = [each for each in before.analyses if rng.random() < 0.7 or each is first]
     analyses: dict[str, Any] = {each.name: each.model_dump(by_alias=True, mode="json") for each in kept}
     for name in rng.sample([f"a{number}" for number in range(6)], rng.randint(1, 3)):
         made = rng.choice((_canvas, _cohort, _flow))(rng)
         analyses[name] = {"name": name, "container": rng.choice(CONTAINERS), **made}
+    return DefinitionFile.model_validate({"version": 1, "analyses": list(analyses.values())}).analyses
+
+
+def redefined(rng: random.Random, before: DefinitionFile) -> DefinitionFile:
+    """Another file, with milestones and audiences of which some stay, too."""
     milestones = [
         {"name": f"m{number}", "container": rng.choice(("account", "person")), "alert_since": SINCE,
          "each": rng.random() < 0.5, "when": rng.choice((_amount, _missing, _unchanged))(rng)}
@@ -105,7 +110,8 @@ def redefined(rng: random.Random, before: DefinitionFile) -> DefinitionFile:
         for number in range(2)
         if rng.random() < 0.6
     ]
+    analyses = [each.model_dump(by_alias=True, mode="json") for each in other_analyses(rng, before)]
     return DefinitionFile.model_validate({
-        "version": 1, "analyses": list(analyses.values()),
+        "version": 1, "analyses": analyses,
         "milestones": KEPT_MILESTONES + milestones, "audiences": KEPT_AUDIENCES + audiences,
     })  # fmt: skip
