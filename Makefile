@@ -39,7 +39,7 @@ test-rest: $(READY)
 	COVERAGE_FILE=.coverage.rest $(BIN)/python -m pytest tests $(addprefix --ignore=,$(WAITING_TESTS) $(STATE_TESTS)) --cov --cov-report=
 
 # Random definitions and worlds against brute force and SQL, other ones each time; a minute and a half a run.
-ORACLE_RUNS ?= 8
+ORACLE_RUNS ?= 12
 oracle: $(READY)
 	@for run in $$(seq $(ORACLE_RUNS)); do \
 		$(BIN)/python -m pytest -q -k oracle -p no:cacheprovider --hypothesis-seed=$$RANDOM tests/state tests/check || exit 1; \
@@ -89,7 +89,7 @@ chaos: $(READY)
 
 # What CI runs of it: the faults that take seconds, two fixed seeds, about three minutes.
 chaos-short: $(READY)
-	$(BIN)/python -m chaos --seeds 101-102 --faults 8 --cheap
+	$(BIN)/python -m chaos --seeds 101-102 --faults 6 --cheap
 
 chaos-points: $(READY)
 	$(BIN)/python -m chaos.crash_pairs

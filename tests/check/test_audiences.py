@@ -31,7 +31,7 @@ def members_by_sql(made: AudienceDefinition, touchpoints: Iterable[Touchpoint], 
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.data(), WORLDS, st.booleans(), CLOCKS)
 def test_oracle_audiences_in_sql_equal_brute_force(
     question: str, data: st.DataObject, arrived: list[Touchpoint], is_dense: bool, clock_ms: int

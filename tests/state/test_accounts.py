@@ -122,7 +122,7 @@ def test_oracle_distinct_sessions_equal_brute_force(
     assert cells_of(store) == brute(sessions, browsed)
 
 
-@settings(max_examples=250)
+@settings(max_examples=150)
 @given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_any_order_and_batching_equals_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -145,7 +145,7 @@ def take_sliced(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoin
     return owner.slice_counts
 
 
-@settings(max_examples=200)
+@settings(max_examples=110)
 @given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_slices_equal_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]

@@ -78,7 +78,7 @@ def require_all_told(partition: Partition, definitions: DefinitionSet, taken: li
 ACTS = st.lists(st.one_of(st.integers(1, 6), st.sampled_from(["define", "chore", "chore", "clock"])), max_size=60)
 
 
-@settings(max_examples=70)
+@settings(max_examples=45)
 @given(
     st.tuples(milestone_sets(stem="a"), milestone_sets(stem="b"), milestone_sets(stem="c")),
     WORLDS,

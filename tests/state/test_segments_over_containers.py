@@ -116,7 +116,7 @@ def test_oracle_any_order_and_batching_equals_brute_force(
     assert cells_of(store) == brute(definitions, arrived)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(filtered_sets(1), *WORLDS)
 def test_oracle_slices_equal_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -128,7 +128,7 @@ def test_oracle_slices_equal_brute_force(
     assert cells_of(store) == brute(definitions, arrived)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(filtered_sets(1), *WORLDS)
 def test_tallies_are_those_of_what_is_there(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -149,7 +149,7 @@ def test_oracle_the_batch_in_sql_equals_brute_force(definitions: DefinitionSet, 
     assert cells_of_sql(arrived, definitions) == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(renewals(filtered_sets), moves(), st.randoms(use_true_random=False), ACTS)
 def test_oracle_while_definitions_change(
     sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, acts: list[int | str]
