@@ -28,8 +28,15 @@ from streams.restore import Changelog, restore
 from streams.topics import topic_name
 from streams.touchpoint import decode_touchpoint
 
+
+class _Tagged(msgspec.Struct):
+    """A journey, of which the tag is asked."""
+
+    tag: Tag
+
+
 _decode_pending = msgspec.msgpack.Decoder(Pending).decode
-_decode_journey_tag = msgspec.json.Decoder(type("_Tagged", (msgspec.Struct,), {"__annotations__": {"tag": Tag}})).decode
+_decode_tagged = msgspec.json.Decoder(_Tagged).decode
 _SHOWN = 5
 
 
@@ -102,7 +109,7 @@ def _tags_of(name: str, records: list[ReadRecord]) -> list[int]:
         if record.key == FENCE_KEY:
             tags.append(-1)
         elif name == "journeys":
-            tags.append(int(_decode_journey_tag(record.value or b"").tag.offset))
+            tags.append(int(_decode_tagged(record.value or b"").tag.offset))
         elif record.key == COVERS_KEY:
             following = decode_covers(record.value or b"").tag.offset
             tags.append(following)
@@ -184,9 +191,16 @@ def _every_source_record(bootstrap: str, settings: Settings) -> Iterator[str]:
             yield f"{len(wrong)} source records {text}, e.g. {sorted(wrong)[:_SHOWN]}"
 
 
-def disk_findings(bootstrap: str, settings: Settings, role: str, disks: Sequence[Path], scratch: Path) -> Iterator[str]:
-    """Every worker's disk of a role, brought up to the end of the log, equals a restore from nothing. disks: the
-    folders that workers keep; they must be gone themselves."""
+def disk_findings(bootstrap: str, settings: Settings, disks: Sequence[Path], scratch: Path) -> Iterator[str]:
+    """Every worker's disk, brought up to the end of the log, equals a restore from nothing. disks: of each worker the
+    folder that holds those of its roles; they must be gone themselves."""
+    for role in ("accounts", "deliver"):
+        yield from _disk_findings(bootstrap, settings, role, disks, scratch)
+
+
+def _disk_findings(
+    bootstrap: str, settings: Settings, role: str, disks: Sequence[Path], scratch: Path
+) -> Iterator[str]:
     name = topic_name(f"{role}-changelog", settings.prefix, settings.generation)
     topic_id = topic_ids(bootstrap, [name])[name]
     ends = {partition: records[-1] for partition, records in _by_partition(bootstrap, settings, f"{role}-changelog")}

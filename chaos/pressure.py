@@ -245,7 +245,7 @@ def _run(folder: Path, broker: EmbeddedBroker, wanted: argparse.Namespace, repor
             report.violations.append(f"{name} used {size} MiB")
     if is_in:
         group = f"{settings.prefix}-g0"
-        folders = [worker.folder / "workers" / worker.name / group / "accounts" for worker in fleet.workers.values()]
+        folders = [worker.folder / "workers" / worker.name / group for worker in fleet.workers.values()]
         _judge(report, console, bootstrap, settings, folders, folder / "scratch")
 
 

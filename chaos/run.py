@@ -133,8 +133,7 @@ def _settle(world: World, verdict: Verdict) -> None:
     verdict.violations += findings(world.bootstrap, world.settings)
     group = f"{world.settings.prefix}-g0"
     disks = [worker.folder / "workers" / worker.name / group for worker in world.fleet.workers.values()]
-    for role in ("accounts", "deliver"):
-        verdict.violations += disk_findings(world.bootstrap, world.settings, role, disks, world.folder / "scratch")
+    verdict.violations += disk_findings(world.bootstrap, world.settings, disks, world.folder / "scratch")
     verdict.violations += message_findings(world.bootstrap, world.settings, is_compacted=world.shape.compacts)
     verdict.violations += delivery_findings(world.bootstrap, world.settings, told, world.receiver.accepted)
 

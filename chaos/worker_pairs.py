@@ -17,16 +17,14 @@ from rich.console import Console
 
 from agents.settings import Settings
 from chaos.faults import lose_disk
+from chaos.fleet import Worker
 from chaos.run import Verdict, run_world
 from chaos.world import Shape, World
 from streams.crash import CRASH_POINTS, CrashPoint
 
 OUTSIDE: tuple[CrashPoint, ...] = ("ack", "routed", "sent")
-PAIRS = [
-    pair
-    for pair in product([point for point in CRASH_POINTS if point != "slice"], repeat=2)
-    if pair[0] in OUTSIDE or pair[1] in OUTSIDE
-]
+_REACHED: list[CrashPoint] = [point for point in CRASH_POINTS if point != "slice"]
+PAIRS = [(first, second) for first, second in product(_REACHED, _REACHED) if first in OUTSIDE or second in OUTSIDE]
 ON_AN_EMPTY_DISK = ("restoring", "restore")
 PATIENCE_S = 60.0
 SHAPE = Shape(seed=0, brokers=1, workers=1, compacts=False, standby=False, rate=300.0, faults=0)
@@ -52,20 +50,26 @@ def main() -> int:
 
 def _crash(pairs: Sequence[tuple[CrashPoint, CrashPoint]], world: World, verdict: Verdict) -> None:
     verdict.faults["crash"] = 0
+    (worker,) = world.fleet.wanted()
     for pair in pairs:
         for point in pair:
             if point in ON_AN_EMPTY_DISK:
                 lose_disk(world, world.rng)
-            with world.fleet.turn:
-                (worker,) = world.fleet.wanted()
-                worker.kill()
-                worker.start(MILEPOST_CRASH_AT=point)
-                if point == "chore":
-                    world.redefine(world.rng)
-                is_reached = world.wait_until(lambda worker=worker: not worker.lives(), PATIENCE_S)
-                worker.start()
+            is_reached = _ends_at(point, worker, world)
             world.note(f"{point}{'' if is_reached else ' VIOLATION: it was not reached'}")
             verdict.faults["crash"] += is_reached
+
+
+def _ends_at(point: CrashPoint, worker: Worker, world: World) -> bool:
+    """Whether the worker ended there; it is started again."""
+    with world.fleet.turn:
+        worker.kill()
+        worker.start(MILEPOST_CRASH_AT=point)
+        if point == "chore":
+            world.redefine(world.rng)
+        is_reached = world.wait_until(lambda: not worker.lives(), PATIENCE_S)
+        worker.start()
+    return is_reached
 
 
 if __name__ == "__main__":

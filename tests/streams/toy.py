@@ -303,7 +303,7 @@ async def run_plain(bootstrap: str, prefix: str, folder: str, total: str, step: 
     tp = TopicPartition(names.source, 0)
     reader.assign([tp])
     reader.seek(tp, writer.start_offset(names.source))
-    while writer.start_offset(names.source) < int(total):
+    while writer.applied[names.source] < int(total) - 1:
         for records in (await reader.getmany(tp, timeout_ms=500, max_records=int(step))).values():
             await writer.process(records)
             await writer.note(noted)

@@ -56,7 +56,7 @@ def make_counts(settings: Settings, bootstrap: str, slow_s: float = 0.0) -> Any:
     followed = [(names.source, number) for number in range(settings.partitions)] if settings.standby else []
     app = make_app(settings, "toy", bootstrap, {names.source: own}, Standbys(followed, stand_by))
 
-    @app.agent(batch_topic(app, names.source), name="counts")
+    @app.agent(batch_topic(app, names.source), name="counts")  # type: ignore[untyped-decorator]
     async def counts(stream: Any) -> None:
         await process_side_by_side(stream, count)
 
@@ -76,7 +76,7 @@ def make_copies(settings: Settings, bootstrap: str, slow_s: float = 0.0) -> Any:
     app = make_app(settings, "copy", bootstrap, {})
     producers: list[FencedProducer] = []
 
-    @app.agent(batch_topic(app, *sources), name="copies")
+    @app.agent(batch_topic(app, *sources), name="copies")  # type: ignore[untyped-decorator]
     async def copies(stream: Any) -> None:
         producers.append(await FencedProducer.start(bootstrap, f"{settings.prefix}-copy-{settings.worker_id}"))
         async for event in stream.noack().events():
@@ -113,7 +113,7 @@ def make_token(settings: Settings, bootstrap: str, _: float = 0.0) -> Any:
     topic = topic_name("snapshots", settings.prefix, 0)
     app = make_app(settings, "token", bootstrap, {topic: lambda _, __: Token(settings.folder / "token")})
 
-    @app.agent(batch_topic(app, topic), name="token")
+    @app.agent(batch_topic(app, topic), name="token")  # type: ignore[untyped-decorator]
     async def token(stream: Any) -> None:
         async for _ in stream.noack().events():
             raise AssertionError("a source that is only a token was read")
@@ -140,7 +140,7 @@ def run(bootstrap: str, prefix: str, folder: str, worker: str, role: str, step: 
     apps = [MAKE[each](settings, bootstrap, float(slow)) for each in role.split(",")]
     progress, draft = settings.folder / f"progress.{worker}", settings.folder / f"draft.{worker}"
 
-    @apps[0].task
+    @apps[0].task  # type: ignore[untyped-decorator]
     async def report() -> None:
         while True:
             state = {"ready": all(map(is_ready, apps)), "applied": applied_of(apps[0]), "restored": RESTORED}
