@@ -85,7 +85,11 @@ class HttpSender:
             content=body,
             extensions={"sni_hostname": parts.hostname},
         )
-        response = await self._client.send(request, stream=True)
+        try:
+            response = await self._client.send(request, stream=True)
+        except AttributeError as error:
+            # anyio asks a socket for its peer that uvloop has taken away, where a connection is reset as it is made.
+            raise ConnectionResetError("the connection was reset as it was made") from error
         try:
             size = 0
             async for chunk in response.aiter_raw():

@@ -74,6 +74,20 @@ def secrets(tmp_path: Path) -> Secrets:
 # --- HTTP
 
 
+def test_a_connection_that_is_reset_as_it_is_made_is_tried_again(
+    receiver: Receiver, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of that neither httpcore nor anyio makes an error of the network: the socket is gone when it is asked."""
+
+    def asked(*_: object) -> None:
+        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+
+    monkeypatch.setattr("httpcore._backends.anyio.AnyIOStream.get_extra_info", asked)
+    hook = Webhook(kind="webhook", url=receiver.url)
+    answer = send(HttpSender(hook, secrets, here(), time.time), made(alert("A")))
+    assert answer == Answer("later", "ConnectionResetError: the connection was reset as it was made")
+
+
 @pytest.mark.parametrize(
     ("status", "retry_after", "result", "wait_ms"),
     [
