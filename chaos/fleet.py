@@ -38,6 +38,7 @@ class Worker:
     def __init__(self, name: str, settings: Settings, environment: dict[str, str]) -> None:
         self.name = name
         self.folder = settings.folder
+        self.disk = settings.worker_folder("accounts").parent
         self.is_wanted = False
         self.is_stopped = False  # by SIGSTOP
         self.rss = self.rss_max = 0
@@ -159,6 +160,10 @@ class Fleet:
 
     def wanted(self) -> list[Worker]:
         return [worker for worker in self.workers.values() if worker.is_wanted]
+
+    def disks(self) -> list[Path]:
+        """Of each worker the folder that holds the state of its roles."""
+        return [worker.disk for worker in self.workers.values()]
 
     def stop(self) -> None:
         """Ends all in an orderly way and stops looking after them."""

@@ -244,9 +244,7 @@ def _run(folder: Path, broker: EmbeddedBroker, wanted: argparse.Namespace, repor
         if size << 20 > RSS_BYTES_MAX:
             report.violations.append(f"{name} used {size} MiB")
     if is_in:
-        group = f"{settings.prefix}-g0"
-        folders = [worker.folder / "workers" / worker.name / group for worker in fleet.workers.values()]
-        _judge(report, console, bootstrap, settings, folders, folder / "scratch")
+        _judge(report, console, bootstrap, settings, fleet.disks(), folder / "scratch")
 
 
 def _press(feed: Feed, look: Look, wanted: argparse.Namespace, report: Report) -> bool:

@@ -160,9 +160,7 @@ def _judge(folder: Path, bootstrap: str, settings: Settings, fleet: Fleet, repor
     report.violations += [f"check {each.analysis}: {found}" for each in checked.analyses for found in each.differences]
     report.violations += [f"{each.analysis} is not complete" for each in checked.analyses if not each.is_complete]
     report.violations += findings(bootstrap, settings)
-    group = f"{settings.prefix}-g0"
-    disks = [worker.folder / "workers" / worker.name / group for worker in fleet.workers.values()]
-    report.violations += disk_findings(bootstrap, settings, disks, folder / "scratch")
+    report.violations += disk_findings(bootstrap, settings, fleet.disks(), folder / "scratch")
 
 
 if __name__ == "__main__":

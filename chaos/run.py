@@ -131,9 +131,8 @@ def _settle(world: World, verdict: Verdict) -> None:
     verdict.endings = _endings(world)
     world.fleet.stop()
     verdict.violations += findings(world.bootstrap, world.settings)
-    group = f"{world.settings.prefix}-g0"
-    disks = [worker.folder / "workers" / worker.name / group for worker in world.fleet.workers.values()]
-    verdict.violations += disk_findings(world.bootstrap, world.settings, disks, world.folder / "scratch")
+    disks, scratch = world.fleet.disks(), world.folder / "scratch"
+    verdict.violations += disk_findings(world.bootstrap, world.settings, disks, scratch)
     verdict.violations += message_findings(world.bootstrap, world.settings, is_compacted=world.shape.compacts)
     verdict.violations += delivery_findings(world.bootstrap, world.settings, told, world.receiver.accepted)
 
