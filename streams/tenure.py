@@ -24,8 +24,8 @@ class Tenure:
     """claim, then confirm, then any number of commits, publications and renewals; close. One call at a time.
 
     epoch: the claim's offset. next_offset: where the next append to the changelog must land. acknowledged_ms: the
-    broker's time of the last one, from ready on; now_ms: its time now. Every append raises LostError when another owner
-    took over, when its outcome is unknown, or when `check` does.
+    broker's time of the last one, from ready on. Every append raises LostError when another owner took over, when its
+    outcome is unknown, or when `check` does.
     """
 
     def __init__(self, owner: str, bootstrap: str, changelog: Changelog, check: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class Tenure:
         self.check = check
         self.epoch = self.next_offset = -1
         self.acknowledged_ms = 0
-        self._acknowledged_at = 0.0
+        self._begun_at = self._acknowledged_at = 0.0
         self._owner = owner
         self._bootstrap = bootstrap
         self._fence: FencedProducer | None = None
@@ -68,13 +68,14 @@ class Tenure:
             # A partition of an output that has not seen the new epoch still takes the former owner's word.
             await self.append_fence(topic)
         crash_point("outputs")
+        begun_at = time.monotonic()
         ready = await self._append(self.changelog.topic, one_batch([(READY_KEY, b"%d" % claim.offset)]))
         if ready.offset != claim.offset + 1:
             raise LostError(
                 f"{self}: ready stands at {ready.offset}, the claim at {claim.offset}; something else was appended"
             )
         self.next_offset = ready.offset + 1
-        self._heard(ready)
+        self._heard(ready, begun_at)
         crash_point("ready")
 
     def is_due(self, renewal_s: float) -> bool:
@@ -106,21 +107,24 @@ class Tenure:
 
     async def append_commit(self, batch: Batch, row_count: int) -> Appended:
         """One commit to the changelog."""
+        begun_at = time.monotonic()
         appended = await self._append(self.changelog.topic, batch)
         # Rule check_base_offset: anything else in the log means another owner, and a restore would count it.
         if appended.offset != self.next_offset:
             raise LostError(f"{self}: the commit stands at {appended.offset}, expected {self.next_offset}")
         self.next_offset = appended.offset + row_count
-        self._heard(appended)
+        self._heard(appended, begun_at)
         return appended
 
-    def _heard(self, appended: Appended) -> None:
-        self.acknowledged_ms, self._acknowledged_at = appended.written_at, time.monotonic()
+    def _heard(self, appended: Appended, begun_at: float) -> None:
+        self.acknowledged_ms, self._begun_at, self._acknowledged_at = appended.written_at, begun_at, time.monotonic()
 
-    @property
-    def now_ms(self) -> int:
-        """The broker's time: what it last said, and what went by since on a clock that never jumps."""
-        return self.acknowledged_ms + int((time.monotonic() - self._acknowledged_at) * 1000)
+    def now_ms(self) -> tuple[int, int]:
+        """The broker's time now, at least and at most: what it last said, and what went by since it was told, or since
+        it was asked, on a clock that never jumps."""
+        now = time.monotonic()
+        since_told, since_asked = now - self._acknowledged_at, now - self._begun_at
+        return self.acknowledged_ms + int(since_told * 1000), self.acknowledged_ms + int(since_asked * 1000) + 1
 
     async def publish(self, outputs: Outputs) -> None:
         """When it returns, all of these are acknowledged."""

@@ -109,8 +109,13 @@ class Writer:
 
     @property
     def now_ms(self) -> int:
-        """The broker's time, whatever this machine's wall clock says."""
-        return self._tenure.now_ms
+        """The broker's time at least, whatever this machine's wall clock says: what is due by it is due."""
+        return self._tenure.now_ms()[0]
+
+    @property
+    def now_ms_at_most(self) -> int:
+        """What is to wait from now on waits from then on, or it would be cut short by how long the broker took."""
+        return self._tenure.now_ms()[1]
 
     @property
     def store(self) -> Store:

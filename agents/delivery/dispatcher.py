@@ -208,7 +208,7 @@ class Dispatcher:
             await self._note(some)
 
     async def _note(self, some: list[_Tried]) -> None:
-        now_ms = self._writer.now_ms
+        now_ms = self._writer.now_ms_at_most
         verdict_by_key: dict[bytes, Verdict] = {
             delivery.key(): verdict_of(
                 answer,

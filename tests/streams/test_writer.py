@@ -150,6 +150,30 @@ def test_the_clock_is_the_broker_s(kafka: EmbeddedBroker, prefix: str, names: Na
     assert clocks[3] == commits[2].timestamp > clocks[2]
 
 
+def test_the_time_now_is_known_but_for_what_the_broker_took(
+    kafka: EmbeddedBroker, prefix: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is between the two that the owner says, however long an append is on its way there and back."""
+    plan, append = plan_of(kafka.bootstrap_servers, prefix), FencedProducer.append
+
+    async def slow(*args: Any) -> Any:
+        await asyncio.sleep(0.2)
+        appended = await append(*args)
+        await asyncio.sleep(0.2)
+        return appended
+
+    async def steps() -> None:
+        monkeypatch.setattr(FencedProducer, "append", slow)
+        writer = writer_of(plan, prefix, MemoryStore)
+        await writer.open()
+        now_ms = time.time_ns() // 1_000_000
+        assert writer.now_ms <= now_ms - 200
+        assert now_ms + 200 <= writer.now_ms_at_most <= writer.now_ms + 1_000
+        await writer.close(1)
+
+    run(steps())
+
+
 def test_a_new_owner_ends_the_old_one(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
     """fence: the broker refuses the old owner's next commit, and its store and outputs stay as they were."""
     plan, old_store = plan_of(kafka.bootstrap_servers, prefix), MemoryStore()

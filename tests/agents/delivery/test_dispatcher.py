@@ -25,11 +25,17 @@ Answering = Callable[[Sequence[Delivery]], Answer]
 
 
 class MemoryWriter:
-    """What the dispatcher asks of a writer: commits to memory. now_ms: the clock, moved by hand."""
+    """What the dispatcher asks of a writer: commits to memory. now_ms: the clock, moved by hand. unsure_ms: by how much
+    it may be late."""
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
         self.now_ms = AT_MS
+        self.unsure_ms = 0
+
+    @property
+    def now_ms_at_most(self) -> int:
+        return self.now_ms + self.unsure_ms
 
     def check(self) -> None:
         """It may write always."""
@@ -129,6 +135,27 @@ def test_a_pause_is_no_failure() -> None:
             world.move(60_000)
             await world.look()
             assert world.partition.waiting() == []
+
+        await world.run(steps)
+
+    asyncio.run(scenario())
+
+
+def test_a_wait_is_not_cut_short_by_a_slow_broker() -> None:
+    """The clock was late by a second when the answer came, and is no more with the next commit."""
+
+    async def scenario() -> None:
+        world = World(lambda _: Answer("later", "HTTP 429", 2_000))
+
+        async def steps() -> None:
+            world.writer.unsure_ms = 1_000
+            world.partition.take(change("A"))
+            await world.look()
+            world.writer.unsure_ms = 0
+            for ms, tries in ((1_000, 1), (1_999, 1), (1, 2)):
+                world.move(ms)
+                await world.look()
+                assert len(world.hook.sent) == tries
 
         await world.run(steps)
 
