@@ -11,7 +11,17 @@ from pydantic import ValidationError
 from agents.reading import read_topic
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
-from streams.delivery import Configure, DeliveryStatus, Order, decode_order, decode_status, encode_order
+from streams.delivery import (
+    HELD_PREFIX,
+    Configure,
+    DeliveryStatus,
+    Held,
+    Order,
+    decode_held,
+    decode_order,
+    decode_status,
+    encode_order,
+)
 from streams.errors import UnavailableError, UsageError
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.topics import topic_name
@@ -66,6 +76,18 @@ def configuration_in_force(bootstrap: str, settings: Settings) -> DeliveryFile |
         order = decode_order(record.value or b"")
         newest = order if isinstance(order, Configure) else newest
     return None if newest is None else DeliveryFile.model_validate_json(msgspec.json.encode(newest.file))
+
+
+def held_destinations(bootstrap: str, settings: Settings) -> dict[str, Held]:
+    """The destinations to which nothing is sent for now, at least on one partition, by name."""
+    newest: dict[tuple[int, str], Held | None] = {}
+    topic = topic_name("deliveries", settings.prefix, settings.generation)
+    prefix = HELD_PREFIX.encode()
+    for record in read_topic(bootstrap, topic, patience_s=PATIENCE_S):
+        if record.key.startswith(prefix):
+            name = record.key.removeprefix(prefix).decode()
+            newest[record.partition, name] = None if record.value is None else decode_held(record.value)
+    return {name: held for (_, name), held in newest.items() if held is not None}
 
 
 def delivery_states(bootstrap: str, settings: Settings) -> Iterator[DeliveryStatus]:

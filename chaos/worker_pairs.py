@@ -1,8 +1,8 @@
 """`make chaos-points`, second part: the crash points outside of an owner, each in pairs with every other point.
 
 One worker of all roles, to which events come all the while, ends at the first point, started again at the second, then
-goes on, pair after pair. In the end everything is compared as behind any seed. No event of the generator is larger than
-a commit, so `slice` is not among them. `chore` is reached by definitions that change.
+goes on, pair after pair. In the end everything is compared as behind any seed. `chore` is reached by definitions that
+change, `slice` by events of one account that are each more than a commit.
 """
 
 import argparse
@@ -18,15 +18,16 @@ from rich.console import Console
 from agents.settings import Settings
 from chaos.faults import lose_disk
 from chaos.fleet import Worker
+from chaos.giant import Giant
 from chaos.run import Verdict, run_world
 from chaos.world import Shape, World
 from streams.crash import CRASH_POINTS, CrashPoint
 
-OUTSIDE: tuple[CrashPoint, ...] = ("ack", "routed", "sent")
-_REACHED: list[CrashPoint] = [point for point in CRASH_POINTS if point != "slice"]
-PAIRS = [(first, second) for first, second in product(_REACHED, _REACHED) if first in OUTSIDE or second in OUTSIDE]
+OUTSIDE: frozenset[CrashPoint] = frozenset(("ack", "routed", "sent"))
+PAIRS = [pair for pair in product(CRASH_POINTS, CRASH_POINTS) if not OUTSIDE.isdisjoint(pair)]
 ON_AN_EMPTY_DISK = ("restoring", "restore")
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
+"""Until a point is reached: `slice` only when all of its account is applied."""
 SHAPE = Shape(seed=0, brokers=1, workers=1, compacts=False, standby=False, rate=300.0, faults=0)
 
 
@@ -51,22 +52,25 @@ def main() -> int:
 def _crash(pairs: Sequence[tuple[CrashPoint, CrashPoint]], world: World, verdict: Verdict) -> None:
     verdict.faults["crash"] = 0
     (worker,) = world.fleet.wanted()
+    giant = Giant(world) if any("slice" in pair for pair in pairs) else None
     for pair in pairs:
         for point in pair:
             if point in ON_AN_EMPTY_DISK:
                 lose_disk(world, world.rng)
-            is_reached = _ends_at(point, worker, world)
+            is_reached = _ends_at(point, worker, world, giant)
             world.note(f"{point}{'' if is_reached else ' VIOLATION: it was not reached'}")
             verdict.faults["crash"] += is_reached
 
 
-def _ends_at(point: CrashPoint, worker: Worker, world: World) -> bool:
+def _ends_at(point: CrashPoint, worker: Worker, world: World, giant: Giant | None) -> bool:
     """Whether the worker ended there; it is started again."""
     with world.fleet.turn:
         worker.kill()
         worker.start(MILEPOST_CRASH_AT=point)
         if point == "chore":
             world.redefine(world.rng)
+        if point == "slice" and giant is not None:
+            giant.earlier()
         is_reached = world.wait_until(lambda: not worker.lives(), PATIENCE_S)
         worker.start()
     return is_reached

@@ -1,7 +1,8 @@
 """Reading a RocksDB beside the thread that writes it.
 
 An iterator of RocksDB shows the rows as they were when it was made, so all of a reading goes through one. (rocksdict's
-snapshots do not reach the iterators that they make: version 0.3.29 shows in them what was written later.)
+snapshots do not reach the iterators that they make: version 0.3.29 shows in them what was written later.) Where nothing
+was written since, a scan has one of its own, for one of rocksdict's takes 0.4 of the time of five calls a row.
 
 The law of `Gate`: who reads is inside before the database is asked for anything, and everything of RocksDB's that it
 holds is let go before it is out; closing waits for that. For an iterator that outlives `close` keeps the database open,
@@ -12,12 +13,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from rocksdict import RdictIter
 
 from streams.errors import LostError
 
 SCAN_ROWS = 1_000  # a page of a scan
+Items = Iterator[tuple[bytes, bytes]]
 POSITION_KEY = b"!position"
 
 
@@ -27,11 +30,21 @@ class Reading:
     Every call raises LostError once the database is to be closed.
     """
 
-    def __init__(self, rows: RdictIter, gate: "Gate", failed: Callable[[Exception], Exception]) -> None:
-        """failed: what an error of rocksdict means."""
+    def __init__(
+        self,
+        rows: RdictIter,
+        gate: "Gate",
+        failed: Callable[[Exception], Exception],
+        items: Callable[[bytes, bytes | None], Items | None],
+    ) -> None:
+        """failed: what an error of rocksdict means. items: the rows from one key to before another as `rows` shows
+        them, None where those can not be had."""
         self._rows: RdictIter | None = rows
         self._gate = gate
         self._failed = failed
+        self._items = items
+        self._scans: dict[int, Items] = {}
+        """Those under way, here and nowhere else: at the end they are let go, whoever began them."""
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in their order."""
@@ -42,9 +55,28 @@ class Reading:
         """The rows whose key begins with `prefix`, those behind `behind`; in pages, so that other calls may come in
         between."""
         start = max(prefix, behind + b"\0" if behind else b"")
-        while page := self._page(prefix, start):
-            yield from page
+        with self._at():
+            items = self._items(start, end_of(prefix))
+        if items is None:
+            while page := self._page(prefix, start):
+                yield from page
+                start = page[-1][0] + b"\0"
+            return
+        number = id(items)
+        self._scans[number] = items
+        del items
+        while page := self._next_page(number, start):
+            yield from (row for row in page if row[0] != POSITION_KEY)
             start = page[-1][0] + b"\0"
+        del self._scans[number]
+
+    def _next_page(self, number: int, start: bytes) -> list[tuple[bytes, bytes]]:
+        with self._at() as rows:
+            page = list(islice(self._scans[number], SCAN_ROWS))
+            if len(page) < SCAN_ROWS:
+                rows.seek(page[-1][0] + b"\0" if page else start)
+                row_at(rows)
+            return page
 
     def _page(self, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []
@@ -81,8 +113,9 @@ class Reading:
             raise self._failed(error) from error
 
     def end(self) -> None:
-        """Lets go of the iterator; nothing is read any more."""
+        """Lets go of the iterators; nothing is read any more."""
         self._rows = None
+        self._scans.clear()
 
 
 class Gate:

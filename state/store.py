@@ -27,7 +27,7 @@ from rocksdict import (
     WriteOptions,
 )
 
-from state.rocks_reading import POSITION_KEY, SCAN_ROWS, Gate, Reading, after_of, end_of, floor_of, row_at
+from state.rocks_reading import POSITION_KEY, SCAN_ROWS, Gate, Items, Reading, after_of, end_of, floor_of, row_at
 from streams.errors import LostError, UnavailableError
 from streams.store import Position, Row, Rows
 
@@ -79,8 +79,8 @@ class _Damage(UnavailableError):
 
 
 class RocksStore:
-    """A `streams.store.Store` in a folder. One process at a time, and one thread but for `reading`; `write` may be in
-    another one, as long as nothing but `close` is called meanwhile, which waits for it.
+    """A `streams.store.Store` in a folder. One process at a time. Threads may read beside each other and beside a
+    `write`, of which there is one at a time; `close` waits for that and for who is `reading`, all others end before it.
 
     No iterator outlives a call.
     """
@@ -93,6 +93,7 @@ class RocksStore:
         self._folder = folder
         self._position: Position | None = None
         self._writing = threading.Lock()
+        self._write_count = 0
         self._trash = folder.with_name(folder.name + ".trash")
         self._write_options = WriteOptions()
         self._write_options.disable_wal = True
@@ -120,20 +121,24 @@ class RocksStore:
 
     def _page(self, start: bytes, end: bytes | None) -> list[tuple[bytes, bytes]]:
         """The first rows from `start` on. Its iterator, which pins what was deleted meanwhile, ends here."""
-        options = ReadOptions()
-        if end is not None:
-            options.set_iterate_upper_bound(end)
         try:
-            items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
-            page = list(islice(items, SCAN_ROWS))
+            page = list(islice(self._items(start, end), SCAN_ROWS))
             if len(page) < SCAN_ROWS:
                 # An iterator ends at a block that it can not read as if nothing lay behind.
-                rows = self._rows.iter(options)
+                rows = self._rows.iter()
                 rows.seek(page[-1][0] + b"\0" if page else start)
                 row_at(rows)
             return page
         except Exception as error:
             raise self._failed(error) from error
+
+    def _items(self, start: bytes, end: bytes | None) -> Items:
+        """The rows from `start` to before `end` as they are now."""
+        options = ReadOptions()
+        if end is not None:
+            options.set_iterate_upper_bound(end)
+        found: Items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
+        return found
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         try:
@@ -154,9 +159,15 @@ class RocksStore:
         Raises LostError, as does every call of what it gives, when the store is closed meanwhile: closing waits until
         all who read have noticed.
         """
-        gate = self._gate
+        gate, write_count = self._gate, self._write_count
+
+        def items(start: bytes, end: bytes | None) -> Items | None:
+            found = self._items(start, end)
+            # A write of which it shows something goes on still, or is counted.
+            return None if self._writing.locked() or self._write_count != write_count else found
+
         with gate.inside():
-            rows = Reading(self._rows.iter(), gate, self._failed)
+            rows = Reading(self._rows.iter(), gate, self._failed, items)
             try:
                 yield rows
             finally:
@@ -181,6 +192,7 @@ class RocksStore:
             except Exception as error:
                 raise self._failed(error) from error
             self._position = position
+            self._write_count += 1
 
     def wipe(self) -> None:
         self.close()

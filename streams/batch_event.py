@@ -20,6 +20,7 @@ import faust
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from streams.computing import Arrivals
 from streams.crash import crash_point
 from streams.errors import LostError
 from streams.ownership import Holding
@@ -32,6 +33,7 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no typ
 
     def __init__(self, tp: TP, records: Sequence[Any], holding: Holding, generation: int) -> None:
         last = records[-1]
+        self.arrivals = Arrivals(records)
         super().__init__(
             tp.topic,
             tp.partition,
@@ -40,7 +42,7 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no typ
             _LOG_APPEND_TIME,
             None,
             None,
-            records,
+            self.arrivals,
             None,
             0,
             0,
@@ -48,6 +50,28 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no typ
             generation_id=generation,
         )
         self.holding = holding
+        self._byte_count: int | None = None
+
+    def byte_count(self) -> int:
+        """Of the records' keys and values. Counted when it is asked for, which is where batches are small."""
+        if self._byte_count is None:
+            self._byte_count = _byte_count(self.arrivals)
+        return self._byte_count
+
+    def add(self, records: Sequence[Any], records_max: int, bytes_max: int) -> bool:
+        """Whether those that follow go with it: it is not taken yet, and has no more than so many then."""
+        if self.arrivals.is_taken or len(self.arrivals) + len(records) > records_max:
+            return False
+        byte_count = self.byte_count() + _byte_count(records)
+        if byte_count > bytes_max:
+            return False
+        self.arrivals += records
+        self.offset, self.timestamp, self._byte_count = records[-1].offset, records[-1].timestamp / 1e3, byte_count
+        return True
+
+
+def _byte_count(records: Sequence[Any]) -> int:
+    return sum(len(each.key or b"") + len(each.value or b"") for each in records)
 
 
 class _BatchSchema(faust.Schema):  # type: ignore[misc]  # Faust ships no types
@@ -83,6 +107,7 @@ async def owned(event: Any) -> AsyncIterator[Any]:
 async def handed(event: Any) -> AsyncIterator[Sequence[Any]]:
     """The event's records, for an agent without state; acknowledged behind it, so its outputs must be there by then."""
     async with _in_hand(event):
+        event.value.is_taken = True
         yield event.value
 
 

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
 from streams.batch import BatchTooLargeError
 from streams.beside import beside
@@ -23,6 +24,7 @@ from streams.computation import (
     outside_commit_of,
     slice_commit_of,
 )
+from streams.computing import Computing
 from streams.crash import crash_point
 from streams.errors import MilepostError
 from streams.fence import Appended
@@ -33,6 +35,9 @@ from streams.store import Position, Store
 from streams.tenure import Tenure
 
 log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 class Commits:
@@ -49,17 +54,19 @@ class Commits:
         store: Store,
         position: Position,
         row: CommitRow,
+        computing: Computing,
         on_commit: Callable[[Committed], None] | None,
         end_by_topic: Mapping[str, int],
     ) -> None:
         """position: where the store stands. row: the last commit's, or what stands for it before there is one.
-        end_by_topic: where the inputs ended when the owner came."""
+        computing: what the owners of the stage share. end_by_topic: where the inputs ended when the owner came."""
         self.row = row
         self.stage = stage
         self.made_at = 0.0
         self._tenure = tenure
         self._store = store
         self._position = position
+        self._computing = computing
         self._on_commit = on_commit
         self._end_by_topic = end_by_topic
 
@@ -76,22 +83,26 @@ class Commits:
         known_ms = max(self.row.clock_ms, self._tenure.acknowledged_ms)
         return 0 < due_ms - known_ms <= (now - self.made_at) * 1000
 
-    async def apply(self, records: Sequence[Record]) -> None:
-        """Commits the next records of one input. Raises ComputationError; those before the record may be applied."""
-        begun = time.perf_counter()
-        # Behind a close the store can not be read any more, and the second half of a batch may be due only then.
-        self._tenure.check()
-        commit = commit_of(self.stage, self._standing(), records)
+    async def apply(self, take: Callable[[], Sequence[Record]]) -> None:
+        """Commits the next records of one input. take: gives them when their computation begins, at least one. Raises
+        ComputationError; those before the record may be applied."""
+        records: Sequence[Record] = ()
+
+        def taken() -> Callable[[], Prepared | None]:
+            nonlocal records
+            records = take()
+            return partial(commit_of, self.stage, self._standing(), records)
+
+        commit, compute_s = await self._taken(taken)
         if commit is not None:
-            await self._commit(commit, len(records), time.perf_counter() - begun)
-            return
+            await self._commit(commit, len(records), compute_s)
         # Rule split_input_not_rows: a commit is never cut; half of its input is computed instead.
-        if len(records) == 1:
+        elif len(records) == 1:
             await self._apply_in_slices(records[0])
-            return
-        middle = len(records) // 2
-        await self.apply(records[:middle])
-        await self.apply(records[middle:])
+        else:
+            middle = len(records) // 2
+            await self.apply(lambda: records[:middle])
+            await self.apply(lambda: records[middle:])
 
     async def _apply_in_slices(self, record: Record) -> None:
         """One record that is too large alone: slice after slice, each a commit. Only the last one moves the input
@@ -99,17 +110,36 @@ class Commits:
         rows."""
         is_last = False
         while not is_last:
-            begun = time.perf_counter()
-            self._tenure.check()
-            commit, is_last = slice_commit_of(self.stage, self._standing(), record)
-            await self._commit(commit, int(is_last), time.perf_counter() - begun)
+            (commit, is_last), compute_s = await self._computed(slice_commit_of, record)
+            await self._commit(commit, int(is_last), compute_s)
             if not is_last:
                 crash_point("slice")
+
+    async def _computed(
+        self, commit_of: Callable[Concatenate[Stage, Standing, _P], _T], *args: _P.args, **options: _P.kwargs
+    ) -> tuple[_T, float]:
+        """A commit on top of the last one, and the seconds that its computation took."""
+        return await self._taken(lambda: partial(commit_of, self.stage, self._standing(), *args, **options))
+
+    async def _taken(self, take: Callable[[], Callable[[], _T]]) -> tuple[_T, float]:
+        """What is taken when the turn comes computes, and the seconds that that took."""
+        begun = 0.0
+
+        def begin() -> Callable[[], _T]:
+            nonlocal begun
+            # Behind a close the store can not be read any more, and the second half of a batch may be due only then.
+            self._tenure.check()
+            begun = time.perf_counter()
+            return take()
+
+        computed = await self._computing.run(begin)
+        return computed, time.perf_counter() - begun
 
     async def commit_idle(self, inputs: dict[str, Input] | None = None, poison: Poison | None = None) -> None:
         """A commit without input. inputs: where they stand, when something was passed over. poison: the record behind
         them, when it failed just now."""
-        await self._commit(idle_commit_of(self.stage, self._standing(), inputs, poison))
+        commit, _ = await self._computed(idle_commit_of, inputs, poison)
+        await self._commit(commit)
 
     async def commit_chore(self) -> bool:
         """The stage's next chore; False when there was none, or none that can be done.
@@ -117,7 +147,7 @@ class Commits:
         One that can not be computed is told, and input goes on without it; the stage knows what to do instead.
         """
         try:
-            commit = chore_commit_of(self.stage, self._standing())
+            commit, _ = await self._computed(chore_commit_of)
         except Exception as error:
             if isinstance(error, MilepostError) and not isinstance(error, BatchTooLargeError):
                 raise
@@ -136,7 +166,8 @@ class Commits:
 
     async def commit_outside(self, compute: Callable[[int], Work]) -> None:
         """What became known without a record; see `Writer.note`."""
-        await self._commit(outside_commit_of(self.stage, self._standing(), compute))
+        commit, _ = await self._computed(outside_commit_of, compute)
+        await self._commit(commit)
         crash_point("note")
 
     async def publish_again(self) -> None:

@@ -1,5 +1,6 @@
 """The topics of the deliver agent. `delivery-orders`: what people order, the same record on every partition.
-`deliveries`, compacted, key: the delivery's id: where each delivery stands. Values: JSON.
+`deliveries`, compacted, key: the delivery's id: where each delivery stands; beside them, under keys of the protocol's
+kind, the destinations to which a partition sends nothing for now. Values: JSON.
 
 The law: an order is an input like any other, so it takes effect at one place in each partition's order, stays in effect
 whoever owns the partition, and is lost by no crash. No secret stands on these topics: destinations name theirs.
@@ -8,6 +9,8 @@ whoever owns the partition, and is lost by no crash. No secret stands on these t
 from typing import Any, Literal
 
 import msgspec
+
+from streams.protocol_rows import PROTOCOL_PREFIX
 
 FORMAT = 1
 
@@ -74,5 +77,19 @@ class DeliveryStatus(msgspec.Struct, frozen=True):
     whose: str = ""
 
 
+class Held(msgspec.Struct, frozen=True):
+    """A destination to which a partition sends nothing for now: people paused it, or it disabled itself, and why."""
+
+    format: int
+    destination: str
+    is_paused: bool
+    disabled: str | None
+
+
+HELD_PREFIX = PROTOCOL_PREFIX.decode() + "held "
+"""Of the key, before the destination. Without a value it is sent to again."""
+
+encode_held = msgspec.json.Encoder().encode
+decode_held = msgspec.json.Decoder(Held).decode
 encode_status = msgspec.json.Encoder().encode
 decode_status = msgspec.json.Decoder(DeliveryStatus).decode

@@ -7,6 +7,7 @@
 | !commit | changelog   | CommitRow, first record of each commit, so that its offset is the commit's tag   |
 | !fence  | an output   | the epoch; it is there so that the broker knows the new owner on that partition  |
 |         | definitions | nothing; it is there so that the broker knows the new writer                     |
+| !held   | deliveries  | a destination to which nothing is sent for now (`streams.delivery`)              |
 
 `!commit` stays readable as the tag after compaction: the newest of its key is never dropped. Readers of outputs skip
 keys that begin with `!`.

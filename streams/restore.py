@@ -111,13 +111,14 @@ async def bounds_of(bootstrap: str, topics: Sequence[str], partition: int) -> di
     return {tp.topic: Bounds(starts[tp], ends[tp]) for tp in tps}
 
 
-def reader_of(bootstrap: str) -> AIOKafkaConsumer:
-    """A consumer outside of any group, for reading a partition in large pieces."""
+def reader_of(bootstrap: str, wait_ms: int = 100) -> AIOKafkaConsumer:
+    """A consumer outside of any group, for reading a partition in large pieces. wait_ms: how long the broker lets it
+    wait where there is nothing; until then it does not hear of another place to read."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap.split(","),
         enable_auto_commit=False,
         auto_offset_reset="none",
-        fetch_max_wait_ms=100,
+        fetch_max_wait_ms=wait_ms,
         retry_backoff_ms=20,  # it waits once for where the partition is, 100 ms by default
         max_partition_fetch_bytes=MESSAGE_BYTES_MAX,
     )

@@ -59,7 +59,7 @@ class Standstill:
         topic, last = failed.record.topic, failed.record.offset - 1
         before = [record for record in records if self._commits.next_offset(topic) <= record.offset <= last]
         if before:
-            await self._commits.apply(before)
+            await self._commits.apply(lambda: before)
         poison = counted(self._commits.row.poison, failed)
         await self._commits.commit_idle(poison=poison)
         raise poison_error(self._partition, poison, self._restarts_max) from failed.cause
@@ -99,5 +99,6 @@ class Standstill:
         elif found.passed:
             await self._commits.commit_idle(self._commits.row.input_by_topic | found.passed)
         elif found.record is not None:
+            records = [found.record]
             with suppress(ComputationError):
-                await self._commits.apply([found.record])
+                await self._commits.apply(lambda: records)

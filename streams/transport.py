@@ -37,7 +37,12 @@ CANCEL_AGAIN_S = 1.0
 LOOK_S = 3.0
 LOOKS_MAX = 4
 PENDING_MAX = 2
-"""Batches of one partition: one to be processed, and one that is there when it is done."""
+"""Batches of one partition: one to be processed, and one that is there when it is done. That takes what comes as well,
+and only what does not fit into it makes a third."""
+PACE_S = 0.025
+"""How often more is fetched at most: what a batch takes whatever is in it is less by the event, and so is the wait."""
+ADDED_BYTES_MAX = 8 * 2**20
+"""What a batch may have once something was added to it; as much as a fetch that is well compressed."""
 _NOBODY = frozenset((TP("nobody", 0),))
 
 
@@ -52,6 +57,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         self._starting_count = 0
         self._reading: set[TP] = set()
         self._opening: list[asyncio.Task[None]] = []
+        self._last: dict[TP, BatchMessage] = {}
+        """Of each partition; what comes may be added to it until its computation begins."""
         self._in_hand: dict[int, float] = {}
         self._hands_free = asyncio.Event()
         self._hands_free.set()
@@ -304,7 +311,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             # that we live, through a long restore.
             active = frozenset(self._get_active_partitions() - self._held_back())
             try:
-                records = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
+                found = await self._getmany(active or _NOBODY, self._fetch_patience_s(active))
             except KafkaError as error:
                 # That the group never committed is an error to aiokafka, for one of the former or the next assignment's
                 # partitions; none is read before its seek.
@@ -314,32 +321,50 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
                 if isinstance(error, OffsetOutOfRangeError):
                     raise _out_of_range(error) from error
                 raise
-        if not active:
-            await self.wait(self._wake, timeout=0.2)
-        for place, batch in (records or {}).items():
+        records = {TP(*place): batch for place, batch in (found or {}).items()}
+        for tp, batch in records.items():
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
-            await self._deliver(TP(place.topic, place.partition), batch, generation)
+            await self._deliver(tp, batch, generation)
+        if not active:
+            await self.wait(self._wake, timeout=0.2)
+        elif active != self._reading:
+            await self.wait(self._wake, timeout=PACE_S)
+        elif records:
+            await self.sleep(PACE_S)
 
     def _held_back(self) -> set[TP]:
         """Partitions of which enough is delivered and not processed yet, so that no others' memory goes to them."""
         counts = Counter(message.tp for message in self._unacked_messages)
-        return {tp for tp, count in counts.items() if count >= PENDING_MAX}
+        return {tp for tp, count in counts.items() if count + self._is_full(tp) > PENDING_MAX}
+
+    def _is_full(self, tp: TP) -> bool:
+        """Whether what comes makes another batch, or may not fit into the last one."""
+        last = self._last.get(tp)
+        return (
+            last is None
+            or last.arrivals.is_taken
+            or 2 * len(last.arrivals) > self.app.conf.broker_max_poll_records
+            or 2 * last.byte_count() > ADDED_BYTES_MAX
+        )
 
     def _fetch_patience_s(self, active: frozenset[TP]) -> float:
         """aiokafka fetches no next page from a node while another partition's page is unread, and a waiting call does
-        not notice that a partition became active again: so it does not wait long while one is held back, or waits to
-        be started."""
-        if not active:
-            return 0
-        return 0.5 if active == self._reading and not self._starting_count else 0.01
+        not notice that a partition became active again: so it does not wait while one is held back, or waits to be
+        started."""
+        return 0.5 if active and active == self._reading and not self._starting_count else 0
 
-    async def _deliver(self, tp: TP, records: Sequence[Any], generation: int) -> None:
+    async def _deliver(self, tp: TP, records: list[Any], generation: int) -> None:
         holding = self.ownership.holding((tp.topic, tp.partition))
         if holding is None or holding.phase is not Phase.READY:
             return
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-        message = BatchMessage(tp, records, holding, generation)
+        last = self._last.get(tp)
+        # The fuller a batch is the less an event takes, and what is in the one that waits comes up soonest.
+        records_max = self.app.conf.broker_max_poll_records
+        if last is not None and last.holding is holding and last.add(records, records_max, ADDED_BYTES_MAX):
+            return
+        self._last[tp] = message = BatchMessage(tp, records, holding, generation)
         # A rebalance may interrupt the wait for a place in the queue.
         await self.wait_first(self.callback(message), self.suspend_flow.wait())
 
@@ -361,6 +386,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         """Nobody waits for it any more; it is not acknowledged."""
         message.acked = True
         self._unacked_messages.discard(message)
+        if self._last.get(message.tp) is message:
+            del self._last[message.tp]
         notify(self._waiting_for_ack)
 
 

@@ -25,6 +25,7 @@ import msgspec
 
 from streams.commit import Committed, applied_of
 from streams.commits import Commits
+from streams.computing import Arrivals, Computing
 from streams.crash import crash_point
 from streams.poison import ComputationError, PoisonError
 from streams.protocol_rows import COMMIT_KEY
@@ -56,6 +57,7 @@ class WriterPlan(msgspec.Struct, frozen=True, kw_only=True):
     session_timeout_s: float = 10.0
     idle_commit_s: float = 3600.0
     fence_renewal_s: float = 86_400.0
+    computing: Computing = msgspec.field(default_factory=Computing)
 
     def changelog_of(self, partition: int) -> Changelog:
         """The partition's."""
@@ -160,7 +162,7 @@ class Writer:
         row = resumed_row(self, last, claim.offset, bounds_by_topic, plan.topic_id_by_name, stage.definitions_hash)
         await tenure.confirm(claim, stage.outputs)
         ends = {topic: bounds.end for topic, bounds in bounds_by_topic.items()}
-        self._commits = Commits(tenure, stage, store, position, row, self._on_commit, ends)
+        self._commits = Commits(tenure, stage, store, position, row, plan.computing, self._on_commit, ends)
         self._standstill = Standstill(
             self._commits, plan.bootstrap, self._partition, plan.set_aside, plan.poison_restarts_max
         )
@@ -170,14 +172,21 @@ class Writer:
     async def process(self, records: Sequence[Record]) -> None:
         """Applies records of one input, the next ones in its order: computes, commits, publishes.
 
-        When it returns they need never be read again. Raises PoisonError for one on which the computation fails.
+        When it returns they need never be read again, nor what was added to Arrivals before it took them. Raises
+        PoisonError for one on which the computation fails.
         """
+        topic = records[0].topic
+
+        def taken() -> Sequence[Record]:
+            if isinstance(records, Arrivals):
+                records.is_taken = True
+            require_next(self, records, self._commits.next_offset(topic), topic in self._plan.compacted)
+            return records
+
         async with self._turns.take(State.READY):
             crash_point("read")
-            topic = records[0].topic
-            require_next(self, records, self._commits.next_offset(topic), topic in self._plan.compacted)
             try:
-                await self._commits.apply(records)
+                await self._commits.apply(taken)
             except ComputationError as failed:
                 await self._standstill.blame(records, failed)
 
@@ -209,11 +218,13 @@ class Writer:
     async def close(self, patience_s: float) -> None:
         """Lets the step in flight end within `patience_s`; afterwards nothing of this epoch is written.
 
-        A step that takes longer goes on computing, and fails where it would write; the next fence covers the rest.
+        A step that takes longer fails where it would write, and the next fence covers the rest; only its computation,
+        which reads the store, is waited for.
         """
         await self._turns.end(patience_s)
         await self._tenure.close()
         if self._store is not None:
+            await self._plan.computing.settled()
             self._store.close()
 
     # --- what time makes due

@@ -21,6 +21,7 @@ from streams.restore import reader_of
 from streams.writer import Writer
 
 READ_MS = 200
+FETCH_WAIT_MS = 500
 STANDSTILL_S = 1.0
 
 
@@ -76,7 +77,7 @@ class DeliverOwner:
         await self._writer.close(patience_s / 2)
 
     async def _read(self, dispatcher: Dispatcher) -> None:
-        reader = reader_of(self._bootstrap)
+        reader = reader_of(self._bootstrap, FETCH_WAIT_MS)
         try:
             await reader.start()
             reader.assign([self._orders, *self._others])

@@ -42,11 +42,12 @@ from state.delivery.rows import (
     decode_head,
     encode,
     head_key,
+    held_of,
     status_of,
     waiting_prefix,
 )
 from streams.alert import Alert
-from streams.delivery import Acknowledge, Configure, DeliveryStatus, Order, Pause, Resume, Retry, State
+from streams.delivery import Acknowledge, Configure, DeliveryStatus, Held, Order, Pause, Resume, Retry, State
 from streams.membership import MembershipChange
 from streams.store import Row
 
@@ -101,6 +102,8 @@ class Outbox:
         self._known: _InForce | None = None
         self.status_by_id: dict[str, DeliveryStatus | None] = {}
         """Of the deliveries that changed; None of those that are forgotten."""
+        self.held_by_destination: dict[str, Held | None] = {}
+        """Of the destinations that are held from now on, or no more."""
 
     @property
     def rows(self) -> list[Row]:
@@ -436,6 +439,9 @@ class Outbox:
         return _NO_LIMITS if in_force is None else in_force.file.destinations.get(name, _NO_LIMITS)
 
     def _put_destination(self, name: str, row: DestinationRow) -> None:
+        held = held_of(name, row)
+        if held != held_of(name, self._destination(name)):
+            self.held_by_destination[name] = held
         self._changed[DESTINATION + name.encode()] = encode(row)
 
 

@@ -22,7 +22,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from streams.delivery import FORMAT, DeliveryStatus, State
+from streams.delivery import FORMAT, DeliveryStatus, Held, State
 
 CONFIG_KEY, NEXT_KEY = b"c", b"n"
 DESTINATION, HEAD, COOLING, WAITING, DEFERRED, PLACE, CLOSED, BY_TIME = b"d", b"h", b"k", b"o", b"t", b"i", b"x", b"z"
@@ -166,6 +166,13 @@ def status_of(delivery: Delivery, state: State, changed_ms: int) -> DeliveryStat
         changed_ms=changed_ms,
         why=delivery.why,
     )
+
+
+def held_of(destination: str, row: DestinationRow) -> Held | None:
+    """What people are told of a destination to which nothing is sent for now."""
+    if not row.is_paused and row.disabled is None:
+        return None
+    return Held(FORMAT, destination, row.is_paused, row.disabled)
 
 
 def state_of_key(key: bytes) -> State:

@@ -1,14 +1,26 @@
 """The deliver stage to the commit protocol: orders, alerts and changes in; where each delivery stands, out."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from state.delivery.outbox import PRUNED_MAX, Answered, Outbox
-from state.delivery.rows import CLOSED, PLACE, Lookup, decode_closed, decode_delivery, state_of_key, status_of
+from state.delivery.rows import (
+    CLOSED,
+    DESTINATION,
+    PLACE,
+    Lookup,
+    decode_closed,
+    decode_delivery,
+    decode_destination,
+    held_of,
+    state_of_key,
+    status_of,
+)
 from streams.alert import decode_alert
 from streams.batch import BatchTooLargeError
-from streams.delivery import DeliveryStatus, decode_order, encode_status
+from streams.delivery import HELD_PREFIX, DeliveryStatus, decode_order, encode_held, encode_status
 from streams.membership import decode_change
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.stage import Applied, Publication, Publish, Record, Slice, Work
@@ -17,8 +29,9 @@ from streams.store import Row
 ROWS_HASH = "deliver-1"
 """Of the layout of the rows. What is configured is a row itself, and changes while they stay."""
 
-_encode_ids = msgspec.msgpack.Encoder().encode
-_decode_ids = msgspec.msgpack.Decoder(list[str]).decode
+_encode_keys = msgspec.msgpack.Encoder().encode
+_decode_keys = msgspec.msgpack.Decoder(list[str]).decode
+_T = TypeVar("_T")
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -85,8 +98,17 @@ class DeliverStage:
         return False
 
     def again(self, pending: bytes) -> Publish:
-        ids = _decode_ids(pending) if pending else []
-        return self._publish({id_: self._status(id_) for id_ in ids})
+        keys = _decode_keys(pending) if pending else []
+        return self._publish({key: self._value(key) for key in keys})
+
+    def _value(self, key: str) -> bytes | None:
+        """What is published under a key, from the rows as they are."""
+        if not key.startswith(HELD_PREFIX):
+            return _value_of(self._status(key), encode_status)
+        name = key.removeprefix(HELD_PREFIX)
+        (stored,) = self._rows.get([DESTINATION + name.encode()])
+        assert stored is not None, f"{name} was held, or no more"
+        return _value_of(held_of(name, decode_destination(stored)), encode_held)
 
     def _status(self, id_: str) -> DeliveryStatus | None:
         closed, place = self._rows.get([CLOSED + id_.encode(), PLACE + id_.encode()])
@@ -116,15 +138,19 @@ class DeliverStage:
         return None  # what is forgotten can wait for the next commit
 
     def _work(self, outbox: Outbox) -> Work:
-        status_by_id = outbox.status_by_id
-        return Work(outbox.rows, _encode_ids(list(status_by_id)), self._publish(status_by_id))
+        value_by_key = {id_: _value_of(status, encode_status) for id_, status in outbox.status_by_id.items()}
+        for name, held in outbox.held_by_destination.items():
+            value_by_key[HELD_PREFIX + name] = _value_of(held, encode_held)
+        return Work(outbox.rows, _encode_keys(list(value_by_key)), self._publish(value_by_key))
 
-    def _publish(self, status_by_id: dict[str, DeliveryStatus | None]) -> Publish:
-        records: list[Row] = [
-            (id_.encode(), None if status is None else encode_status(status)) for id_, status in status_by_id.items()
-        ]
+    def _publish(self, value_by_key: dict[str, bytes | None]) -> Publish:
+        records: list[Row] = [(key.encode(), value) for key, value in value_by_key.items()]
 
         def publish(_: Applied) -> list[Publication]:
             return [Publication(self._topics.deliveries, records, whole=False)] if records else []
 
         return publish
+
+
+def _value_of(said: _T | None, encode: Callable[[_T], bytes]) -> bytes | None:
+    return None if said is None else encode(said)

@@ -266,15 +266,35 @@ def test_a_reading_stands_at_one_commit(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_scan_stands_at_the_commit_of_its_reading(tmp_path: Path) -> None:
+    """One that is under way when something is written, one that begins later, and one that begins meanwhile."""
+    store = filled(tmp_path / "rows")
+    with store.reading() as rows:
+        under_way = iter(rows.scan(b"k"))
+        first = next(under_way)
+        with store._writing:
+            beside = list(rows.scan(b"k"))
+        store.write([(b"k%05d" % n, None) for n in range(2_500)] + [(b"k02999", b"new")], position(2), position(1))
+        assert [first, *under_way] == beside == list(rows.scan(b"k")) == [(b"k%05d" % n, b"old") for n in range(3_000)]
+    with store.reading() as rows:
+        assert len(list(rows.scan(b"k"))) == 500
+    store.close()
+
+
 @settings(max_examples=20, deadline=None)
-@given(batches=batches, prefix=short | key, at=short | key)
-def test_differential_a_reading_equals_its_store(batches: list[list[Row]], prefix: bytes, at: bytes) -> None:
-    """Every question is answered alike, at prefixes and keys that end in the highest byte too."""
+@given(batches=batches, prefix=short | key, at=short | key, is_written=st.booleans())
+def test_differential_a_reading_equals_its_store(
+    batches: list[list[Row]], prefix: bytes, at: bytes, is_written: bool
+) -> None:
+    """Every question is answered alike, at prefixes and keys that end in the highest byte too; also through the one
+    iterator alone, which is left when something is written."""
     with tempfile.TemporaryDirectory(prefix="milepost-store-") as folder:
         store = RocksStore(Path(folder) / "rows")
         for number, rows in enumerate(batches):
             store.write(rows, position(number), position(number - 1) if number else None)
         with store.reading() as reading:
+            if is_written:
+                store.write([], position(len(batches)), position(len(batches) - 1) if batches else None)
             assert list(reading.scan(prefix)) == list(store.scan(prefix))
             assert list(reading.scan(prefix, at)) == list(store.scan(prefix, at))
             assert reading.floor(prefix, at) == store.floor(prefix, at)

@@ -69,6 +69,7 @@ class Probe:
         self.closed_after_s = patience_s
 
     async def process(self, records: Any) -> None:
+        records.is_taken = True
         if self.hold is not None:
             await self.hold.wait()
         if self.fails is not None:
@@ -334,6 +335,31 @@ def test_a_partition_that_takes_long_keeps_no_other_waiting(kafka: EmbeddedBroke
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_what_comes_goes_with_the_batch_that_waits(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """`_deliver`, `BatchMessage.add`: until it is taken, and as many as a batch may have; all are acknowledged."""
+
+    async def steps(world: Running) -> None:
+        last = world.consumer._last
+        await world.ready()
+        await until(lambda: all(probe.batches and probe.batches[-1][1] == COUNT - 1 for probe in world.probes))
+        for probe in world.probes:
+            probe.batches.clear()
+            probe.hold = asyncio.Event()
+        await until(lambda: not world.consumer._unacked_messages)
+        for count, size in ((2, 2), (3, 3), (2, 5), (6, 6)):
+            values = [b"more"] * PARTITIONS * count
+            await asyncio.to_thread(produce, kafka.bootstrap_servers, world.topic, values, PARTITIONS)
+            await until(lambda s=size: [len(each.value) for each in last.values()] == [s] * PARTITIONS)  # type: ignore[misc]
+        for probe in world.probes:
+            probe.hold.set()  # type: ignore[union-attr]
+        end = COUNT + 13
+        await until(lambda: all(world.consumer._committed_offset[tp] == end for tp in world.places()))
+        for probe in world.probes:
+            assert probe.batches == [(COUNT, COUNT + 1), (COUNT + 2, COUNT + 6), (COUNT + 7, end - 1)]
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_stop_does_not_wait_for_a_batch_that_is_not_begun(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
     """The one in hand ends; the next one of its partition is there, is not processed any more, and is waited for by
     nobody."""
@@ -575,6 +601,8 @@ def test_a_topic_that_is_gone_is_an_error(kafka: EmbeddedBroker, prefix: str, tm
 
     async def steps(world: Running) -> None:
         await world.ready()
+        # Else the commit of what was acknowledged is tried again until the worker ends.
+        await until(lambda: all(world.consumer._committed_offset[tp] == COUNT for tp in world.places()))
         await asyncio.to_thread(delete_topics, kafka.bootstrap_servers, prefix, 0)
         await until(lambda: world.consumer.failure is not None, 30)
         assert "not on the brokers any more" in str(world.consumer.failure)

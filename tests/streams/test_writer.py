@@ -1,8 +1,9 @@
 """The commit protocol on a real broker, without Faust: each rule, each crash."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from streams.batch import BatchTooLargeError, one_batch
 from streams.broker import EmbeddedBroker
 from streams.commit import Committed
 from streams.computation import CHORE_PARTS
+from streams.computing import Arrivals
 from streams.crash import CRASH_POINTS
 from streams.errors import LostError, MismatchError
 from streams.fence import FencedProducer
@@ -82,6 +84,64 @@ def test_batches_are_committed_and_published(kafka: EmbeddedBroker, prefix: str,
     run(steps())
     assert_exact(kafka.bootstrap_servers, prefix)
     assert [each.record_count for each in seen] == [0, 40, 0, 20]
+
+
+def test_what_comes_before_its_turn_is_in_the_commit(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """While another owner of the stage computes; all of it is looked at before it is computed."""
+    plan = plan_of(kafka.bootstrap_servers, prefix)
+    seen: list[Committed] = []
+
+    async def steps() -> None:
+        records, let = await source_of(kafka, names), threading.Event()
+        writer = writer_of(plan, prefix, MemoryStore, on_commit=seen.append)
+        await writer.open()
+        arrivals = Arrivals(records[:10])
+        other = asyncio.ensure_future(plan.computing.run(lambda: lambda: let.wait(10)))
+        await asyncio.sleep(0)
+        processing = asyncio.ensure_future(writer.process(arrivals))
+        await asyncio.sleep(0.05)
+        assert not arrivals.is_taken
+        arrivals += records[10:25]
+        let.set()
+        await asyncio.gather(other, processing)
+        assert arrivals.is_taken
+        assert writer.applied == {names.source: records[24].offset}
+        with pytest.raises(MismatchError, match="without a gap"):
+            await writer.process(Arrivals([*records[25:30], *records[31:]]))
+
+    run(steps())
+    assert [each.record_count for each in seen] == [0, 25]
+
+
+def test_an_owner_closes_behind_its_computation(kafka: EmbeddedBroker, prefix: str, names: Names) -> None:
+    """However long it takes: it reads the store. What comes of it is not written."""
+    plan, store, let = plan_of(kafka.bootstrap_servers, prefix), MemoryStore(), threading.Event()
+
+    async def steps() -> None:
+        records = await source_of(kafka, names)
+        writer = writer_of(plan, prefix, lambda: store)
+        await writer.open()
+        before, get, closed = dict(store.rows), store.get, list[bool]()
+
+        def slow(keys: Sequence[bytes]) -> list[bytes | None]:
+            assert let.wait(10)
+            closed.append(closing.done())
+            return get(keys)
+
+        store.get = slow  # type: ignore[method-assign]
+        processing = asyncio.ensure_future(writer.process(records))
+        await asyncio.sleep(0.05)
+        closing = asyncio.ensure_future(writer.close(0.1))
+        await asyncio.sleep(0.3)
+        assert not closing.done()
+        let.set()
+        await closing
+        with pytest.raises(LostError):
+            await processing
+        assert closed[0] is False
+        assert store.rows == before
+
+    run(steps())
 
 
 def test_the_changelog_is_claimed_confirmed_and_committed_in_order(

