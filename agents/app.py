@@ -9,7 +9,7 @@ import ctypes
 import faulthandler
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ import uvloop
 from agents.logs import configure_structlog, logging_config
 from agents.settings import Settings
 from agents.watchdog import Watchdog
+from streams.computing import longest_s
 from streams.errors import MilepostError, UnavailableError
 from streams.ownership import Followers, OwnerFactory
 from streams.topics import MIB
@@ -100,7 +101,7 @@ def run_apps(apps: Sequence[Any], settings: Settings) -> None:
     worker = _Worker(*apps, loglevel="INFO", logging_config=logging_config(), redirect_stdouts=False)
     # The spinner sets the root logger to DEBUG for itself: 12 % of the processor's time.
     worker.spinner = None
-    ages = [partial(oldest_in_hand_s, app) for app in apps]
+    ages: list[Callable[[], float]] = [longest_s, *(partial(oldest_in_hand_s, app) for app in apps)]
     watchdog = Watchdog(settings.batch_deadline_s, ages, lambda: bool(worker.should_stop))
     worker.add_future(watchdog.run())
     worker.add_future(_announce(apps, settings))

@@ -33,6 +33,7 @@ MODULE_BY_COMMAND = {
     "opportunity": "agents.commands.story:opportunity",
     "group": "agents.commands.story:group",
     "person": "agents.commands.story:person",
+    "erase": "agents.commands.erase",
     "check": "agents.commands.check",
     "demo": "agents.commands.demo",
     "schemas": "agents.commands.schemas",

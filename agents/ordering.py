@@ -1,7 +1,7 @@
 """Giving the deliver agent orders, and reading where deliveries stand."""
 
-from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from kafka import KafkaProducer
@@ -78,27 +78,36 @@ def configuration_in_force(bootstrap: str, settings: Settings) -> DeliveryFile |
     return None if newest is None else DeliveryFile.model_validate_json(msgspec.json.encode(newest.file))
 
 
-def held_destinations(bootstrap: str, settings: Settings) -> dict[str, Held]:
-    """The destinations to which nothing is sent for now, at least on one partition, by name."""
-    newest: dict[tuple[int, str], Held | None] = {}
+class Deliveries(NamedTuple):
+    """Where each delivery stands, in no order; and by name the destinations to which nothing is sent for now."""
+
+    states: list[DeliveryStatus]
+    held: dict[str, Held]
+
+
+def read_deliveries(bootstrap: str, settings: Settings) -> Deliveries:
+    """All that the deliver agents say of them."""
+    newest: dict[tuple[int, bytes], bytes] = {}
     topic = topic_name("deliveries", settings.prefix, settings.generation)
     prefix = HELD_PREFIX.encode()
     for record in read_topic(bootstrap, topic, patience_s=PATIENCE_S):
-        if record.key.startswith(prefix):
-            name = record.key.removeprefix(prefix).decode()
-            newest[record.partition, name] = None if record.value is None else decode_held(record.value)
-    return {name: held for (_, name), held in newest.items() if held is not None}
-
-
-def delivery_states(bootstrap: str, settings: Settings) -> Iterator[DeliveryStatus]:
-    """Where each delivery stands, in no order."""
-    newest: dict[bytes, bytes] = {}
-    topic = topic_name("deliveries", settings.prefix, settings.generation)
-    for record in read_topic(bootstrap, topic, patience_s=PATIENCE_S):
-        if record.key.startswith(PROTOCOL_PREFIX):
+        if record.key.startswith(PROTOCOL_PREFIX) and not record.key.startswith(prefix):
             continue
         if record.value is None:
-            newest.pop(record.key, None)
+            newest.pop((record.partition, record.key), None)
         else:
-            newest[record.key] = record.value
-    return map(decode_status, newest.values())
+            newest[record.partition, record.key] = record.value
+    states: list[DeliveryStatus] = []
+    held: dict[str, Held] = {}
+    for (_, key), value in newest.items():
+        if key.startswith(prefix):
+            found = decode_held(value)
+            held[found.destination] = found.merged(held.get(found.destination))
+        else:
+            states.append(decode_status(value))
+    return Deliveries(states, held)
+
+
+def delivery_states(bootstrap: str, settings: Settings) -> list[DeliveryStatus]:
+    """Where each delivery stands, in no order."""
+    return read_deliveries(bootstrap, settings).states

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-from rocksdict import RdictIter
+from rocksdict import Rdict, RdictIter, ReadOptions
 
 from streams.errors import LostError
 
@@ -35,16 +35,16 @@ class Reading:
         rows: RdictIter,
         gate: "Gate",
         failed: Callable[[Exception], Exception],
-        items: Callable[[bytes, bytes | None], Items | None],
+        scan: Callable[[bytes, bytes | None], "Scan | None"],
     ) -> None:
-        """failed: what an error of rocksdict means. items: the rows from one key to before another as `rows` shows
-        them, None where those can not be had."""
+        """failed: what an error of rocksdict means. scan: of the rows from one key to before another as `rows` shows
+        them, None where that can not be had."""
         self._rows: RdictIter | None = rows
         self._gate = gate
         self._failed = failed
-        self._items = items
-        self._scans: dict[int, Items] = {}
-        """Those under way, here and nowhere else: at the end they are let go, whoever began them."""
+        self._scan = scan
+        self._scans: set[Scan] = set()
+        """Those under way; at the end they let go, whoever began them."""
 
     def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of `keys`, in their order."""
@@ -56,27 +56,23 @@ class Reading:
         between."""
         start = max(prefix, behind + b"\0" if behind else b"")
         with self._at():
-            items = self._items(start, end_of(prefix))
-        if items is None:
+            scan = self._scan(start, end_of(prefix))
+        if scan is None:
             while page := self._page(prefix, start):
                 yield from page
                 start = page[-1][0] + b"\0"
             return
-        number = id(items)
-        self._scans[number] = items
-        del items
-        while page := self._next_page(number, start):
-            yield from (row for row in page if row[0] != POSITION_KEY)
-            start = page[-1][0] + b"\0"
-        del self._scans[number]
+        self._scans.add(scan)
+        try:
+            while page := self._next_page(scan):
+                yield from (row for row in page if row[0] != POSITION_KEY)
+        finally:
+            self._scans.discard(scan)
+            scan.end()
 
-    def _next_page(self, number: int, start: bytes) -> list[tuple[bytes, bytes]]:
-        with self._at() as rows:
-            page = list(islice(self._scans[number], SCAN_ROWS))
-            if len(page) < SCAN_ROWS:
-                rows.seek(page[-1][0] + b"\0" if page else start)
-                row_at(rows)
-            return page
+    def _next_page(self, scan: "Scan") -> list[tuple[bytes, bytes]]:
+        with self._at():
+            return scan.page()
 
     def _page(self, prefix: bytes, start: bytes) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []
@@ -115,7 +111,42 @@ class Reading:
     def end(self) -> None:
         """Lets go of the iterators; nothing is read any more."""
         self._rows = None
-        self._scans.clear()
+        for scan in self._scans:
+            scan.end()
+
+
+class Scan:
+    """The rows from one key to before another as they are when it is made, a page at a time."""
+
+    def __init__(self, rows: Rdict, start: bytes, end: bytes | None) -> None:
+        """end: None where nothing bounds them."""
+        # rocksdict has a pointer to the bound, and not the bytes: they live as long as this does.
+        self._end = end
+        self._options = ReadOptions()
+        if end is not None:
+            self._options.set_iterate_upper_bound(end)
+        self._rows: Rdict | None = rows
+        self._items: Items = (
+            rows.items(from_key=start, read_opt=self._options) if start else rows.items(read_opt=self._options)
+        )
+        self._start = start
+
+    def page(self) -> list[tuple[bytes, bytes]]:
+        """The next rows, none behind the last. Raises what kept it from reading on."""
+        assert self._rows is not None, "nothing is read behind the end"
+        page = list(islice(self._items, SCAN_ROWS))
+        if page:
+            self._start = page[-1][0] + b"\0"
+        if len(page) < SCAN_ROWS:
+            # An iterator ends at a block that it can not read as if nothing lay behind.
+            rows = self._rows.iter(self._options)
+            rows.seek(self._start)
+            row_at(rows)
+        return page
+
+    def end(self) -> None:
+        """Lets go of the iterator."""
+        self._rows, self._items = None, iter(())
 
 
 class Gate:

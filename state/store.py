@@ -12,7 +12,6 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -22,12 +21,11 @@ from rocksdict import (
     DBCompressionType,
     Options,
     Rdict,
-    ReadOptions,
     WriteBatch,
     WriteOptions,
 )
 
-from state.rocks_reading import POSITION_KEY, SCAN_ROWS, Gate, Items, Reading, after_of, end_of, floor_of, row_at
+from state.rocks_reading import POSITION_KEY, Gate, Reading, Scan, after_of, end_of, floor_of
 from streams.errors import LostError, UnavailableError
 from streams.store import Position, Row, Rows
 
@@ -122,23 +120,9 @@ class RocksStore:
     def _page(self, start: bytes, end: bytes | None) -> list[tuple[bytes, bytes]]:
         """The first rows from `start` on. Its iterator, which pins what was deleted meanwhile, ends here."""
         try:
-            page = list(islice(self._items(start, end), SCAN_ROWS))
-            if len(page) < SCAN_ROWS:
-                # An iterator ends at a block that it can not read as if nothing lay behind.
-                rows = self._rows.iter()
-                rows.seek(page[-1][0] + b"\0" if page else start)
-                row_at(rows)
-            return page
+            return Scan(self._rows, start, end).page()
         except Exception as error:
             raise self._failed(error) from error
-
-    def _items(self, start: bytes, end: bytes | None) -> Items:
-        """The rows from `start` to before `end` as they are now."""
-        options = ReadOptions()
-        if end is not None:
-            options.set_iterate_upper_bound(end)
-        found: Items = self._rows.items(from_key=start, read_opt=options) if start else self._rows.items()
-        return found
 
     def floor(self, prefix: bytes, key: bytes) -> tuple[bytes, bytes] | None:
         try:
@@ -161,13 +145,13 @@ class RocksStore:
         """
         gate, write_count = self._gate, self._write_count
 
-        def items(start: bytes, end: bytes | None) -> Items | None:
-            found = self._items(start, end)
+        def scan(start: bytes, end: bytes | None) -> Scan | None:
+            made = Scan(self._rows, start, end)
             # A write of which it shows something goes on still, or is counted.
-            return None if self._writing.locked() or self._write_count != write_count else found
+            return None if self._writing.locked() or self._write_count != write_count else made
 
         with gate.inside():
-            rows = Reading(self._rows.iter(), gate, self._failed, items)
+            rows = Reading(self._rows.iter(), gate, self._failed, scan)
             try:
                 yield rows
             finally:

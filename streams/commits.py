@@ -9,13 +9,14 @@ commit_is_one_batch and tag_is_commit_offset are kept in `streams.commit`, check
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from streams.batch import BatchTooLargeError
 from streams.beside import beside
-from streams.commit import Committed, Prepared, outputs_of
+from streams.commit import Committed, Outputs, Prepared, outputs_of
 from streams.computation import (
     Standing,
     chore_commit_of,
@@ -37,7 +38,6 @@ from streams.tenure import Tenure
 log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_P = ParamSpec("_P")
 
 
 class Commits:
@@ -86,16 +86,11 @@ class Commits:
     async def apply(self, take: Callable[[], Sequence[Record]]) -> None:
         """Commits the next records of one input. take: gives them when their computation begins, at least one. Raises
         ComputationError; those before the record may be applied."""
-        records: Sequence[Record] = ()
-
-        def taken() -> Callable[[], Prepared | None]:
-            nonlocal records
-            records = take()
-            return partial(commit_of, self.stage, self._standing(), records)
-
-        commit, compute_s = await self._taken(taken)
+        async with self._turn():
+            begun, records = time.perf_counter(), take()
+            commit = await self._computed(commit_of, records)
         if commit is not None:
-            await self._commit(commit, len(records), compute_s)
+            await self._commit(commit, len(records), time.perf_counter() - begun)
         # Rule split_input_not_rows: a commit is never cut; half of its input is computed instead.
         elif len(records) == 1:
             await self._apply_in_slices(records[0])
@@ -110,35 +105,30 @@ class Commits:
         rows."""
         is_last = False
         while not is_last:
-            (commit, is_last), compute_s = await self._computed(slice_commit_of, record)
-            await self._commit(commit, int(is_last), compute_s)
+            async with self._turn():
+                begun = time.perf_counter()
+                commit, is_last = await self._computed(slice_commit_of, record)
+            await self._commit(commit, int(is_last), time.perf_counter() - begun)
             if not is_last:
                 crash_point("slice")
 
-    async def _computed(
-        self, commit_of: Callable[Concatenate[Stage, Standing, _P], _T], *args: _P.args, **options: _P.kwargs
-    ) -> tuple[_T, float]:
-        """A commit on top of the last one, and the seconds that its computation took."""
-        return await self._taken(lambda: partial(commit_of, self.stage, self._standing(), *args, **options))
-
-    async def _taken(self, take: Callable[[], Callable[[], _T]]) -> tuple[_T, float]:
-        """What is taken when the turn comes computes, and the seconds that that took."""
-        begun = 0.0
-
-        def begin() -> Callable[[], _T]:
-            nonlocal begun
-            # Behind a close the store can not be read any more, and the second half of a batch may be due only then.
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with self._computing.turn():
+            # Behind a close the store can not be read any more, and the turn or the second half of a batch may come
+            # only then.
             self._tenure.check()
-            begun = time.perf_counter()
-            return take()
+            yield
 
-        computed = await self._computing.run(begin)
-        return computed, time.perf_counter() - begun
+    async def _computed(self, commit_of: Callable[..., _T], *args: Any) -> _T:
+        """A commit on top of the last one; in a turn."""
+        return await self._computing.run(partial(commit_of, self.stage, self._standing(), *args))
 
     async def commit_idle(self, inputs: dict[str, Input] | None = None, poison: Poison | None = None) -> None:
         """A commit without input. inputs: where they stand, when something was passed over. poison: the record behind
         them, when it failed just now."""
-        commit, _ = await self._computed(idle_commit_of, inputs, poison)
+        async with self._turn():
+            commit = await self._computed(idle_commit_of, inputs, poison)
         await self._commit(commit)
 
     async def commit_chore(self) -> bool:
@@ -147,7 +137,8 @@ class Commits:
         One that can not be computed is told, and input goes on without it; the stage knows what to do instead.
         """
         try:
-            commit, _ = await self._computed(chore_commit_of)
+            async with self._turn():
+                commit = await self._computed(chore_commit_of)
         except Exception as error:
             if isinstance(error, MilepostError) and not isinstance(error, BatchTooLargeError):
                 raise
@@ -166,14 +157,19 @@ class Commits:
 
     async def commit_outside(self, compute: Callable[[int], Work]) -> None:
         """What became known without a record; see `Writer.note`."""
-        commit, _ = await self._computed(outside_commit_of, compute)
+        async with self._turn():
+            commit = await self._computed(outside_commit_of, compute)
         await self._commit(commit)
         crash_point("note")
 
     async def publish_again(self) -> None:
         """Rule publish_again: a crash may have swallowed what the last commit had to publish."""
         tag = self._tag(self._position.commit_offset)
-        await self._tenure.publish(outputs_of(self.stage, self.stage.again(self.row.pending), self.row, tag))
+        async with self._turn():
+            outputs = await self._computing.run(
+                lambda: outputs_of(self.stage, self.stage.again(self.row.pending), self.row, tag)
+            )
+        await self._tenure.publish(outputs)
         crash_point("again")
 
     async def _commit(self, commit: Prepared, record_count: int = 0, compute_s: float = 0.0) -> None:
@@ -208,3 +204,7 @@ class Commits:
 
     def _tag(self, offset: int) -> Tag:
         return Tag(self._tenure.changelog.generation, offset)
+
+
+def _outputs_again(stage: Stage, row: CommitRow, tag: Tag) -> Outputs:
+    return outputs_of(stage, stage.again(row.pending), row, tag)

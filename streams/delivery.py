@@ -85,6 +85,12 @@ class Held(msgspec.Struct, frozen=True):
     is_paused: bool
     disabled: str | None
 
+    def merged(self, other: "Held | None") -> "Held":
+        """What holds for all partitions together: on one it may have disabled itself, and on another not yet."""
+        if other is None:
+            return self
+        return Held(self.format, self.destination, self.is_paused or other.is_paused, self.disabled or other.disabled)
+
 
 HELD_PREFIX = PROTOCOL_PREFIX.decode() + "held "
 """Of the key, before the destination. Without a value it is sent to again."""

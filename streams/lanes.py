@@ -12,8 +12,9 @@ from weakref import WeakKeyDictionary
 
 from streams.ownership import Holding
 
-LANES_MAX = 4
-"""Batches that are begun, or wait for the one before them, at once: each holds the records of a fetch in memory."""
+LANES_MAX = 6
+"""Batches that are begun, or wait for the one before them, at once: each holds its records in memory. One partition may
+have three of them."""
 
 
 async def process_side_by_side(stream: Any, process: Callable[[Any], Awaitable[None]]) -> None:

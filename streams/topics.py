@@ -161,7 +161,7 @@ TOPICS = (
     ),
     Topic(
         name="deliveries",
-        key="delivery id",
+        key="delivery id, or !held and a destination",
         partitions="all",
         cleanup="compact",
         generational=True,

@@ -40,7 +40,8 @@ PENDING_MAX = 2
 """Batches of one partition: one to be processed, and one that is there when it is done. That takes what comes as well,
 and only what does not fit into it makes a third."""
 PACE_S = 0.025
-"""How often more is fetched at most: what a batch takes whatever is in it is less by the event, and so is the wait."""
+"""Between two fetches, unless a batch that ends lets a partition be read again: what a batch takes whatever is in it is
+then less by the event, and so is the wait."""
 ADDED_BYTES_MAX = 8 * 2**20
 """What a batch may have once something was added to it; as much as a fetch that is well compressed."""
 _NOBODY = frozenset((TP("nobody", 0),))
@@ -203,6 +204,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         # Else stock's wait_empty waits for a batch that never ends.
         for message in list(self._unacked_messages):
             self.drop(message)
+        # What no agent was given yet is not among those.
+        self._last.clear()
 
     @Service.task  # type: ignore[untyped-decorator]  # mode ships no types
     async def _tend(self) -> None:
@@ -326,11 +329,15 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
             await self._deliver(tp, batch, generation)
+        await self._pause(active, is_empty=not records)
+
+    async def _pause(self, active: frozenset[TP], is_empty: bool) -> None:
+        """Between two fetches. Where a partition is held back, until a batch has ended."""
         if not active:
             await self.wait(self._wake, timeout=0.2)
         elif active != self._reading:
             await self.wait(self._wake, timeout=PACE_S)
-        elif records:
+        elif not is_empty:
             await self.sleep(PACE_S)
 
     def _held_back(self) -> set[TP]:

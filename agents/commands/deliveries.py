@@ -16,10 +16,16 @@ from rich.text import Text
 
 from agents.connection import connect, with_settings
 from agents.dry_run import dry_run_of
-from agents.ordering import configuration_in_force, delivery_states, give_orders, load_delivery_file
+from agents.ordering import (
+    configuration_in_force,
+    delivery_states,
+    give_orders,
+    load_delivery_file,
+    read_deliveries,
+)
 from agents.settings import Settings
 from state.delivery.message import ESCALATION, ID_PREFIX
-from streams.delivery import Acknowledge, DeliveryStatus, Order, Pause, Resume, Retry, State
+from streams.delivery import Acknowledge, DeliveryStatus, Held, Order, Pause, Resume, Retry, State
 from streams.errors import UsageError
 from streams.shown import shown, shown_json
 
@@ -37,13 +43,10 @@ def command() -> None:
 @click.option("--newest", type=click.IntRange(1), default=20, show_default=True, help="How many are shown.")
 @with_settings
 def list_(state: str | None, destination: str | None, newest: int, settings: Settings) -> None:
-    """Counts deliveries by destination and state, and shows the newest."""
+    """Counts deliveries by destination and state, shows the newest, and says where nothing is sent to for now."""
     with connect(settings, start=False) as bootstrap:
-        found = [
-            each
-            for each in delivery_states(bootstrap, settings)
-            if state in (None, each.state) and destination in (None, each.destination)
-        ]
+        states, held = read_deliveries(bootstrap, settings)
+    found = [each for each in states if state in (None, each.state) and destination in (None, each.destination)]
     table = Table("id", "destination", "what", "whose", "state", "tries", "since", "why")
     table.columns[0].no_wrap = True  # it must be typed
     for each in islice(sorted(found, key=lambda each: each.changed_ms, reverse=True), newest):
@@ -54,6 +57,8 @@ def list_(state: str | None, destination: str | None, newest: int, settings: Set
     counts = Counter((each.destination, each.state) for each in found)
     said = ", ".join(f"{name}: {count:,} {state}" for (name, state), count in sorted(counts.items()))
     click.echo(said or "no deliveries")
+    for name, why in sorted(held.items()):
+        click.echo(f"nothing is sent to {name} until it is resumed: {shown(_words(why), _TEXT_MAX)}")
 
 
 @command.command()
@@ -133,6 +138,10 @@ def dry_run(file: Path, newest: int, settings: Settings) -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table)
     counts = Counter(each.destination for each in found)
     click.echo(", ".join(f"{name}: {count:,}" for name, count in sorted(counts.items())) or "nothing would be sent")
+
+
+def _words(held: Held) -> str:
+    return "paused" if held.disabled is None else f"it disabled itself, {held.disabled}"
 
 
 def _order_about(destination: str, order: Order, settings: Settings) -> None:

@@ -9,14 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.connection import connect, with_settings
-from agents.ordering import configuration_in_force, configure_of, give_orders, held_destinations, load_delivery_file
+from agents.ordering import configuration_in_force, configure_of, give_orders, load_delivery_file
 from agents.settings import Settings
 from state.delivery.configuration import Route
 from streams.admin import create_topics
-from streams.delivery import Held
-from streams.shown import shown
-
-_TEXT_MAX = 100
 
 
 @click.group()
@@ -46,29 +42,21 @@ def apply(file: Path, dry_run: bool, settings: Settings) -> None:
 @command.command("list")
 @with_settings
 def list_(settings: Settings) -> None:
-    """Lists the destinations and routes in force, and which of them nothing is sent to for now."""
+    """Lists the destinations and routes in force."""
     with connect(settings, start=False) as bootstrap:
         file = configuration_in_force(bootstrap, settings)
-        held = held_destinations(bootstrap, settings)
     if file is None:
         click.echo("there are none; `milepost destinations apply FILE` puts some in force")
         return
     console = Console(width=None if sys.stdout.isatty() else 140)
-    table = Table("destination", "kind", "state")
+    table = Table("destination", "kind")
     for name, destination in file.destinations.items():
-        table.add_row(name, destination.kind, Text(shown(_state(held.get(name)), _TEXT_MAX)))
+        table.add_row(name, destination.kind)
     console.print(table)
     table = Table("route", "takes", "to", "when")
     for route in file.routes:
         table.add_row(*map(Text, (route.name, _takes(route), ", ".join(route.to), _when(route))))
     console.print(table)
-
-
-def _state(held: Held | None) -> str:
-    if held is None:
-        return "is sent to"
-    parts = [f"disabled itself: {held.disabled}"] if held.disabled else []
-    return "; ".join([*parts, *(["paused"] if held.is_paused else [])])
 
 
 def _takes(route: Route) -> str:

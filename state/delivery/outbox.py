@@ -174,12 +174,13 @@ class Outbox:
         head = Head(-1) if stored is None else decode_head(stored)
         if message.revision <= head.revision:
             return False
-        head, is_withdrawn = self._without_unsent(head, way.destination)
+        head, is_withdrawn = self._without_unsent(head)
         if is_withdrawn and way.kind == "alert" and head.told is None:
             self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
         if not self._is_news(message, head, way):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
+        self._supersede(head, way.destination)
         id_ = delivery_id(way.destination, way.kind, message.subject, message.revision)
         operation: Operation = "removed" if not message.is_there else "changed" if head.told else "added"
         delivery = Delivery(
@@ -217,21 +218,21 @@ class Outbox:
         last = self._get(_cooling(message, way))
         return last is None or message.known_ms - int.from_bytes(last, "big") >= way.route.cool_down_s * 1000
 
-    def _without_unsent(self, head: Head, destination: str) -> tuple[Head, bool]:
-        """The head without its newest delivery, where that is deferred still, which is said, or need not be sent
-        because the destination is behind."""
+    def _without_unsent(self, head: Head) -> tuple[Head, bool]:
+        """The head without its newest delivery, where that is deferred still, which is said."""
+        if not head.place.startswith(DEFERRED) or (stored := self._get(head.place)) is None:
+            return head, False
+        self._close(decode_delivery(stored), head.place, "withdrawn")
+        first = None if head.told_before is None else head.first
+        return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), True
+
+    def _supersede(self, head: Head, destination: str) -> None:
+        """The newest delivery need not be sent where the destination is behind, for another one comes in its place."""
         stored = self._get(head.place) if head.place else None
         if stored is None:
-            return head, False
-        delivery = decode_delivery(stored)
-        if head.place.startswith(DEFERRED):
-            self._close(delivery, head.place, "withdrawn")
-            first = None if head.told_before is None else head.first
-            return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), True
-        limit = self._limits(destination).coalesce_above
-        if self._destination(destination).waiting_count > limit:
-            self._close(delivery, head.place, "superseded")
-        return head, False
+            return
+        if self._destination(destination).waiting_count > self._limits(destination).coalesce_above:
+            self._close(decode_delivery(stored), head.place, "superseded")
 
     # --- what is to be sent
 
@@ -388,9 +389,7 @@ class Outbox:
             found = self._get(key)
             if found is None and destination not in escalated:
                 continue
-            head = Head(-1) if found is None else decode_head(found)
-            if head.place.startswith(DEFERRED):
-                head, _ = self._without_unsent(head, destination)
+            head, _ = self._without_unsent(Head(-1) if found is None else decode_head(found))
             self._changed[key] = encode(msgspec.structs.replace(head, is_acknowledged=True))
 
     def forget(self, before_ms: int, count_max: int) -> bool:

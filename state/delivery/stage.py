@@ -123,7 +123,12 @@ class DeliverStage:
         return status_of(delivery, state_of_key(place), delivery.begun_ms)
 
     def idle(self, clock_ms: int) -> Work:
-        return self._work(Outbox(self._rows, clock_ms))
+        """Says of every destination whether it is held, as an owner does when it comes: it may never change again."""
+        outbox = Outbox(self._rows, clock_ms)
+        for key, value in self._rows.scan(DESTINATION):
+            name = key.removeprefix(DESTINATION).decode()
+            outbox.held_by_destination[name] = held_of(name, decode_destination(value))
+        return self._work(outbox)
 
     def chore(self, clock_ms: int, parts: int) -> Work | None:
         outbox = Outbox(self._rows, clock_ms)

@@ -1,5 +1,5 @@
 """Audiences on a real Kafka: events in, members out; a worker that dies around telling, a definition that is switched
-on and changed while events go on, and a preview that is right."""
+on and changed while events go on, a preview that is right, and people who are erased."""
 
 import json
 import time
@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from agents.audience_preview import run_preview
 from agents.audience_topics import read_counts, read_members
 from agents.checking import run_check
 from agents.defining import apply_definitions
+from agents.erasing import touchpoints_of
+from agents.main import cli
 from agents.pipeline import Workers
 from agents.reading import read_topic
 from agents.settings import Settings
@@ -20,6 +23,7 @@ from state.audience_set import AudienceDefinition
 from state.definitions import DefinitionFile
 from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
+from streams.errors import UsageError
 from streams.membership import MembershipChange, decode_change, membership_key
 from streams.topics import topic_name
 from tests.agents.test_milestones_end_to_end import (
@@ -178,3 +182,37 @@ def test_an_audience_that_is_switched_on_has_the_members_that_its_preview_had(
         apply_definitions(file_of(WARM, BRIEF), bootstrap, settings, now_ms())
         wait_until(running, lambda: not members(settings, "visitors"))
         assert changes_of(settings, "visitors")[-1].reason == "the audience was removed"
+
+
+def test_who_is_erased_leaves_audiences_and_numbers(settings: Settings, ingest: Workers) -> None:
+    """In every account, or in one; what is somebody else's by now stays, and doing it again finds nothing."""
+    events: list[dict[str, Any]] = [
+        {"event_id": f"{account}{person}{n}", "event_time": now_ms() - n, "type": "Visit", "account": account,
+         "person": person}
+        for account, person in (("acme", "bob"), ("beta", "bob"), ("acme", "jo"))
+        for n in range(3)
+    ]  # fmt: skip
+    events.append({"event_id": "acmebob0", "event_time": now_ms(), "type": "Visit", "person": "jo", "revision": 7})
+    bootstrap = settings.bootstrap_servers or ""
+    seen = {"name": "seen", "container": "person", "when": {"has": {"match": is_("Visit")}}}
+    apply_definitions(file_of(seen), bootstrap, settings, now_ms())
+    send(settings, *events)
+    wait_for_touchpoints(settings, len(events))
+
+    def erase(*arguments: str, answer: str = "") -> str:
+        environment = settings.as_environment()
+        return CliRunner().invoke(cli, ["erase", *arguments], answer, environment, catch_exceptions=False).output
+
+    everybody = {("acme", "bob"), ("beta", "bob"), ("acme", "jo")}
+    for running in _running(settings, ["accounts"]):
+        wait_until(running, lambda: members(settings, "seen") == everybody)
+        assert "Aborted" in erase("person", "bob", answer="n\n")
+        assert "withdrawn: 3 touchpoints of the person bob" in erase("person", "bob", "--account", "beta", "--yes")
+        wait_until(running, lambda: members(settings, "seen") == everybody - {("beta", "bob")})
+        assert "Withdraw 2 touchpoints of the person bob" in erase("person", "bob", answer="y\n")
+        wait_until(running, lambda: members(settings, "seen") == {("acme", "jo")})
+        wait_until(running, lambda: _is_complete(settings))
+        require_right(settings, "seen")
+        with pytest.raises(UsageError, match="no touchpoint of the person bob"):
+            erase("person", "bob")
+        assert len(touchpoints_of(bootstrap, settings, "account", "acme", None)) == 4

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from state.rocks_reading import Scan
 from state.store import RocksStore
 from streams.errors import LostError, UnavailableError
 from streams.store import Position, Row, Store
@@ -281,6 +282,34 @@ def test_a_scan_stands_at_the_commit_of_its_reading(tmp_path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("length", [0, 1, 2, 7, 40, 200])
+def test_a_scan_ends_with_its_prefix(tmp_path: Path, length: int) -> None:
+    """Of whatever length: rocksdict does not keep what bounds an iterator alive."""
+    store = RocksStore(tmp_path / "rows")
+    prefixes = [b"%02d" % number + b"x" * length + b"\0" for number in range(100)]
+    wanted = {prefix: [(prefix + b"%02d" % n, b"v") for n in range(20)] for prefix in prefixes}
+    store.write([row for rows in wanted.values() for row in rows], position(1), None)
+    with store.reading() as reading:
+        assert {prefix: list(reading.scan(prefix)) for prefix in prefixes} == wanted
+    assert {prefix: list(store.scan(prefix)) for prefix in prefixes} == wanted
+    store.close()
+
+
+def test_a_scan_that_is_given_up_holds_nothing(tmp_path: Path) -> None:
+    """Neither while its reading goes on, nor behind that's end."""
+    store = filled(tmp_path / "rows")
+    with store.reading() as rows:
+        for _ in range(3):
+            assert next(iter(rows.scan(b"k"))) == (b"k00000", b"old")
+        assert rows._scans == set()  # type: ignore[attr-defined]
+        kept = iter(rows.scan(b"k"))
+        next(kept)
+    store.close()
+    with pytest.raises(LostError):
+        list(kept)
+    RocksStore(tmp_path / "rows").close()
+
+
 @settings(max_examples=20, deadline=None)
 @given(batches=batches, prefix=short | key, at=short | key, is_written=st.booleans())
 def test_differential_a_reading_equals_its_store(
@@ -355,15 +384,26 @@ def test_a_damaged_row_ends_a_reading_with_the_reason(tmp_path: Path) -> None:
         rows._rows = _Damaged()  # type: ignore[attr-defined]
         with pytest.raises(UnavailableError, match="damaged"):
             rows.get([b"a"])
+        store._write_count += 1
+        with pytest.raises(UnavailableError, match="damaged"):
+            list(rows.scan(b"a"))
+    with store.reading() as rows:
+        rows._scan = lambda start, end: Scan(_Damaged(), start, end)  # type: ignore[attr-defined]
         with pytest.raises(UnavailableError, match="damaged"):
             list(rows.scan(b"a"))
     store.close()
 
 
 class _Damaged:
-    """Answers as RocksDB does where it can not read."""
+    """Answers as RocksDB does where it can not read: an iterator ends there, and only its status tells why."""
 
     valid = next = key = value = None
+
+    def items(self, **_: object) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+    def iter(self, _: object) -> "_Damaged":
+        return self
 
     def seek(self, _: object) -> None:
         raise Exception("Corruption: block checksum mismatch")

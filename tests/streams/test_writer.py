@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,12 @@ def test_what_comes_before_its_turn_is_in_the_commit(kafka: EmbeddedBroker, pref
         writer = writer_of(plan, prefix, MemoryStore, on_commit=seen.append)
         await writer.open()
         arrivals = Arrivals(records[:10])
-        other = asyncio.ensure_future(plan.computing.run(lambda: lambda: let.wait(10)))
+
+        async def compute() -> None:
+            async with plan.computing.turn():
+                await plan.computing.run(partial(let.wait, 10))
+
+        other = asyncio.ensure_future(compute())
         await asyncio.sleep(0)
         processing = asyncio.ensure_future(writer.process(arrivals))
         await asyncio.sleep(0.05)

@@ -17,7 +17,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from standardwebhooks.webhooks import Webhook
 
 from agents.dead_letters import letters, set_aside
-from agents.ordering import delivery_states, give_orders, held_destinations
+from agents.ordering import delivery_states, give_orders, read_deliveries
 from agents.reading import read_topic
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
@@ -294,8 +294,8 @@ def test_a_destination_is_paused_and_disables_itself(settings: Settings, world: 
         receiver.answer = lambda *_: Reply(410)
         give_orders(world.bootstrap, settings, Resume("hook"))
         wait_for(lambda: ("hook", "dead") in states(world), [running])
-        held = held_destinations(world.bootstrap, settings)
-        assert (held["hook"].is_paused, held["hook"].disabled) == (False, "HTTP 410: nothing is wanted there any more")
+        held = read_deliveries(world.bootstrap, settings).held["hook"]
+        assert (held.is_paused, held.disabled) == (False, "HTTP 410: nothing is wanted there any more")
         world.send(alert("Gamma"))
         wait_for(lambda: ("hook", "waiting") in states(world), [running])
         asked = len(receiver.received)

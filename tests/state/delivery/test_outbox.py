@@ -309,6 +309,17 @@ def test_a_digest_that_is_tried_anew_has_nothing_that_is_older_than_what_was_sen
     assert partition.status[first.id].state == "superseded"
 
 
+def test_what_says_the_same_again_supersedes_nothing() -> None:
+    """Else neither were sent, and the receiver had somebody for ever whom the audience has no more."""
+    partition = Partition({"hook": {**HOOK, "coalesce_above": 0}}, [ALL])
+    partition.take(change("A", 1))
+    partition.answer(partition.waiting()[0])
+    for revision in (2, 4):
+        partition.take(change("A", revision))
+    (waiting,) = partition.waiting()
+    assert (waiting.revision, waiting.operation) == (2, "removed")
+
+
 def test_a_destination_that_is_gone_disables_itself() -> None:
     """A person resumes it, as one that was paused."""
     partition = one()

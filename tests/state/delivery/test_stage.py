@@ -9,7 +9,7 @@ import pytest
 from state.delivery.memory import RowMemory
 from state.delivery.outbox import Answered
 from state.delivery.retries import Dead, Delivered
-from state.delivery.rows import WAITING, decode_delivery
+from state.delivery.rows import DESTINATION, WAITING, DestinationRow, decode_delivery, encode
 from state.delivery.stage import DeliverStage, Inputs
 from streams.alert import encode_alert
 from streams.batch import BatchTooLargeError
@@ -126,7 +126,8 @@ def test_what_the_last_commit_published_is_published_again() -> None:
 
 
 def test_a_destination_that_is_held_is_published() -> None:
-    """Paused or disabled, once when that changes and again behind a crash; what only waits for it says nothing."""
+    """Paused or disabled, once when that changes and again behind a crash; what only waits for it says nothing. An idle
+    commit says it of all: they may have been held by a version that did not publish it."""
     owner = configured()
 
     def order(*orders: Order) -> None:
@@ -150,6 +151,11 @@ def test_a_destination_that_is_held_is_published() -> None:
     assert owner.held == {}
     order(Pause("hook"), Resume("hook"))
     assert owner.held == {}
+    order(Pause("hook"))
+    owner.held = {"gone": paused}
+    owner.rows.apply([(DESTINATION + b"gone", encode(DestinationRow()))])
+    owner.commit(owner.stage.idle(AT_MS))
+    assert owner.held == {"hook": paused}
 
 
 def test_what_found_no_room_when_it_was_released_can_be_forgotten() -> None:

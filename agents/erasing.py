@@ -1,0 +1,93 @@
+"""Erasing a container: each of its touchpoints is withdrawn, by an event like any other.
+
+The law: what is erased is out of every number, audience and story when the workers have taken these events, and is told
+as any other change. A touchpoint is the container's when the newest version of it says so.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from agents.reading import read_topic
+from agents.settings import Settings
+from streams.errors import UnavailableError
+from streams.topics import topic_name
+from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
+
+Kind = Literal["account", "opportunity", "group", "person"]
+PATIENCE_S = 30.0
+_FIELD_BY_KIND: dict[Kind, str] = {
+    "account": "account", "opportunity": "opportunity", "group": "buying_group", "person": "person"
+}  # fmt: skip
+_Id = tuple[str, str, str]  # account, source, event_id
+
+
+def touchpoints_of(bootstrap: str, settings: Settings, kind: Kind, id_: str, account: str | None) -> list[Touchpoint]:
+    """Those that are the container's and not withdrawn, in no order; of all accounts, or one.
+
+    Reads `touchpoints` twice, so that only its ids are held. Raises UnavailableError when the topic can not be read.
+    """
+    field = _FIELD_BY_KIND[kind]
+
+    def is_its(touchpoint: Touchpoint) -> bool:
+        return getattr(touchpoint, field) == id_ and account in (None, touchpoint.account)
+
+    once = {_id_of(each) for each in _all(bootstrap, settings) if is_its(each)}
+    newest: dict[_Id, Touchpoint] = {}
+    for touchpoint in _all(bootstrap, settings) if once else ():
+        if (known_as := _id_of(touchpoint)) in once:
+            was = newest.get(known_as)
+            if was is None or version_of(touchpoint) > version_of(was):
+                newest[known_as] = touchpoint
+    return [each for each in newest.values() if is_its(each) and not each.withdrawn]
+
+
+def withdraw(bootstrap: str, settings: Settings, touchpoints: Sequence[Touchpoint]) -> None:
+    """Sends an event that takes it back for each of them, to the source that it came by. When it returns, Kafka has
+    all; raises UnavailableError otherwise, and then it may be done again."""
+    try:
+        producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
+        try:
+            sent = [
+                producer.send(
+                    topic_name(f"{each.stream}-events", settings.prefix, settings.generation),
+                    key=each.account.encode(),
+                    value=_withdrawal(each),
+                )
+                for each in touchpoints
+            ]
+            producer.flush()
+            for future in sent:
+                future.get(timeout=PATIENCE_S)
+        finally:
+            producer.close()
+    except KafkaError as error:
+        raise UnavailableError(f"{bootstrap} did not take all that is to be withdrawn: {error}") from error
+
+
+def _all(bootstrap: str, settings: Settings) -> Iterator[Touchpoint]:
+    topic = topic_name("touchpoints", settings.prefix, settings.generation)
+    for record in read_topic(bootstrap, topic, patience_s=PATIENCE_S):
+        yield decode_touchpoint(record.value or b"")
+
+
+def _id_of(touchpoint: Touchpoint) -> _Id:
+    return touchpoint.account, touchpoint.source, touchpoint.event_id
+
+
+def _withdrawal(touchpoint: Touchpoint) -> bytes:
+    """Nothing of the touchpoint but what an event must have."""
+    event = {
+        "version": 1,
+        "event_id": touchpoint.event_id,
+        "event_time": touchpoint.event_time,
+        "source": touchpoint.source,
+        "type": touchpoint.type,
+        "account": touchpoint.account,
+        "revision": touchpoint.revision + 1,
+        "operation": "withdraw",
+    }
+    return json.dumps(event).encode()
