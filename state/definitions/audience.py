@@ -273,8 +273,12 @@ class Surroundings(Model):
 def with_parts(audience: Audience, file: Surroundings) -> Audience:
     """The audience with the parts of the canvases, cohorts and milestones that it speaks of. Raises ValueError where
     there is none of that name, or none that can be asked."""
-    place = "when" if audience.from_ is None else "from_"
-    return audience.model_copy(update={place: _with_parts(audience.wanted, audience.container, file)})
+    if audience.from_ is None:
+        return audience.model_copy(update={"when": _with_parts(audience.wanted, audience.container, file)})
+    try:
+        return audience.model_copy(update={"from_": _with_parts(audience.from_, audience.container, file)})
+    except ValueError as error:
+        raise ValueError(f"from: {str(error).removeprefix('when: ')}") from error
 
 
 def _with_parts(wanted: Wanted, container: ContainerKind, file: Surroundings) -> Wanted:

@@ -66,6 +66,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no such column": (audience({"cohort": "co", "period": "2026", "returned": 4}), "has 3 columns"),
     "no cohort": (audience({"cohort": "x", "period": "2026"}), "there is no cohort 'x'; the cohorts are co"),
     "no canvas": (audience({"canvas": "x", "node": "n1"}), "there is no canvas 'x'"),
+    "no canvas in a line": (audience(None, **{"from": {"canvas": "x", "node": "n"}}), "from: there is no canvas 'x'"),
     "no node": (audience({"canvas": "way", "node": "n9"}), "has no node 'n9'"),
     "no arrow": (audience({"canvas": "way", "arrow": "n0>n2"}), "no arrow n0 -> n2"),
     "half an arrow": (audience({"canvas": "way", "arrow": "n0"}), "arrow"),

@@ -374,6 +374,7 @@ def test_a_stop_does_not_wait_for_a_batch_that_is_not_begun(kafka: EmbeddedBroke
         hold.set()
         await asyncio.wait_for(stopping, 5)
         assert [len(probe.batches) for probe in world.probes] == [1, 1]
+        assert world.consumer._last == {}
 
     run(kafka, prefix, tmp_path, steps)
 
