@@ -10,6 +10,7 @@ of 2 GiB per partition is why all partitions share one here.
 
 import shutil
 import threading
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -216,6 +217,8 @@ class RocksStore:
     def _failed(self, error: Exception) -> Exception:
         """What an error of rocksdict means. It raises plain Exception for everything, so the text is all there is to
         tell one from another; what this does not know comes back as it is."""
+        # Whoever keeps it keeps the frames that it left, and they iterators, which keep the database open.
+        traceback.clear_frames(error.__traceback__)
         text = str(error)
         if "/LOCK" in text:
             return UnavailableError(

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from streams.batch import BatchTooLargeError
 from streams.beside import beside
-from streams.commit import Committed, Outputs, Prepared, outputs_of
+from streams.commit import Committed, Prepared, outputs_of
 from streams.computation import (
     Standing,
     chore_commit_of,
@@ -165,10 +165,9 @@ class Commits:
     async def publish_again(self) -> None:
         """Rule publish_again: a crash may have swallowed what the last commit had to publish."""
         tag = self._tag(self._position.commit_offset)
+        again = partial(self.stage.again, self.row.pending)
         async with self._turn():
-            outputs = await self._computing.run(
-                lambda: outputs_of(self.stage, self.stage.again(self.row.pending), self.row, tag)
-            )
+            outputs = await self._computing.run(lambda: outputs_of(self.stage, again(), self.row, tag))
         await self._tenure.publish(outputs)
         crash_point("again")
 
@@ -204,7 +203,3 @@ class Commits:
 
     def _tag(self, offset: int) -> Tag:
         return Tag(self._tenure.changelog.generation, offset)
-
-
-def _outputs_again(stage: Stage, row: CommitRow, tag: Tag) -> Outputs:
-    return outputs_of(stage, stage.again(row.pending), row, tag)

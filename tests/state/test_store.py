@@ -197,12 +197,13 @@ def test_a_block_that_can_not_be_read_is_an_error_and_never_fewer_rows(tmp_path:
     table.write_bytes(damaged)
     store = RocksStore(folder)
     assert store.position() == position(1)
-    with pytest.raises(UnavailableError, match="damaged"):
+    with pytest.raises(UnavailableError, match="damaged") as kept:
         READS[how](store)
     store.close()
-    again = RocksStore(folder)
+    again = RocksStore(folder)  # with the error at hand
     assert (again.position(), list(again.scan(b""))) == (None, [])
     again.close()
+    assert kept.value.__cause__ is not None
 
 
 def test_a_folder_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
