@@ -27,8 +27,8 @@ test: $(READY)
 	$(BIN)/coverage report --fail-under=100
 
 STATE_TESTS := tests/state tests/check tests/docs tests/budget
-# What waits for brokers and receivers most of the time, and covers nothing of state/ that the others do not.
-WAITING_TESTS := tests/streams tests/agents/delivery
+# What waits for brokers and receivers most of the time, or has nothing to do with state/: it covers none of it alone.
+WAITING_TESTS := tests/streams tests/agents/delivery tests/generator tests/model
 test-waiting: $(READY)
 	$(BIN)/python -m pytest $(WAITING_TESTS)
 
