@@ -18,7 +18,6 @@ import msgspec
 
 from state.analyses.lens import Cells, Projection
 from state.plan import KindPlan
-from state.row_list import BYTES_MAX
 from state.rows import (
     ChunkRow,
     ContainerRow,
@@ -33,11 +32,15 @@ from state.rows import (
 )
 from streams.batch import BatchTooLargeError
 from streams.store import Row, Rows
+from streams.topics import MESSAGE_BYTES_MAX
 
 CHUNK_ENTRIES = 32
 CHUNK_ENTRIES_MAX = 64
 CHUNKS_BEFORE_LOOK = 256
 """Most revisions end within a few; for one that has not by then it is worth looking at what lies behind."""
+AT_ONCE_BYTES_MAX = MESSAGE_BYTES_MAX
+"""Of a container's past that changes at once. Compressed more may fit a commit; but where it does not, all of it is
+computed in vain, and again for each half of the batch."""
 
 Entry = tuple[bytes, list[Projection | None]]
 Put = Callable[[Row], None]
@@ -142,11 +145,11 @@ class Series:
             raise BatchTooLargeError("a container's past changes, and what lies behind is more than a commit holds")
 
     def _is_too_much_behind(self, revision: Revision) -> bool:
-        """Whether all chunks behind the one that is next are more than a commit holds, and may all change."""
+        """Whether all chunks behind the one that is next are more than is changed at once, and may all change."""
         if revision.at in (None, _OPEN) or revision.carried is None:
             return False
         sizes = (len(key) + len(value) for key, value in self._store.scan(self._prefix, revision.at))
-        return any(total > BYTES_MAX for total in accumulate(sizes))
+        return any(total > AT_ONCE_BYTES_MAX for total in accumulate(sizes))
 
     def _home_of(self, order: bytes) -> bytes:
         """The key of the chunk where an entry is or belongs; the open one's is `_OPEN`."""

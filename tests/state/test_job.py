@@ -133,7 +133,7 @@ def test_what_no_commit_holds_is_known_before_all_of_it_is_computed(
 ) -> None:
     """After two chunks it looks at what lies behind: one before the first day would change all of that."""
     monkeypatch.setattr(series, "CHUNKS_BEFORE_LOOK", 2)
-    monkeypatch.setattr(series, "BYTES_MAX", bytes_max)
+    monkeypatch.setattr(series, "AT_ONCE_BYTES_MAX", bytes_max)
     store, read = filled(31), list[bytes]()
     get = store.get
     monkeypatch.setattr(store, "get", lambda keys: read.extend(keys) or get(keys))
