@@ -126,12 +126,12 @@ class Outbox:
             case Configure():
                 self._configure(order, said_ms)
             case Pause():
-                self._put_destination(order.destination, msgspec.structs.replace(
-                    self._destination(order.destination), is_paused=True))  # fmt: skip
+                row = self._destination(order.destination)
+                self._hold(order.destination, row, msgspec.structs.replace(row, is_paused=True))
             case Resume():
                 row = self._destination(order.destination)
                 resumed = msgspec.structs.replace(row, is_paused=False, disabled=None, resumed_ms=said_ms)
-                self._put_destination(order.destination, resumed)
+                self._hold(order.destination, row, resumed)
             case Retry():
                 self._retry(order.id)
             case Acknowledge():
@@ -290,7 +290,7 @@ class Outbox:
                     self._close(msgspec.structs.replace(tried, why=verdict.why), key, "dead")
                     if verdict.is_gone:
                         row = self._destination(was.destination)
-                        self._put_destination(was.destination, msgspec.structs.replace(row, disabled=verdict.why))
+                        self._hold(was.destination, row, msgspec.structs.replace(row, disabled=verdict.why))
                 case _ as never:
                     assert_never(never)
 
@@ -437,10 +437,14 @@ class Outbox:
         in_force = self._in_force()
         return _NO_LIMITS if in_force is None else in_force.file.destinations.get(name, _NO_LIMITS)
 
-    def _put_destination(self, name: str, row: DestinationRow) -> None:
+    def _hold(self, name: str, was: DestinationRow, row: DestinationRow) -> None:
+        """A destination that is held from now on, or no more; people are told where that is new."""
         held = held_of(name, row)
-        if held != held_of(name, self._destination(name)):
+        if held != held_of(name, was):
             self.held_by_destination[name] = held
+        self._put_destination(name, row)
+
+    def _put_destination(self, name: str, row: DestinationRow) -> None:
         self._changed[DESTINATION + name.encode()] = encode(row)
 
 
