@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,9 +40,20 @@ def stopped(kafka: EmbeddedBroker) -> Iterator[None]:
     """The broker hangs meanwhile, connections open, as in a long pause."""
     os.kill(kafka.pid, signal.SIGSTOP)
     try:
+        # A thread on another core goes on for a moment.
+        while any(map(_runs, Path(f"/proc/{kafka.pid}/task").glob("*/stat"))):
+            time.sleep(0.001)
         yield
     finally:
         os.kill(kafka.pid, signal.SIGCONT)
+
+
+def _runs(stat: Path) -> bool:
+    """Whether the thread is neither stopped nor ended; its name in there may hold blanks and brackets."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "T"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def one(text: bytes) -> Any:
