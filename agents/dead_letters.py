@@ -1,11 +1,12 @@
 """What was not taken: reading dead letters, sending them again, and setting a record aside that stops a partition."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from kafka import KafkaProducer
 
 from agents.reading import ReadRecord, read_topic
+from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from streams.admin import end_offsets, topic_ids
 from streams.errors import UnavailableError, UsageError
@@ -88,13 +89,13 @@ def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> d
     """Sends letters to the topics that they came from; gives how many, by topic.
 
     What was wrong with them must have been mended in milepost or its definitions, for they go as they came. Raises
-    UsageError for a letter of another prefix, and for one that is too large to be an event.
+    UsageError for a letter of another prefix, and for one that is too large to be an event; UnavailableError when Kafka
+    does not take them.
     """
     allowed = {_name(topic, settings) for topic in _KEPT_TOPICS}
-    counts: dict[str, int] = {}
-    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
-    try:
-        sent = []
+    counts: Counter[str] = Counter()
+
+    def checked() -> Iterator[Outgoing]:
         for letter in found:
             if letter.topic not in allowed:
                 raise UsageError(f"a dead letter came from {letter.topic!r}, which is no source of this prefix")
@@ -104,13 +105,10 @@ def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> d
                     f" its key and can not be sent again: an event has at most {EVENT_BYTES_MAX}. Send what it says as"
                     " smaller events from where it was made"
                 )
-            sent.append(producer.send(letter.topic, key=letter.key, value=letter.value))
-            counts[letter.topic] = counts.get(letter.topic, 0) + 1
-        producer.flush()
-        for each in sent:
-            each.get(timeout=30)
-    finally:
-        producer.close()
+            counts[letter.topic] += 1
+            yield Outgoing(letter.topic, letter.key, letter.value)
+
+    send_all(bootstrap, checked())
     return counts
 
 
@@ -132,15 +130,9 @@ def set_aside(
     id_ = record_id(topic_ids(bootstrap, [topic])[topic], partition, offset)
     record = _fetch(bootstrap, topic, partition, offset)
     headers = letter_headers(SET_ASIDE, why, (topic, partition, offset), record.key)
-    producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
-    try:
-        # The letter first: nothing is passed over that is not kept.
-        letter = producer.send(_name("dead-letters", settings), record.value, id_, headers, partition)
-        letter.get(timeout=30)
-        word = encode_set_aside(SetAside(at_ms, why))
-        producer.send(_name("set-aside", settings), key=id_, value=word).get(timeout=30)
-    finally:
-        producer.close()
+    # The letter first: nothing is passed over that is not kept.
+    send_all(bootstrap, [Outgoing(_name("dead-letters", settings), id_, record.value, partition, headers)])
+    send_all(bootstrap, [Outgoing(_name("set-aside", settings), id_, encode_set_aside(SetAside(at_ms, why)))])
 
 
 def set_aside_offsets(bootstrap: str, settings: Settings, topic: str) -> set[tuple[int, int]]:

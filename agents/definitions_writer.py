@@ -10,9 +10,8 @@ import random
 import time
 from collections.abc import Callable, Mapping
 
-from kafka import KafkaProducer
-
 from agents.reading import Definitions, read_definition_records
+from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from state.definition_set import definition_set_of
 from state.layers import layout_bytes
@@ -85,14 +84,7 @@ def _change(bootstrap: str, settings: Settings, decide: Decide) -> None:
 def add_definition_records(bootstrap: str, settings: Settings, records: Records) -> None:
     """Appends records that follow from nothing that stands on the topic, without a fence."""
     topic = topic_name("definitions", settings.prefix, settings.generation)
-    producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
-    try:
-        sent = [producer.send(topic, key=name.encode(), value=value) for name, value in records.items()]
-        producer.flush()
-        for future in sent:
-            future.get(timeout=30)
-    finally:
-        producer.close()
+    send_all(bootstrap, (Outgoing(topic, name.encode(), value) for name, value in records.items()))
 
 
 def require_sizes(topic: str, known: Definitions, records: Records) -> None:

@@ -8,12 +8,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
-
 from agents.reading import read_topic
+from agents.sending import Outgoing, send_all
 from agents.settings import Settings
-from streams.errors import UnavailableError
 from streams.topics import topic_name
 from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
 
@@ -48,24 +45,11 @@ def touchpoints_of(bootstrap: str, settings: Settings, kind: Kind, id_: str, acc
 def withdraw(bootstrap: str, settings: Settings, touchpoints: Sequence[Touchpoint]) -> None:
     """Sends an event that takes it back for each of them, to the source that it came by. When it returns, Kafka has
     all; raises UnavailableError otherwise, and then it may be done again."""
-    try:
-        producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
-        try:
-            sent = [
-                producer.send(
-                    topic_name(f"{each.stream}-events", settings.prefix, settings.generation),
-                    key=each.account.encode(),
-                    value=_withdrawal(each),
-                )
-                for each in touchpoints
-            ]
-            producer.flush()
-            for future in sent:
-                future.get(timeout=PATIENCE_S)
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise UnavailableError(f"{bootstrap} did not take all that is to be withdrawn: {error}") from error
+
+    def topic(of: Touchpoint) -> str:
+        return topic_name(f"{of.stream}-events", settings.prefix, settings.generation)
+
+    send_all(bootstrap, (Outgoing(topic(each), each.account.encode(), _withdrawal(each)) for each in touchpoints))
 
 
 def _all(bootstrap: str, settings: Settings) -> Iterator[Touchpoint]:

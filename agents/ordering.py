@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from kafka import KafkaProducer
-from kafka.errors import KafkaError
 from pydantic import ValidationError
 
 from agents.reading import read_topic
+from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
 from streams.delivery import (
@@ -22,7 +21,7 @@ from streams.delivery import (
     decode_status,
     encode_order,
 )
-from streams.errors import UnavailableError, UsageError
+from streams.errors import UsageError
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.topics import topic_name
 from streams.yaml_file import explain, load_yaml
@@ -54,18 +53,8 @@ def give_orders(bootstrap: str, settings: Settings, *orders: Order) -> None:
     if (size := max(map(len, values), default=0)) > _ORDER_BYTES_MAX:
         raise UsageError(f"the delivery file takes {size} bytes; {_ORDER_BYTES_MAX} at most are right")
     topic = topic_name("delivery-orders", settings.prefix, settings.generation)
-    try:
-        producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
-        try:
-            partitions = range(settings.partitions)
-            sent = [producer.send(topic, value, b"order", partition=each) for value in values for each in partitions]
-            producer.flush()
-            for future in sent:
-                future.get(timeout=30)
-        finally:
-            producer.close()
-    except KafkaError as error:
-        raise UnavailableError(f"{topic} at {bootstrap} did not take the order on every partition: {error}") from error
+    partitions = range(settings.partitions)
+    send_all(bootstrap, (Outgoing(topic, b"order", value, each) for value in values for each in partitions))
 
 
 def configuration_in_force(bootstrap: str, settings: Settings) -> DeliveryFile | None:
