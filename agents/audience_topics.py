@@ -35,7 +35,7 @@ def read_counts(bootstrap: str, settings: Settings) -> dict[str, Counts]:
         counts = found.setdefault(change.audience, Counts())
         if change.change == "entered":
             counts.entered += 1
-        else:
+        elif change.change == "exited":
             counts.exited += 1
     for counts in found.values():
         counts.size = counts.entered - counts.exited
@@ -43,7 +43,7 @@ def read_counts(bootstrap: str, settings: Settings) -> dict[str, Counts]:
 
 
 def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tuple[int, bytes], MembershipChange]:
-    """Who is in an audience now, by partition and key: the entry of each."""
+    """Who is in an audience now, by partition and key: what was told last of each."""
     found: dict[tuple[int, bytes], MembershipChange] = {}
     prefix = audience.encode() + b"\0"
     for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
@@ -57,9 +57,9 @@ def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tupl
     return found
 
 
-def read_all_members(bootstrap: str, settings: Settings) -> dict[str, set[Who]]:
-    """Who is in which audience now."""
-    found: dict[tuple[int, bytes], tuple[str, Who]] = {}
+def read_all_members(bootstrap: str, settings: Settings) -> dict[str, dict[Who, dict[str, str]]]:
+    """By audience who is in now, with attributes."""
+    found: dict[tuple[int, bytes], tuple[str, Who, dict[str, str]]] = {}
     for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
         if record.key.startswith(PROTOCOL_PREFIX):
             continue
@@ -68,10 +68,11 @@ def read_all_members(bootstrap: str, settings: Settings) -> dict[str, set[Who]]:
             found.pop(place, None)
         else:
             audience, _, account, id_ = record.key.decode().split("\0")
-            found[place] = audience, Who(record.partition, account, id_ or None)
-    members: dict[str, set[Who]] = {}
-    for audience, who in found.values():
-        members.setdefault(audience, set()).add(who)
+            who = Who(record.partition, account, id_ or None)
+            found[place] = audience, who, decode_change(record.value).attributes
+    members: dict[str, dict[Who, dict[str, str]]] = {}
+    for audience, who, attributes in found.values():
+        members.setdefault(audience, {})[who] = attributes
     return members
 
 

@@ -20,12 +20,12 @@ from agents.dead_letters import set_aside_offsets
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from check.alerts import alert_differences
-from check.audiences import Who, fields_of_audience, members_of
+from check.audiences import attributes_of, fields_of_audience, members_of
 from check.batch import batch_cells
 from check.cells import CellsByPart, summed
 from check.compare import Difference, body_differences, cell_differences, range_differences
 from check.conditions import attribute_columns
-from check.members import TOLD_LATE_MS, member_differences
+from check.members import TOLD_LATE_MS, Members, member_differences
 from check.milestones import Key, claims_of, fields_of_milestone
 from check.ranges import range_of
 from check.reading import PublishedCells, PublishedSnapshots
@@ -45,8 +45,7 @@ DIFFERENCES_SHOWN = 20
 Applied = Mapping[int, int]
 Alerts = Mapping[tuple[str, str, Key], Alert | None]
 """By milestone, kind of container and whose they are; None for those not to be compared."""
-Members = Mapping[str, set[Who]]
-"""By audience."""
+Audiences = Mapping[str, Members]
 Progress = Callable[[str], None]
 
 
@@ -118,7 +117,7 @@ def run_check(bootstrap: str, settings: Settings, progress: Progress = lambda _s
         ]
         milestones = [_check_milestone(each, cells, applied, batch, alerts) for each in definitions.milestones]
         audiences = [
-            _check_audience(each, cells, applied, batch, members.get(each.name, set()), later.get(each.name, set()))
+            _check_audience(each, cells, applied, batch, members.get(each.name, {}), later.get(each.name, {}))
             for each in definitions.audiences
         ]
         _compare_snapshots(definitions, snapshots, batch, reports)
@@ -150,12 +149,14 @@ class _Batch:
         except duckdb.InvalidInputException as error:
             raise _can_not_be_checked(f"milestone {made.name!r}", error) from error
 
-    def members(self, made: AudienceDefinition, applied: Applied, clocks: Mapping[int, int]) -> set[Who]:
-        """Who is in an audience by some clocks, over the touchpoints up to these offsets."""
+    def members(self, made: AudienceDefinition, applied: Applied, clocks: Mapping[int, int]) -> Members:
+        """Who is in an audience by some clocks and with what, over the touchpoints up to these offsets."""
         self._settle(applied)
         self._progress(f"computing {made.name}")
         try:
-            return members_of(self._connection, made.audience, self._columns, clocks)
+            found = members_of(self._connection, made.audience, self._columns, clocks)
+            known = attributes_of(self._connection, made.audience, self._columns)
+            return {who: known.get(who, {}) for who in found}
         except duckdb.InvalidInputException as error:
             raise _can_not_be_checked(f"audience {made.name!r}", error) from error
 
@@ -215,7 +216,7 @@ def _check_milestone(
     return AnalysisReport(made.name, "milestone", count, False, differences)
 
 
-def _read_members(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> Members:
+def _read_members(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> Audiences:
     return read_all_members(bootstrap, settings) if definitions.audiences else {}
 
 
@@ -224,16 +225,18 @@ def _check_audience(
     published: PublishedCells,
     applied: Applied,
     batch: _Batch,
-    before: set[Who],
-    after: set[Who],
+    before: Members,
+    after: Members,
 ) -> AnalysisReport:
-    """Who is in one audience. before, after: the rest was read."""
+    """Who is in one audience, and with what. before, after: the rest was read."""
     if any(made.version not in covers.complete for covers in published.covers.values()):
         return AnalysisReport(made.name, "audience", 0, False, [], is_complete=False)
     clocks = {partition: covers.clock_ms for partition, covers in published.covers.items()}
     earlier = {partition: clock_ms - TOLD_LATE_MS for partition, clock_ms in clocks.items()}
-    expected = [batch.members(made, applied, each) for each in (clocks, earlier)]
-    count, differences = member_differences(expected[0], expected[1], before & after, before ^ after)
+    expected = batch.members(made, applied, clocks)
+    stayed = {who: known for who, known in before.items() if after.get(who) == known}
+    moving = (before.keys() | after.keys()) - stayed.keys()
+    count, differences = member_differences(expected, batch.members(made, applied, earlier), stayed, moving)
     return AnalysisReport(made.name, "audience", count, False, differences)
 
 

@@ -52,7 +52,7 @@ def read_changes(bootstrap: str, settings: Settings) -> list[Message]:
         change = decode_change(content)
         lane = ("audience", change.account, change.kind, change.container or "")
         subject = "\0".join((change.audience, *lane))
-        found.append(Message(subject, change.revision, lane, change.change == "entered", content))
+        found.append(Message(subject, change.revision, lane, change.change != "exited", content))
     return found
 
 

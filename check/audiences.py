@@ -1,10 +1,12 @@
-"""Audiences in one go: who is in at given clocks, from the tables `touchpoint` and `member`.
+"""Audiences in one go: who is in at given clocks and what members bring along, from the tables `touchpoint` and
+`member`.
 
 Each question gives the containers of which it holds, a container being named by its first place; what joins the
 questions are unions, intersections and complements.
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, assert_never
 
@@ -38,6 +40,7 @@ from state.definitions.segment import Last
 from state.matches import Match, Operator
 
 Containers = set[int]
+Attributes = dict["Who", dict[str, str]]
 Columns = Mapping[str, str]
 _MS_BY_UNIT = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -57,8 +60,14 @@ def members_of(
     return _Members(connection, audience, columns, clocks).found()
 
 
+def attributes_of(connection: duckdb.DuckDBPyConnection, audience: Audience, columns: Columns) -> Attributes:
+    """What containers bring along, whether they are in or not: of each field the newest value, as text."""
+    return _Members(connection, audience, columns, {}).attributes()
+
+
 def fields_of_audience(audience: Audience) -> Iterator[str]:
-    """The fields that it reads in conditions; some more than once."""
+    """The fields that it reads; some more than once."""
+    yield from audience.attributes.values()
     if audience.consent is not None:
         yield audience.consent.field
     for question in questions_of(audience.wanted):
@@ -137,6 +146,20 @@ class _Members:
         if self._audience.consent is not None:
             inside &= self._newest(self._audience.consent)
         return {self._names[container] for container in inside}
+
+    def attributes(self) -> Attributes:
+        """Of each container what is known."""
+        found: Attributes = {}
+        for name, field in self._audience.attributes.items():
+            value = ConditionWriter(self._columns, Literals()).shown(field)
+            rows = self._connection.execute(
+                f"SELECT container, arg_max({value}, place) FROM touchpoint JOIN member USING (place)"
+                f" WHERE {value} IS NOT NULL GROUP BY container"
+            ).fetchall()
+            for container, newest in rows:
+                text = format(Decimal(newest).scaleb(-6).normalize(), "f") if field == "value" else str(newest)
+                found.setdefault(self._names[container], {})[name] = text
+        return found
 
     def _of(self, wanted: Wanted) -> Containers:
         match wanted:

@@ -1,28 +1,35 @@
 """Where who is in an audience and the batch computation differ.
 
-The law: whom readers hold as members is who is in by the partition's clock. What time brings about is told in a commit
-behind the one whose clock says so, so what was right a minute before that clock is right as well.
+The law: whom readers hold as members is who is in by the partition's clock, and each has the newest attributes. What
+time brings about is told in a commit behind the one whose clock says so, so what was right a minute before that clock
+is right as well.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from check.audiences import Who
 from check.compare import Difference
 
 TOLD_LATE_MS = 60_000
+Members = Mapping[Who, Mapping[str, str]]
+"""Who is in, with attributes."""
 
 
 def member_differences(
-    expected: set[Who], earlier: set[Who], found: set[Who], moving: Container[Who]
+    expected: Members, earlier: Container[Who], found: Members, moving: Container[Who]
 ) -> tuple[int, list[Difference]]:
     """How many were compared, and what differs. expected, earlier: who is in by the clocks, and by those a minute
-    before. moving: who came or went while the rest was read."""
-    compared = sorted((who for who in expected | found if who not in moving), key=str)
-    differences = [
-        Difference(_named(who), "in" if who in expected else "out", "in" if who in found else "out", who.part)
-        for who in compared
-        if (who in expected) != (who in found) and (who in earlier) != (who in found)
-    ]
+    before. moving: who came, went or changed while the rest was read."""
+    compared = sorted((who for who in expected.keys() | found.keys() if who not in moving), key=str)
+    differences = []
+    for who in compared:
+        name = _named(who)
+        if who in expected and who in found:
+            if expected[who] != found[who]:
+                differences.append(Difference(f"{name}: attributes", expected[who], found[who], who.part))
+        elif (who in earlier) != (who in found):
+            is_in, is_held = ("in" if who in those else "out" for those in (expected, found))
+            differences.append(Difference(name, is_in, is_held, who.part))
     return len(compared), differences
 
 

@@ -5,7 +5,8 @@ changes it, an event or a late one, is heard of here; what it says now is read o
 clock. One row per audience's name and container says what was told last, so that revisions go on whatever version
 speaks. The rules:
 
-- Who is in and was not is told to have entered, who is out and was not to have exited, whatever brought it about.
+- Who is in and was not is told to have entered, who is out and was not to have exited, whatever brought it about; of
+  who stays in it is told when the attributes that go along are others.
 - Where time alone will change it, a timer waits. There is one per container at most, and it may be early: it finds that
   nothing has changed, and waits again. So who comes again and again costs no timer each time.
 - Another version carries over whom it finds in; when all accounts are counted with it, those whom only the former
@@ -21,7 +22,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from state.analyses.audiences import AudienceLens
+from state.analyses.audiences import AudienceLens, Look
 from state.analyses.lens import Cells, State
 from state.analyses.together import TogetherLens
 from state.claims import Timer
@@ -41,6 +42,7 @@ from streams.membership import FORMAT, MembershipChange, encode_change, membersh
 from streams.store import Row, Rows
 
 BACK_FILL = "back-fill"
+ATTRIBUTES_CHANGED = "attributes changed"
 DEFINITION_CHANGED = "the audience is defined otherwise"
 AUDIENCE_REMOVED = "the audience was removed"
 
@@ -48,8 +50,7 @@ AUDIENCE_REMOVED = "the audience was removed"
 class Member(msgspec.Struct, array_like=True, frozen=True):
     """A container that was in an audience, or may be. revision: of what was told last, 0 for nothing. since_ms: when
     that came about. version: of the definition that answers for it. answers: to its questions, as bits, when that was
-    told. due_ms: of its timer, None without one. attributes: what was told of it when it entered, for as long as it is
-    in."""
+    told. due_ms: of its timer, None without one. attributes: what was told of it last, for as long as it is in."""
 
     revision: int
     is_in: bool
@@ -196,24 +197,30 @@ class _Judge:
         look = lens.look(turn.state, self._clock_ms)
         due = self._wait(turn, known, look.due_ms)
         was = known or Member(0, False, 0, lens.version, 0, None, {})
-        is_mine = was.version == lens.version
-        answers = was.answers if is_mine else look.answers
+        answers = was.answers if was.version == lens.version else look.answers
         now = Member(was.revision, was.is_in, was.since_ms, lens.version, answers, due, was.attributes)
+        values = lens.values(turn.state)
         if look.is_in != was.is_in:
-            before = was.answers if is_mine and was.revision else None
-            reason = lens.reason(before, look.answers)
-            if was.is_in and not is_mine:
-                reason = DEFINITION_CHANGED
-            if turn.is_back_fill:
-                reason = f"{BACK_FILL}: {reason}"
-            since = look.since_ms
-            if since is None or (was.is_in and since <= was.since_ms):
-                since = self._clock_ms  # a correction: it never was in
-            values = was.attributes | lens.values(turn.state)
-            now = replace(now, revision=was.revision + 1, is_in=look.is_in, since_ms=since, answers=look.answers)
-            now = replace(now, attributes=values if look.is_in else {})
-            self._tell(lens.name, at, now, reason, values)
+            now = self._turned(now, look, values)
+        elif look.is_in and values != was.attributes:
+            now = replace(now, revision=was.revision + 1, attributes=values)
+        if now.revision != was.revision:
+            self._tell(lens.name, at, was, now, _why(turn, was, look), values)
         self._keep(lens.name, at, known, now)
+
+    def _turned(self, was: Member, look: Look, values: dict[str, str]) -> Member:
+        """Who enters or exits."""
+        since = look.since_ms
+        if since is None or (was.is_in and since <= was.since_ms):
+            since = self._clock_ms  # a correction: it never was in
+        return replace(
+            was,
+            revision=was.revision + 1,
+            is_in=look.is_in,
+            since_ms=since,
+            answers=look.answers,
+            attributes=values if look.is_in else {},
+        )
 
     def leave(self, audience: str, at: bytes, was: Member, reason: str) -> None:
         """Tells a member that it is out."""
@@ -222,7 +229,7 @@ class _Judge:
         now = replace(was, due_ms=None)
         if was.is_in:
             now = replace(now, revision=was.revision + 1, is_in=False, since_ms=self._clock_ms, attributes={})
-            self._tell(audience, at, now, reason, was.attributes)
+            self._tell(audience, at, was, now, reason, {})
         self._keep(audience, at, was, now)
 
     def _wait(self, turn: _Turn, known: Member | None, due_ms: int | None) -> int | None:
@@ -247,23 +254,27 @@ class _Judge:
         if kept != known:
             self._rows.append((member_key(audience, at), None if kept is None else pack(kept)))
 
-    def _tell(self, audience: str, at: bytes, now: Member, reason: str, attributes: dict[str, str]) -> None:
+    def _tell(self, audience: str, at: bytes, was: Member, now: Member, reason: str, values: dict[str, str]) -> None:
+        """values: its attributes by its series; who leaves brings those along, too, that are not known any more."""
         account, code, id_ = parts_of(at)
+        stays = was.is_in and now.is_in
+        former = [was.attributes] if was.is_in and was.attributes else []
         self._told.append(
             MembershipChange(
                 format=FORMAT,
                 id=change_id(audience, at, now.revision),
                 revision=now.revision,
-                change="entered" if now.is_in else "exited",
+                change="changed" if stays else "entered" if now.is_in else "exited",
                 audience=audience,
                 version=now.version,
                 kind=NAME_BY_CODE[code],
                 account=account.decode(),
                 container=id_.decode() or None,
                 reason=reason,
-                attributes=attributes,
-                happened_ms=now.since_ms,
+                attributes=now.attributes if now.is_in else was.attributes | values,
+                happened_ms=self._clock_ms if stays else now.since_ms,
                 known_ms=self._clock_ms,
+                former_attributes=former,
             )
         )
 
@@ -271,6 +282,18 @@ class _Judge:
         """The records of the topic: what happened first is first."""
         self._told.sort(key=lambda each: (each.happened_ms, each.id))
         return [(membership_key(each), encode_change(each)) for each in self._told]
+
+
+def _why(turn: _Turn, was: Member, look: Look) -> str:
+    """Why something is told, in words."""
+    is_mine = was.version == turn.lens.version
+    if was.is_in and not is_mine:
+        reason = DEFINITION_CHANGED
+    elif was.is_in and look.is_in:
+        reason = ATTRIBUTES_CHANGED
+    else:
+        reason = turn.lens.reason(was.answers if is_mine and was.revision else None, look.answers)
+    return f"{BACK_FILL}: {reason}" if turn.is_back_fill else reason
 
 
 def change_id(audience: str, at: bytes, revision: int) -> str:

@@ -1,5 +1,5 @@
-"""The topics of audiences. `audience-changes`: each entry and exit, key `audience 0 kind 0 account 0 id`;
-`audience-members`, compacted, the same key: who is in now. Values: JSON.
+"""The topics of audiences. `audience-changes`: each entry and exit, and what becomes of a member's attributes, key
+`audience 0 kind 0 account 0 id`; `audience-members`, compacted, the same key: who is in now. Values: JSON.
 
 A reader keeps, per key, the highest revision: entered, exited and entered again are revisions 1, 2, 3.
 `schemas/membership-change.v1.json` is exported from here.
@@ -15,18 +15,20 @@ FORMAT = 1
 
 
 class MembershipChange(msgspec.Struct, frozen=True):
-    """A container that came into an audience, or left it.
+    """A container that came into an audience, or left it, or is in and has other attributes.
 
     id: of this change: a function of audience, container and revision, the same after any crash. kind: account,
     opportunity, buying_group or person; container: its id, null for the account itself. reason: in words, what turned.
     attributes: what the audience's definition says to bring along (an e-mail, a domain), newest known.
-    happened_ms: by event time or when time brought it about; known_ms: the broker's clock when it was committed.
+    happened_ms: by event time or when time brought it about, of attributes when it was known; known_ms: the broker's
+    clock when it was committed. former_attributes: what was told of it since it came in and is not so any more, so
+    that whoever keeps a list by them finds it; with an exit all.
     """
 
     format: int
     id: str
     revision: int
-    change: Literal["entered", "exited"]
+    change: Literal["entered", "changed", "exited"]
     audience: str
     version: str
     kind: str
@@ -36,6 +38,7 @@ class MembershipChange(msgspec.Struct, frozen=True):
     attributes: dict[str, str]
     happened_ms: int
     known_ms: int
+    former_attributes: list[dict[str, str]] = []
 
 
 def membership_key(change: MembershipChange) -> bytes:
@@ -50,4 +53,4 @@ decode_change = msgspec.json.Decoder(MembershipChange).decode
 def member_record(record: Row) -> Row:
     """What a record of `audience-changes` is for `audience-members`: who exits is deleted."""
     key, value = record
-    return key, value if value is not None and decode_change(value).change == "entered" else None
+    return key, value if value is not None and decode_change(value).change != "exited" else None

@@ -34,8 +34,10 @@ from streams.crash import crash_point
 from streams.writer import Writer
 
 WINDOW = 1_000
-"""Deliveries of a destination in memory at most, or as many as one of its files may have; those behind them stay on
-disk."""
+"""Containers of which nothing was tried in vain, that are in memory for a destination, or as many deliveries as one of
+its files may have; those behind them stay on disk."""
+LOADED_MAX = 20_000
+"""Deliveries of a destination in memory at most; most wait behind one of their container that is tried again."""
 NOTED_MAX, NOTED_BYTES_MAX = 500, 8 * 2**20
 """Answers of one commit, so that it fits whatever they are about."""
 LOOK_S = 1.0
@@ -142,12 +144,11 @@ class Dispatcher:
 
     def _fill(self, line: Line) -> None:
         """Takes more of what waits into memory, in its order."""
-        queue, window = line.queue, max(WINDOW, line.many)
-        if queue.count > window // 2 and not line.sender.takes_many:
-            return
-        found = self._writer.store.scan(waiting_prefix(line.name), queue.loaded_behind)
-        for key, value in islice(found, window - queue.count):
-            line.load(key, decode_delivery(value))
+        room = _room(line)
+        if room > 0:
+            found = self._writer.store.scan(waiting_prefix(line.name), line.queue.loaded_behind)
+            for key, value in islice(found, room):
+                line.load(key, decode_delivery(value))
 
     def _begin(self, line: Line, tasks: asyncio.TaskGroup, now_ms: int) -> float:
         """Begins what the destination takes now; returns for how many milliseconds it takes nothing more."""
@@ -240,3 +241,12 @@ class Dispatcher:
             DELIVERIES.labels(tried.line.name, result).inc()
             if result == "delivered":
                 DELIVERY_SECONDS.labels(tried.line.name).observe(max(0, now_ms - delivery.begun_ms) / 1000)
+
+
+def _room(line: Line) -> int:
+    """How many more may be taken into memory; none as long as few would be."""
+    queue = line.queue
+    if line.sender.takes_many:
+        return max(WINDOW, line.many) - queue.count
+    room = min(WINDOW - queue.fresh_count, LOADED_MAX - queue.count)
+    return room if room >= WINDOW // 2 else 0

@@ -32,7 +32,9 @@ class Line:
 
     def load(self, key: bytes, delivery: Delivery) -> None:
         """Takes the next one that waits into memory."""
-        self.queue.add(_ALL if self.sender.takes_many else delivery.lane, Waiting(key, delivery.due_ms))
+        self.queue.add(
+            _ALL if self.sender.takes_many else delivery.lane, Waiting(key, delivery.due_ms, delivery.attempts > 0)
+        )
 
     def wait_ms(self, now_ms: int) -> int:
         """For how long nothing may begin; 0 when something may. While the breaker tries one, until its answer comes."""

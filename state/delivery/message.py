@@ -3,8 +3,10 @@
 from hashlib import blake2b
 from typing import NamedTuple
 
+import msgspec
+
 from streams.alert import Alert
-from streams.membership import MembershipChange
+from streams.membership import MembershipChange, decode_change, encode_change
 
 ID_PREFIX = "msg_"
 ESCALATION = "escalation\0"
@@ -34,7 +36,7 @@ def message_of_alert(alert: Alert) -> Message:
 
 def message_of_change(change: MembershipChange) -> Message:
     lane = _lane(change.account, change.kind, change.container)
-    is_there = change.change == "entered"
+    is_there = change.change != "exited"
     subject = f"{change.audience}\0{lane}"
     return Message(subject, change.revision, is_there, lane, False, change.audience, None, change.known_ms)
 
@@ -42,6 +44,18 @@ def message_of_change(change: MembershipChange) -> Message:
 def message_of(part: Alert | MembershipChange) -> Message:
     """Of either."""
     return message_of_alert(part) if isinstance(part, Alert) else message_of_change(part)
+
+
+def with_former(content: bytes, unsent: bytes) -> bytes:
+    """A change that comes in the place of another: what that one named, and what it said if it was sent after all, may
+    be what the receiver has."""
+    change, before = decode_change(content), decode_change(unsent)
+    now = {} if change.change == "exited" else change.attributes
+    former: list[dict[str, str]] = []
+    for each in (*before.former_attributes, before.attributes, *change.former_attributes):
+        if each not in ({}, now, *former):
+            former.append(each)
+    return encode_change(msgspec.structs.replace(change, former_attributes=former))
 
 
 def _lane(account: str, kind: str, container: str | None) -> str:

@@ -15,7 +15,15 @@ import msgspec
 from state.delivery.clock import digest_due, quiet_until
 from state.delivery.configuration import DeliveryFile, Escalate, Limits, Route
 from state.delivery.formats.message import parts_of
-from state.delivery.message import ESCALATION, Message, delivery_id, message_of, message_of_alert, message_of_change
+from state.delivery.message import (
+    ESCALATION,
+    Message,
+    delivery_id,
+    message_of,
+    message_of_alert,
+    message_of_change,
+    with_former,
+)
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import (
     BY_TIME,
@@ -174,13 +182,15 @@ class Outbox:
         head = Head(-1) if stored is None else decode_head(stored)
         if message.revision <= head.revision:
             return False
-        head, is_withdrawn = self._without_unsent(head)
-        if is_withdrawn and way.kind == "alert" and head.told is None:
+        head, withdrawn = self._without_unsent(head)
+        if withdrawn is not None and way.kind == "alert" and head.told is None:
             self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
         if not self._is_news(message, head, way):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
-        self._supersede(head, way.destination)
+        unsent = self._superseded(head, way.destination) or withdrawn
+        if unsent is not None and way.kind == "change":
+            content = with_former(content, unsent.content)
         id_ = delivery_id(way.destination, way.kind, message.subject, message.revision)
         operation: Operation = "removed" if not message.is_there else "changed" if head.told else "added"
         delivery = Delivery(
@@ -218,21 +228,24 @@ class Outbox:
         last = self._get(_cooling(message, way))
         return last is None or message.known_ms - int.from_bytes(last, "big") >= way.route.cool_down_s * 1000
 
-    def _without_unsent(self, head: Head) -> tuple[Head, bool]:
-        """The head without its newest delivery, where that is deferred still, which is said."""
+    def _without_unsent(self, head: Head) -> tuple[Head, Delivery | None]:
+        """The head without its newest delivery, where that is deferred still; and it, which is withdrawn."""
         if not head.place.startswith(DEFERRED) or (stored := self._get(head.place)) is None:
-            return head, False
-        self._close(decode_delivery(stored), head.place, "withdrawn")
+            return head, None
+        withdrawn = decode_delivery(stored)
+        self._close(withdrawn, head.place, "withdrawn")
         first = None if head.told_before is None else head.first
-        return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), True
+        return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), withdrawn
 
-    def _supersede(self, head: Head, destination: str) -> None:
-        """The newest delivery need not be sent where the destination is behind, for another one comes in its place."""
+    def _superseded(self, head: Head, destination: str) -> Delivery | None:
+        """The newest delivery, which need not be sent where the destination is behind, for another one comes in its
+        place; None where there is none."""
         stored = self._get(head.place) if head.place else None
-        if stored is None:
-            return
-        if self._destination(destination).waiting_count > self._limits(destination).coalesce_above:
-            self._close(decode_delivery(stored), head.place, "superseded")
+        if stored is None or self._destination(destination).waiting_count <= self._limits(destination).coalesce_above:
+            return None
+        superseded = decode_delivery(stored)
+        self._close(superseded, head.place, "superseded")
+        return superseded
 
     # --- what is to be sent
 

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 
 class Waiting(NamedTuple):
-    """key: of the row. due_ms: not before."""
+    """key: of the row. due_ms: not before. is_tried: and did not arrive."""
 
     key: bytes
     due_ms: int
+    is_tried: bool = False
 
 
 class Queue:
@@ -25,6 +26,7 @@ class Queue:
         self._lanes: dict[str, deque[Waiting]] = {}
         self._heads: list[tuple[int, bytes, str]] = []
         self._under_way: dict[str, int] = {}
+        self._tried: set[str] = set()
         self.loaded_behind = b""
         """The key of the last one that was added, behind which others are to be looked for."""
 
@@ -32,6 +34,11 @@ class Queue:
     def count(self) -> int:
         """How many are in memory, those under way included."""
         return sum(map(len, self._lanes.values()))
+
+    @property
+    def fresh_count(self) -> int:
+        """How many lanes do not wait for another try of their first."""
+        return len(self._lanes) - len(self._tried)
 
     @property
     def under_way_count(self) -> int:
@@ -65,8 +72,11 @@ class Queue:
         others = self._lanes[lane]
         assert len(again_ms) == self._under_way.pop(lane), "each that was taken is finished"
         taken = [others.popleft() for _ in again_ms]
-        left = [Waiting(each.key, due) for each, due in zip(taken, again_ms, strict=True) if due is not None]
+        left = [
+            Waiting(each.key, due, is_tried=True) for each, due in zip(taken, again_ms, strict=True) if due is not None
+        ]
         others.extendleft(reversed(left))
+        self._tried.discard(lane)
         if others:
             self._announce(lane)
         else:
@@ -74,4 +84,6 @@ class Queue:
 
     def _announce(self, lane: str) -> None:
         first = self._lanes[lane][0]
+        if first.is_tried:
+            self._tried.add(lane)
         heappush(self._heads, (first.due_ms, first.key, lane))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from check.audiences import Who, fields_of_audience, members_of
+from check.audiences import Who, attributes_of, fields_of_audience, members_of
 from check.conditions import attribute_columns
 from check.members import member_differences
 from check.touchpoints import load, settle
@@ -15,19 +15,25 @@ from state.audience_set import AudienceDefinition
 from state.definitions import Audience
 from streams.touchpoint import Touchpoint
 from tests.check.batches import arrivals
+from tests.oracles.audiences import attributes_of as newest_of
 from tests.state.audience_worlds import QUESTIONS, audience_definition, audiences, expected_of
 from tests.state.test_accounts import WORLDS
+from tests.state.test_audience_definitions import CANVAS, HAS, audience
 from tests.state.test_milestones_any_order import CLOCKS, dense
+from tests.state.worlds import touchpoint
 
 
-def members_by_sql(made: AudienceDefinition, touchpoints: Iterable[Touchpoint], clock_ms: int) -> set[Who]:
-    """Who is in, by SQL."""
+def by_sql(
+    made: AudienceDefinition, touchpoints: Iterable[Touchpoint], clock_ms: int
+) -> tuple[set[Who], dict[Who, dict[str, str]]]:
+    """Who is in, and the attributes of all, by SQL."""
     columns = attribute_columns([], fields_of_audience(made.audience))
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         load(connection, arrivals(touchpoints), columns)
         settle(connection, None, columns)
-        return members_of(connection, made.audience, columns, {0: clock_ms, 1: clock_ms})
+        members = members_of(connection, made.audience, columns, {0: clock_ms, 1: clock_ms})
+        return members, attributes_of(connection, made.audience, columns)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -39,9 +45,27 @@ def test_oracle_audiences_in_sql_equal_brute_force(
     """Whatever is asked, of any container, at any clock."""
     made = audience_definition(data.draw(audiences(question)))
     arrived = dense(arrived) if is_dense else arrived
-    found = members_by_sql(made, arrived, clock_ms)
+    found, attributes = by_sql(made, arrived, clock_ms)
     assert all(who.part == ord(who.account[0]) % 2 for who in found)
     assert {(who.account, who.id) for who in found} == set(expected_of(made, arrived, clock_ms))
+    known = {(who.account, who.id): each for who, each in newest_of(made.audience, arrived).items() if each}
+    assert {(who.account, who.id): each for who, each in attributes.items()} == known
+
+
+def test_attributes_in_sql_are_text_whatever_the_field_is() -> None:
+    """As changes of members bring them along."""
+    fields = {"amount": "value", "moment": "event_time", "who": "person", "hot": "attributes.hot"}
+    file = {"version": 1, "analyses": [CANVAS], "audiences": [audience(HAS, attributes=fields)]}
+    made = audience_definition(file)
+    arrived = [
+        touchpoint(value=-1_500_000, person="jo", attributes={"hot": True}), touchpoint(event_id="2", value=40_000_000),
+        touchpoint(event_id="3", account="brit", value=0, attributes={"hot": 2.5}),
+    ]  # fmt: skip
+    _, found = by_sql(made, arrived, 0)
+    assert {who.account: each for who, each in found.items()} == {
+        "acme": {"amount": "40", "moment": "0", "who": "jo", "hot": "true"},
+        "brit": {"amount": "0", "moment": "0", "hot": "2.5"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -64,11 +88,13 @@ ACME, BRIT = Who(1, "acme", None), Who(1, "brit", "p")
 
 def test_who_is_wrongly_in_or_out_is_a_difference() -> None:
     """But for whom time moved within the last minute, and who came or went meanwhile."""
-    count, found = member_differences({ACME}, {ACME}, {BRIT}, ())
+    count, found = member_differences({ACME: {}}, {ACME}, {BRIT: {}}, ())
     assert count == 2
     assert [(each.what, each.expected, each.found, each.partition) for each in found] == [
         ("account acme", "in", "out", 1),
         ("account brit, p", "out", "in", 1),
     ]
-    assert member_differences({ACME}, set(), set(), ()) == (1, [])
-    assert member_differences({ACME}, {ACME}, set(), {ACME}) == (0, [])
+    assert member_differences({ACME: {}}, set(), {}, ()) == (1, [])
+    assert member_differences({ACME: {}}, {ACME}, {}, {ACME}) == (0, [])
+    _, (other,) = member_differences({ACME: {"tier": "2"}}, {ACME}, {ACME: {"tier": "1"}}, ())
+    assert (other.what, other.expected, other.found) == ("account acme: attributes", {"tier": "2"}, {"tier": "1"})

@@ -23,7 +23,7 @@ from state.definitions.thresholds import AllThresholds, AnyThreshold, Threshold,
 from state.matches import Match
 from streams.touchpoint import Touchpoint
 from tests.oracles.brute import containers_of, holds
-from tests.oracles.canvas import arrivals_of, leads, milliseconds, reach_of
+from tests.oracles.canvas import arrivals_of, item_of, leads, milliseconds, reach_of
 from tests.oracles.milestones import found_by, waits
 
 
@@ -49,6 +49,18 @@ def members_of(
         consents = audience.consent is None or _newest(audience.consent, series)
         if series and consents and asked.holds(audience.wanted, series):
             found.add(Who(account, None if kind == "account" else name))
+    return found
+
+
+def attributes_of(audience: Audience, arrived: Iterable[Touchpoint]) -> dict[Who, dict[str, str]]:
+    """What members bring along: of each field that is an attribute or text the newest value, as text."""
+    kind = audience.container.value
+    found: dict[Who, dict[str, str]] = {}
+    for (account, name), series in containers_of(list(arrived), kind).items():
+        mine = found.setdefault(Who(account, None if kind == "account" else name), {})
+        for touchpoint in series:
+            values = ((key, item_of(touchpoint, field)) for key, field in audience.attributes.items())
+            mine.update({key: value for key, value in values if value is not None})
     return found
 
 

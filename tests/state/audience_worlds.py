@@ -9,7 +9,7 @@ from state.audience_set import AudienceDefinition
 from state.definition_set import DefinitionSet
 from state.definitions import Canvas, DefinitionFile
 from streams.touchpoint import Touchpoint
-from tests.oracles.audiences import Who, members_of
+from tests.oracles.audiences import Who, attributes_of, members_of
 from tests.state.milestone_worlds import ANALYSIS, DURATIONS, KINDS, SINCE, canvases, milestones
 from tests.state.partitions import Partition
 from tests.state.worlds import DAY, START, cohorts, matches
@@ -137,5 +137,8 @@ def members_in(partition: Partition, name: str) -> set[Who]:
 
 
 def require_members(partition: Partition, made: AudienceDefinition, arrived: list[Touchpoint]) -> None:
-    """Who is in for a reader is who is in."""
+    """Who is in for a reader is who is in, and each has the newest attributes."""
     assert members_in(partition, made.name) == expected_of(made, arrived, partition.clock_ms)
+    newest = attributes_of(made.audience, arrived)
+    for each in partition.members.values():
+        assert each.audience != made.name or each.attributes == newest[Who(each.account, each.container)]

@@ -126,18 +126,21 @@ class Partition:
         self.alerts[key] = alert
 
     def _hear_of_members(self, key: bytes, change: MembershipChange) -> None:
-        """Reads a change of an audience: the next revision, which is the other one of the two."""
+        """Reads a change of an audience: the next revision, which says something else."""
         former = self.memberships.get(key)
         assert (key, change.known_ms) == (membership_key(change), self.clock_ms)
         assert change.revision == (1 if former is None else former.revision + 1)
-        assert change.change == ("entered" if change.revision % 2 else "exited")
+        held = former.attributes if former is not None and former.change != "exited" else None
+        assert (change.change == "entered") == (held is None)
+        assert change.former_attributes == ([held] if held else [])
+        assert change.change != "changed" or change.attributes != held
         assert change.reason
         self.memberships[key] = change
 
     def _hold(self, key: bytes, value: bytes | None) -> None:
         """Reads who is in: what the change before it said."""
         change = self.memberships[key]
-        assert (value is not None) == (change.change == "entered")
+        assert (value is not None) == (change.change != "exited")
         if value is None:
             del self.members[key]
         else:

@@ -201,6 +201,33 @@ def test_rule_attributes_are_the_newest_known() -> None:
     assert only(partition).attributes == {"tier": "2"}
 
 
+def test_rule_a_member_whose_attributes_change_is_told() -> None:
+    """With what was told of it before; also when a late event, a withdrawal or the definition brings it about. Nothing
+    is told of the same value again, and of who is out."""
+    partition = partition_of(HAS, attributes={"tier": "attributes.tier"})
+    partition.take([at(0, "X", attributes={"tier": 1}), at(2, "X", attributes={"tier": 2})])
+    assert not partition.memberships
+    partition.take([at(3)])
+    clock(partition, 9)
+    partition.take([at(5, "X", attributes={"tier": 3})])
+    assert said(only(partition)) == (2, "changed", 9, "attributes changed")
+    assert (only(partition).attributes, only(partition).former_attributes) == ({"tier": "3"}, [{"tier": "2"}])
+    partition.take([at(6, "X", attributes={"tier": 3}), at(4, "X", attributes={"tier": 9})])
+    assert only(partition).revision == 2
+    partition.take([at(7, "Y", attributes={"tier": 4})])
+    partition.take([replace(at(7, "Y", attributes={"tier": 4}), withdrawn=True, revision=1)])
+    assert (only(partition).revision, only(partition).attributes) == (4, {"tier": "3"})
+    partition.define(set_of(audience(HAS, attributes={"level": "attributes.tier"}), version="w"))
+    partition.rest()
+    change = only(partition)
+    assert said(change)[:2] == (5, "changed")
+    assert change.reason == "back-fill: the audience is defined otherwise"
+    assert (change.attributes, change.former_attributes) == ({"level": "3"}, [{"tier": "3"}])
+    partition.take([replace(at(3), withdrawn=True, revision=1)])
+    assert said(only(partition))[:2] == (6, "exited")
+    assert only(partition).former_attributes == [{"level": "3"}]
+
+
 def test_rule_attributes_are_text_whatever_the_field_is() -> None:
     """Value in units of the currency, other numbers as they are."""
     fields = {"amount": "value", "moment": "event_time", "who": "person"}
@@ -403,7 +430,8 @@ def test_rule_what_is_published_again_is_the_same_byte_for_byte() -> None:
     topics = ("audience-changes", "audience-members")
     first = [each for each in work.publish(applied) if each.topic in topics]
     partition.store.apply(work.rows)
-    partition.take([at(1, "X", attributes={"tier": 2})])
+    others: Any = [Record(at(1, "X", attributes={"tier": 2}))]
+    partition.store.apply(stage.compute(others, START).rows)
     assert [each for each in stage.again(work.pending)(applied) if each.topic in topics] == first
     ((key, value),) = first[0].records
     assert first[1].records == [(key, value)]

@@ -1,9 +1,9 @@
 """An audience as a lens: its cell is the course of a container's membership.
 
-A course (`course.py`) says whether the container is in now, and when time alone will change that. Of a container there
-is one at any time, and the law of `state.analyses.lens` holds: what `advance` reports adds up to the course that a
-fold over the sorted series makes. A container that is out whatever time does has none. Who is in by a clock
-`state.memberships` decides.
+A course (`course.py`) says whether the container is in now, and when time alone will change that; with it go the
+values that a member brings along. Of a container there is one cell at any time, and the law of `state.analyses.lens`
+holds: what `advance` reports adds up to the one that a fold over the sorted series makes. A container that is out
+whatever time does has none. Who is in by a clock `state.memberships` decides.
 """
 
 from collections.abc import Callable, Sequence
@@ -94,9 +94,10 @@ class AudienceLens:
 
     def advance(self, state: State, event_time: int, projection: Projection | None, cells: Cells) -> None:
         read, values = projection or ((), ())
+        asked, courses, was = state[_ASKED], state[_COURSES], state[_COURSE]
+        brought = tuple(state[_VALUES])
         for number, value in values:
             state[_VALUES][number] = value
-        asked, courses, was = state[_ASKED], state[_COURSES], state[_COURSE]
         turns = was is None
         for number, found in read:
             question = self._asked[number]
@@ -104,14 +105,13 @@ class AudienceLens:
             course = question.course(asked[number])
             if course != courses[number]:
                 courses[number], turns = course, True
-        if not turns:
-            return
-        now = joined(courses, self._is_in)
-        state[_SINCE] = _since(was, now, state[_SINCE], event_time)
-        state[_COURSE] = now
-        if now != was:
-            _report(cells, was, -1)
-            _report(cells, now, 1)
+        if turns:
+            now = joined(courses, self._is_in)
+            state[_SINCE] = _since(was, now, state[_SINCE], event_time)
+            state[_COURSE] = now
+        if turns or values:
+            _report(cells, was, brought, -1)
+            _report(cells, state[_COURSE], tuple(state[_VALUES]), 1)
 
     def _is_in(self, answers: Sequence[bool]) -> bool:
         return (self._consent is None or answers[self._consent]) and self._holds(answers)
@@ -161,9 +161,9 @@ def _since(was: Course | None, now: Course, since: int | None, event_time: int) 
     return since if turned is None else turned
 
 
-def _report(cells: Cells, course: Course | None, change: int) -> None:
+def _report(cells: Cells, course: Course | None, values: tuple[str | None, ...], change: int) -> None:
     if course is not None and tuple(course) != _OUT:
-        cell = tuple(course)
+        cell = tuple(course), values
         cells[cell] = cells.get(cell, 0) + change
 
 

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from state.delivery.formats.message import parts_of, rfc3339
+from state.delivery.formats.message import parts_of, rfc3339, verb_of
 from state.delivery.formats.slack import headline, touchpoint_line
 from state.delivery.rows import Delivery
 from streams.alert import Alert
@@ -37,7 +37,7 @@ def mail_of(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
 def _text(part: Alert | MembershipChange) -> str:
     if isinstance(part, MembershipChange):
         who = part.account if part.container is None else f"{part.account} / {part.container}"
-        return f"{who} {part.change} {part.audience}\n{part.reason}"
+        return f"{who} {verb_of(part)} {part.audience}\n{part.reason}"
     who = part.who.account if part.who.id is None else f"{part.who.account} / {part.who.id}"
     lines = [f"{part.title}: {who}" + ("" if part.state == "asserted" else " (taken back)")]
     if part.who.owner is not None:

@@ -15,8 +15,9 @@ from streams.membership import MembershipChange, decode_change
 
 
 class WebhookMessage(msgspec.Struct, frozen=True):
-    """type: milestone.asserted, milestone.revoked, milestone.escalated, audience.entered, audience.exited or digest.
-    timestamp: when we knew, RFC 3339. corrects: the id of the first message about the same; null for that one."""
+    """type: milestone.asserted, milestone.revoked, milestone.escalated, audience.entered, audience.changed,
+    audience.exited or digest. timestamp: when we knew, RFC 3339. corrects: the id of the first message about the same;
+    null for that one."""
 
     type: str
     timestamp: str
@@ -51,12 +52,16 @@ def type_of(delivery: Delivery) -> str:
     """What kind of thing happened."""
     if delivery.kind == "digest":
         return "digest"
-    is_removed = delivery.operation == "removed"
     if delivery.kind == "change":
-        return "audience.exited" if is_removed else "audience.entered"
-    if is_removed:
+        return f"audience.{decode_change(delivery.content).change}"
+    if delivery.operation == "removed":
         return "milestone.revoked"
     return "milestone.escalated" if delivery.kind == "escalation" else "milestone.asserted"
+
+
+def verb_of(change: MembershipChange) -> str:
+    """What a container did, before the audience's name."""
+    return "changed in" if change.change == "changed" else change.change
 
 
 def parts_of(delivery: Delivery) -> list[Alert | MembershipChange]:

@@ -3,7 +3,7 @@
 import msgspec
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, MarkdownTextObject, PlainTextObject, SectionBlock
 
-from state.delivery.formats.message import parts_of, rfc3339
+from state.delivery.formats.message import parts_of, rfc3339, verb_of
 from state.delivery.rows import Delivery
 from streams.alert import Alert, LedBy
 from streams.membership import MembershipChange
@@ -31,7 +31,7 @@ def headline(delivery: Delivery, parts: list[Alert | MembershipChange]) -> str:
     if delivery.kind == "digest":
         return f"{len(parts)} messages: {delivery.route}"
     if isinstance(first, MembershipChange):
-        return f"{first.account} {first.change} {first.audience}"
+        return f"{first.account} {verb_of(first)} {first.audience}"
     if delivery.kind == "escalation" and delivery.operation != "removed":
         return f"Not acknowledged yet: {first.title} · {first.who.account}"
     taken_back = "Taken back: " if delivery.operation == "removed" else ""
@@ -41,7 +41,7 @@ def headline(delivery: Delivery, parts: list[Alert | MembershipChange]) -> str:
 def _section(part: Alert | MembershipChange) -> str:
     if isinstance(part, MembershipChange):
         who = escaped(part.account if part.container is None else f"{part.account} / {part.container}")
-        return f"*{who}* {part.change} *{escaped(part.audience)}*: {escaped(part.reason)}"
+        return f"*{who}* {verb_of(part)} *{escaped(part.audience)}*: {escaped(part.reason)}"
     who = part.who.account if part.who.id is None else f"{part.who.account} / {part.who.id}"
     lines = [f"*{escaped(part.title)}* · {escaped(who)}" + ("" if part.state == "asserted" else " · _taken back_")]
     if part.who.owner is not None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from state.delivery.formats.message import parts_of, rfc3339, type_of
-from state.delivery.rows import Delivery
+from state.delivery.message import message_of
+from state.delivery.rows import Delivery, Operation
 from streams.alert import Alert
 from streams.membership import MembershipChange
 
@@ -28,7 +29,7 @@ def _flat(delivery: Delivery, part: Alert | MembershipChange) -> dict[str, str]:
     row = {
         "id": delivery.id,
         "type": type_of(delivery),
-        "operation": delivery.operation,
+        "operation": _operation(delivery, part),
         "corrects": delivery.corrects or "",
         "revision": str(part.revision),
         "happened": rfc3339(part.happened_ms),
@@ -59,6 +60,16 @@ def _flat(delivery: Delivery, part: Alert | MembershipChange) -> dict[str, str]:
         "reason": part.title,
         "attributes": "{}",
     }
+
+
+def _operation(delivery: Delivery, part: Alert | MembershipChange) -> Operation:
+    """What it does to who keeps a table; each part of a digest its own."""
+    if delivery.kind != "digest":
+        return delivery.operation
+    if not message_of(part).is_there:
+        return "removed"
+    is_first = part.revision == 1 if isinstance(part, Alert) else part.change == "entered"
+    return "added" if is_first else "changed"
 
 
 def reverse_etl_rows(deliveries: Sequence[Delivery]) -> tuple[tuple[str, ...], list[dict[str, str]]]:

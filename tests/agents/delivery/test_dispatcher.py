@@ -209,3 +209,34 @@ def test_one_that_is_refused_takes_no_other_with_it(later: str | None, states: l
         await world.run(steps)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("failing", "each_has"), [(["A"], 12), (["A", "B", "C", "D", "E", "F"], 2)])
+def test_containers_that_fail_leave_others_their_place(
+    monkeypatch: pytest.MonkeyPatch, failing: list[str], each_has: int
+) -> None:
+    """However much waits behind what is tried again; and no more is in memory than may be."""
+    monkeypatch.setattr("agents.delivery.dispatcher.WINDOW", 4)
+    monkeypatch.setattr("agents.delivery.dispatcher.LOADED_MAX", 20)
+
+    def answer(deliveries: Sequence[Delivery]) -> Answer:
+        return Answer("later", "HTTP 500") if deliveries[0].lane[0] in failing else Answer("done")
+
+    async def scenario() -> None:
+        world = World(answer)
+
+        async def steps() -> None:
+            for number in range(each_has):
+                for account in failing:
+                    world.partition.take(change(account, audience=f"a{number}"))
+            await world.look()
+            world.partition.take(change("Z"))
+            for _ in range(60):
+                world.move(60_000)
+                await world.look()
+                assert sum(line.queue.count for line in world._dispatcher._lines.values()) <= 20
+
+        await world.run(steps)
+        assert "Z" in {each.lane[0] for each in world.hook.sent}
+
+    asyncio.run(scenario())

@@ -46,7 +46,8 @@ def escalation(*messages: Alert) -> list[Delivery]:
 
 def test_the_message_has_the_alert_and_what_it_corrects() -> None:
     """Each kind has a type of its own."""
-    first, second, third, fourth = made(alert("A"), alert("A", revision=2), change("A"), change("A", revision=2))
+    changes = change("A"), change("A", revision=2, change="changed"), change("A", revision=3, change="exited")
+    first, second, *others = made(alert("A"), alert("A", revision=2), *changes)
     assert webhook_value(first) == {
         "type": "milestone.asserted",
         "timestamp": "2026-09-01T00:00:00.000Z",
@@ -54,8 +55,8 @@ def test_the_message_has_the_alert_and_what_it_corrects() -> None:
         "corrects": None,
         "data": msgspec.to_builtins(alert("A")) | {"touchpoints": webhook_value(first)["data"]["touchpoints"]},
     }
-    types = [webhook_value(each)["type"] for each in (second, third, fourth)]
-    assert types == ["milestone.revoked", "audience.entered", "audience.exited"]
+    types = [webhook_value(each)["type"] for each in (second, *others)]
+    assert types == ["milestone.revoked", "audience.entered", "audience.changed", "audience.exited"]
     assert webhook_value(second)["corrects"] == first.id
     assert webhook_value(digest(alert("A"), change("B")))["type"] == "digest"
     assert [webhook_value(each)["type"] for each in escalation(alert("A"))] == ["milestone.escalated"]
@@ -102,6 +103,8 @@ def test_slack_shows_changes_corrections_and_digests() -> None:
     assert "corrects msg_" in slack(second)[1]
     _, blocks = slack(made(change("A", container="p1", kind="person"))[0])
     assert "*A / p1* entered *warm*: score above 10" in blocks
+    entered, changed = made(change("A"), change("A", revision=2, change="changed"))
+    assert [slack(each)[0] for each in (entered, changed)] == ["A entered warm", "A changed in warm"]
     assert "Owner" not in slack(made(alert("A", who=OF_GROUP, links={}))[0])[1]
     text, blocks = slack(digest(*(alert(f"A{number}") for number in range(PARTS_SHOWN + 3))))
     assert text == f"{PARTS_SHOWN + 3} messages: all"
@@ -184,6 +187,21 @@ def test_a_table_gets_what_was_added_changed_and_removed() -> None:
     assert found[3]["attribute_tier"] == "1"
 
 
+def test_a_table_gets_a_member_with_other_attributes() -> None:
+    """As changed; and in a digest each part says for itself what it does."""
+    other = change("B", revision=2, change="changed", attributes={"tier": "2"}, former_attributes=[{"tier": "1"}])
+    gone = change("C", revision=2)
+    for deliveries in (
+        made(change("B"), other, change("C"), gone),
+        [digest(change("B"), msgspec.structs.replace(other, account="D"), change("C"))],
+    ):
+        (file,) = files_of("reverse-etl", deliveries)
+        operations = [each["operation"] for each in rows(file.text)]
+        assert operations == ["added", "changed", "added", "removed"][: len(operations)]
+    (file,) = files_of("csv", [digest(alert("A", revision=3), change("B"))])
+    assert [each["operation"] for each in rows(file.text)] == ["changed", "added"]
+
+
 PERSON = {
     "email": " Jo.Doe@GMail.com ", "phone": "+49 (30) 123-4567", "first_name": " Zoë ", "last_name": "O'Neil",
     "country": "de", "zip": " 10115 ",
@@ -247,6 +265,24 @@ def test_lists_are_differences(form: str) -> None:
     )  # fmt: skip
     by_suffix = {file.suffix: rows(file.text) for file in files_of(form, deliveries)}
     assert {suffix: len(found) for suffix, found in by_suffix.items()} == {".warm.add.csv": 2, ".warm.remove.csv": 1}
+
+
+def test_lists_have_who_is_in_by_another_address_in_both() -> None:
+    """Removed by each address that was told, added by the newest; one that is the same when normalised only added."""
+    jo, joe, same = ({"email": each} for each in ("jo@a.example", "joe@a.example", "JO@a.example"))
+
+    def lists(*changes: MembershipChange) -> dict[str, list[str]]:
+        files = files_of("meta-custom-audience", made(*changes))
+        return {file.suffix.split(".")[2]: [row["email"] for row in rows(file.text)] for file in files}
+
+    entered = change("A", attributes=jo)
+    other = change("A", revision=2, change="changed", attributes=joe, former_attributes=[jo])
+    back = change("A", revision=3, change="changed", attributes=same, former_attributes=[joe])
+    gone = change("A", revision=4, attributes=joe, former_attributes=[jo])
+    jo_hashed, joe_hashed = sha("jo@a.example"), sha("joe@a.example")
+    assert lists(entered, other) == {"add": [joe_hashed], "remove": [jo_hashed]}
+    assert lists(entered, other, back) == {"add": [jo_hashed], "remove": [joe_hashed]}
+    assert lists(entered, other, gone) == {"remove": [jo_hashed, joe_hashed]}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The outbox: which deliveries messages, orders, answers and time make."""
 
+from typing import Any
+
 import pytest
 
 from state.delivery.formats.message import parts_of
@@ -8,6 +10,7 @@ from state.delivery.retries import Dead, Delivered, Later
 from state.delivery.rows import DESTINATION, decode_destination
 from streams.alert import Alert, Involved
 from streams.delivery import Acknowledge, Pause, Resume, Retry
+from streams.membership import MembershipChange
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 
@@ -318,6 +321,31 @@ def test_what_says_the_same_again_supersedes_nothing() -> None:
         partition.take(change("A", revision))
     (waiting,) = partition.waiting()
     assert (waiting.revision, waiting.operation) == (2, "removed")
+
+
+@pytest.mark.parametrize("route", [ALL, {**ALL, "digest": {"at": ["08:00"]}}])
+def test_a_change_that_another_one_replaces_leaves_what_it_said(route: dict[str, Any]) -> None:
+    """Whether it is coalesced or withdrawn from a digest: the receiver learns of every value that it may have, and of
+    none that is right."""
+    partition = Partition({"hook": {**HOOK, "coalesce_above": 0}}, [route])
+    one, two, three = ({"email": f"{number}@a.example"} for number in "123")
+
+    def told() -> MembershipChange:
+        (delivery,) = partition.waiting() or partition.deferred()
+        (part,) = parts_of(delivery)
+        assert isinstance(part, MembershipChange)
+        return part
+
+    partition.take(change("A", 1, attributes=one))
+    partition.pass_time(24 * HOUR_MS)
+    partition.answer(partition.waiting()[0])
+    for revision, attributes, before in ((2, two, one), (3, three, two)):
+        partition.take(change("A", revision, change="changed", attributes=attributes, former_attributes=[before]))
+    assert (told().revision, told().former_attributes) == (3, [one, two])
+    partition.take(change("A", 4, change="changed", attributes=one, former_attributes=[three]))
+    assert (told().attributes, told().former_attributes) == (one, [two, three])
+    partition.take(change("A", 6, change="exited", attributes=one, former_attributes=[one]))
+    assert (told().change, told().former_attributes) == ("exited", [two, three, one])
 
 
 def test_a_destination_that_is_gone_disables_itself() -> None:
