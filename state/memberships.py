@@ -274,6 +274,7 @@ class _Judge:
                 attributes=now.attributes if now.is_in else was.attributes | values,
                 happened_ms=self._clock_ms if stays else now.since_ms,
                 known_ms=self._clock_ms,
+                since_ms=now.since_ms,
                 former_attributes=former,
             )
         )

@@ -21,8 +21,8 @@ class MembershipChange(msgspec.Struct, frozen=True):
     opportunity, buying_group or person; container: its id, null for the account itself. reason: in words, what turned.
     attributes: what the audience's definition says to bring along (an e-mail, a domain), newest known.
     happened_ms: by event time or when time brought it about, of attributes when it was known; known_ms: the broker's
-    clock when it was committed. former_attributes: what was told of it since it came in and is not so any more, so
-    that whoever keeps a list by them finds it; with an exit all.
+    clock when it was committed. since_ms: happened_ms of the entry or exit. former_attributes: what was told of it
+    since it came in and is not so any more, so that whoever keeps a list by them finds it; with an exit all.
     """
 
     format: int
@@ -38,6 +38,7 @@ class MembershipChange(msgspec.Struct, frozen=True):
     attributes: dict[str, str]
     happened_ms: int
     known_ms: int
+    since_ms: int = 0
     former_attributes: list[dict[str, str]] = []
 
 

@@ -75,7 +75,13 @@ def members(name: str, show: int, form: str, settings: Settings) -> None:
 
 def _member_row(each: MembershipChange) -> tuple[str, ...]:
     container = "" if each.container is None else f"{each.kind} {each.container}"
-    said = (each.account, container, moment(each.happened_ms), each.reason, _attributes(each.attributes))
+    said = (
+        each.account,
+        container,
+        moment(each.since_ms or each.happened_ms),
+        each.reason,
+        _attributes(each.attributes),
+    )
     return tuple(cut(text, SHOWN_MAX) for text in said)
 
 

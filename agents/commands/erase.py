@@ -29,6 +29,7 @@ def command(settings: Settings, kind: Kind, id_: str, account: str | None, yes: 
     with connect(settings, start=False) as bootstrap:
         found = touchpoints_of(bootstrap, settings, kind, id_, account)
         whose = f"{kind} {shown(id_, _TEXT_MAX)}"
+        whose += "" if account is None else f" in the account {shown(account, _TEXT_MAX)}"
         if not found:
             raise UsageError(f"there is no touchpoint of the {whose}; ids are told apart by case")
         first, last = (_day(pick(each.event_time for each in found)) for pick in (min, max))

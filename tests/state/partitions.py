@@ -134,6 +134,10 @@ class Partition:
         assert (change.change == "entered") == (held is None)
         assert change.former_attributes == ([held] if held else [])
         assert change.change != "changed" or change.attributes != held
+        if former is not None and change.change == "changed":
+            assert change.since_ms == former.since_ms
+        else:
+            assert change.since_ms == change.happened_ms
         assert change.reason
         self.memberships[key] = change
 
