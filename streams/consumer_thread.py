@@ -160,7 +160,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
     async def missing_topics(self, id_by_topic: Mapping[str, str]) -> list[str]:
         """Those that some broker does not know. Raises as `require_same`."""
-        return await self._missing_at(self._consumer._client.get_random_node(), id_by_topic) if id_by_topic else []
+        client = self._consumer._client
+        if not all(client.cluster.partitions_for_topic(topic) for topic in self._consumer.subscription()):
+            # A broker that had just come up told so. Nothing of the topic is assigned then, and aiokafka asks again
+            # after minutes.
+            client.force_metadata_update()
+        return await self._missing_at(client.get_random_node(), id_by_topic) if id_by_topic else []
 
     async def _missing_at(self, node: int | None, id_by_topic: Mapping[str, str]) -> list[str]:
         client = self._consumer._client

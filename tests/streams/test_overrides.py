@@ -597,6 +597,22 @@ def test_a_topic_made_again_under_a_running_group_is_an_error(
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_a_topic_that_the_group_was_told_nothing_of_is_assigned_soon(
+    kafka: EmbeddedBroker, prefix: str, tmp_path: Path
+) -> None:
+    """`missing_topics`: a broker that just came up may know less than there is. aiokafka then assigns nothing of it, and
+    asks again after five minutes."""
+
+    async def steps(world: Running) -> None:
+        await world.ready()
+        world.kafka._client.cluster._partitions.pop(world.topic)
+        await world.rebalance()
+        assert not world.kafka.assignment()
+        await until(lambda: len(world.probes) == 2 * PARTITIONS and world.consumer.ownership.is_ready())
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_topic_that_is_gone_is_an_error(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
     """Nothing comes from it, so only asking tells."""
 
