@@ -57,9 +57,9 @@ def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tupl
     return found
 
 
-def read_all_members(bootstrap: str, settings: Settings) -> dict[str, dict[Who, dict[str, str]]]:
-    """By audience who is in now, with attributes."""
-    found: dict[tuple[int, bytes], tuple[str, Who, dict[str, str]]] = {}
+def read_all_members(bootstrap: str, settings: Settings) -> dict[str, dict[Who, MembershipChange]]:
+    """By audience who is in now, and what was told last of each."""
+    found: dict[tuple[int, bytes], tuple[Who, MembershipChange]] = {}
     for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
         if record.key.startswith(PROTOCOL_PREFIX):
             continue
@@ -67,12 +67,11 @@ def read_all_members(bootstrap: str, settings: Settings) -> dict[str, dict[Who, 
         if record.value is None:
             found.pop(place, None)
         else:
-            audience, _, account, id_ = record.key.decode().split("\0")
-            who = Who(record.partition, account, id_ or None)
-            found[place] = audience, who, decode_change(record.value).attributes
-    members: dict[str, dict[Who, dict[str, str]]] = {}
-    for audience, who, attributes in found.values():
-        members.setdefault(audience, {})[who] = attributes
+            change = decode_change(record.value)
+            found[place] = Who(record.partition, change.account, change.container), change
+    members: dict[str, dict[Who, MembershipChange]] = {}
+    for who, change in found.values():
+        members.setdefault(change.audience, {})[who] = change
     return members
 
 

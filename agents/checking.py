@@ -20,12 +20,12 @@ from agents.dead_letters import set_aside_offsets
 from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from check.alerts import alert_differences
-from check.audiences import attributes_of, fields_of_audience, members_of
+from check.audiences import Attributes, Who, attributes_of, fields_of_audience, members_of
 from check.batch import batch_cells
 from check.cells import CellsByPart, summed
 from check.compare import Difference, body_differences, cell_differences, range_differences
 from check.conditions import attribute_columns
-from check.members import TOLD_LATE_MS, Members, member_differences
+from check.members import TOLD_LATE_MS, member_differences
 from check.milestones import Key, claims_of, fields_of_milestone
 from check.ranges import range_of
 from check.reading import PublishedCells, PublishedSnapshots
@@ -36,6 +36,7 @@ from state.definition_set import Definition, DefinitionSet
 from state.milestone_set import MilestoneDefinition
 from streams.alert import Alert
 from streams.errors import UnavailableError, UsageError
+from streams.membership import MembershipChange
 from streams.shown import shown
 from streams.snapshot import Snapshot
 from streams.topics import topic_name
@@ -45,7 +46,7 @@ DIFFERENCES_SHOWN = 20
 Applied = Mapping[int, int]
 Alerts = Mapping[tuple[str, str, Key], Alert | None]
 """By milestone, kind of container and whose they are; None for those not to be compared."""
-Audiences = Mapping[str, Members]
+Told = Mapping[Who, MembershipChange]
 Progress = Callable[[str], None]
 
 
@@ -149,16 +150,19 @@ class _Batch:
         except duckdb.InvalidInputException as error:
             raise _can_not_be_checked(f"milestone {made.name!r}", error) from error
 
-    def members(self, made: AudienceDefinition, applied: Applied, clocks: Mapping[int, int]) -> Members:
-        """Who is in an audience by some clocks and with what, over the touchpoints up to these offsets."""
+    def members(self, made: AudienceDefinition, applied: Applied, clocks: Mapping[int, int]) -> set[Who]:
+        """Who is in an audience by some clocks, over the touchpoints up to these offsets."""
         self._settle(applied)
         self._progress(f"computing {made.name}")
         try:
-            found = members_of(self._connection, made.audience, self._columns, clocks)
-            known = attributes_of(self._connection, made.audience, self._columns)
-            return {who: known.get(who, {}) for who in found}
+            return members_of(self._connection, made.audience, self._columns, clocks)
         except duckdb.InvalidInputException as error:
             raise _can_not_be_checked(f"audience {made.name!r}", error) from error
+
+    def attributes(self, made: AudienceDefinition, applied: Applied) -> Attributes:
+        """What an audience's containers bring along, over the same."""
+        self._settle(applied)
+        return attributes_of(self._connection, made.audience, self._columns)
 
     def _settle(self, applied: Applied) -> None:
         applied = {partition: offset for partition, offset in applied.items() if offset >= 0}
@@ -216,7 +220,7 @@ def _check_milestone(
     return AnalysisReport(made.name, "milestone", count, False, differences)
 
 
-def _read_members(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> Audiences:
+def _read_members(bootstrap: str, settings: Settings, definitions: DefinitionSet) -> Mapping[str, Told]:
     return read_all_members(bootstrap, settings) if definitions.audiences else {}
 
 
@@ -225,18 +229,22 @@ def _check_audience(
     published: PublishedCells,
     applied: Applied,
     batch: _Batch,
-    before: Members,
-    after: Members,
+    before: Told,
+    after: Told,
 ) -> AnalysisReport:
     """Who is in one audience, and with what. before, after: the rest was read."""
     if any(made.version not in covers.complete for covers in published.covers.values()):
         return AnalysisReport(made.name, "audience", 0, False, [], is_complete=False)
     clocks = {partition: covers.clock_ms for partition, covers in published.covers.items()}
     earlier = {partition: clock_ms - TOLD_LATE_MS for partition, clock_ms in clocks.items()}
-    expected = batch.members(made, applied, clocks)
-    stayed = {who: known for who, known in before.items() if after.get(who) == known}
-    moving = (before.keys() | after.keys()) - stayed.keys()
-    count, differences = member_differences(expected, batch.members(made, applied, earlier), stayed, moving)
+    expected, known = batch.members(made, applied, clocks), batch.attributes(made, applied)
+    found = {who: told.attributes for who, told in before.items() if after.get(who) == told}
+    count, differences = member_differences(
+        {who: known.get(who, {}) for who in expected},
+        batch.members(made, applied, earlier),
+        found,
+        (before.keys() | after.keys()) - found.keys(),
+    )
     return AnalysisReport(made.name, "audience", count, False, differences)
 
 

@@ -21,8 +21,9 @@ class MembershipChange(msgspec.Struct, frozen=True):
     opportunity, buying_group or person; container: its id, null for the account itself. reason: in words, what turned.
     attributes: what the audience's definition says to bring along (an e-mail, a domain), newest known.
     happened_ms: by event time or when time brought it about, of attributes when it was known; known_ms: the broker's
-    clock when it was committed. since_ms: happened_ms of the entry or exit. former_attributes: what was told of it
-    since it came in and is not so any more, so that whoever keeps a list by them finds it; with an exit all.
+    clock when it was committed. since_ms: happened_ms of the entry or exit. former_attributes: those that were told
+    before, with a change or an exit, so that whoever keeps a list by them finds the member; a delivery that comes in
+    the place of others names what these might have told as well.
     """
 
     format: int

@@ -9,17 +9,20 @@ from streams.alert import Alert
 from streams.membership import MembershipChange, decode_change, encode_change
 
 ID_PREFIX = "msg_"
+FORMER_MAX = 20
 ESCALATION = "escalation\0"
 """What the subject of an escalation has before the alert's."""
 
 
 class Message(NamedTuple):
     """subject: what revisions are counted of. lane: the container, by which order is kept. name: of the milestone or
-    audience. is_there: asserted or entered, and not taken back. known_ms: the broker's clock when it was said."""
+    audience. is_there: asserted or entered, and not taken back. is_update: nothing to who was not told of it before.
+    known_ms: the broker's clock when it was said."""
 
     subject: str
     revision: int
     is_there: bool
+    is_update: bool
     lane: str
     is_alert: bool
     name: str
@@ -31,14 +34,15 @@ def message_of_alert(alert: Alert) -> Message:
     who = alert.who
     lane = _lane(who.account, who.kind, who.id)
     is_there = alert.state == "asserted"
-    return Message(alert.id, alert.revision, is_there, lane, True, alert.milestone, alert.tier, alert.known_ms)
+    return Message(alert.id, alert.revision, is_there, False, lane, True, alert.milestone, alert.tier, alert.known_ms)
 
 
 def message_of_change(change: MembershipChange) -> Message:
     lane = _lane(change.account, change.kind, change.container)
     is_there = change.change != "exited"
     subject = f"{change.audience}\0{lane}"
-    return Message(subject, change.revision, is_there, lane, False, change.audience, None, change.known_ms)
+    is_update = change.change == "changed"
+    return Message(subject, change.revision, is_there, is_update, lane, False, change.audience, None, change.known_ms)
 
 
 def message_of(part: Alert | MembershipChange) -> Message:
@@ -46,16 +50,22 @@ def message_of(part: Alert | MembershipChange) -> Message:
     return message_of_alert(part) if isinstance(part, Alert) else message_of_change(part)
 
 
-def with_former(content: bytes, unsent: bytes) -> bytes:
-    """A change that comes in the place of another: what that one named, and what it said if it was sent after all, may
-    be what the receiver has."""
+def in_place_of(content: bytes, unsent: bytes, *, may_be_sent: bool) -> bytes:
+    """A change in the place of one that is not sent, so that it says what both do: an entry is one still, and the
+    attributes by which the receiver may hold the member are those that the former one named, and its own if it was
+    sent after all. Of many the oldest: of those some were told for certain."""
     change, before = decode_change(content), decode_change(unsent)
+    if change.change == "changed" and before.change == "entered":
+        change = msgspec.structs.replace(change, change="entered", reason=before.reason, happened_ms=before.happened_ms)
+    told = [*before.former_attributes]
+    if may_be_sent:
+        told += [before.attributes, *change.former_attributes]
     now = {} if change.change == "exited" else change.attributes
     former: list[dict[str, str]] = []
-    for each in (*before.former_attributes, before.attributes, *change.former_attributes):
+    for each in told:
         if each not in ({}, now, *former):
             former.append(each)
-    return encode_change(msgspec.structs.replace(change, former_attributes=former))
+    return encode_change(msgspec.structs.replace(change, former_attributes=former[:FORMER_MAX]))
 
 
 def _lane(account: str, kind: str, container: str | None) -> str:

@@ -19,10 +19,10 @@ from state.delivery.message import (
     ESCALATION,
     Message,
     delivery_id,
+    in_place_of,
     message_of,
     message_of_alert,
     message_of_change,
-    with_former,
 )
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import (
@@ -185,12 +185,12 @@ class Outbox:
         head, withdrawn = self._without_unsent(head)
         if withdrawn is not None and way.kind == "alert" and head.told is None:
             self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
-        if not self._is_news(message, head, way):
+        if not self._is_news(message, head, way, is_withdrawn=withdrawn is not None):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
-        unsent = self._superseded(head, way.destination) or withdrawn
+        unsent = withdrawn or self._superseded(head, way.destination) or self._dead(head, message, way)
         if unsent is not None and way.kind == "change":
-            content = with_former(content, unsent.content)
+            content = in_place_of(content, unsent.content, may_be_sent=withdrawn is None)
         id_ = delivery_id(way.destination, way.kind, message.subject, message.revision)
         operation: Operation = "removed" if not message.is_there else "changed" if head.told else "added"
         delivery = Delivery(
@@ -218,9 +218,11 @@ class Outbox:
             self._changed[_cooling(message, way)] = message.known_ms.to_bytes(8, "big")
         return message.is_there
 
-    def _is_news(self, message: Message, head: Head, way: _Way) -> bool:
+    def _is_news(self, message: Message, head: Head, way: _Way, *, is_withdrawn: bool) -> bool:
         if not message.is_there:
             return bool(head.told) and (way.route.corrections or not message.is_alert)
+        if message.is_update and not head.told:
+            return is_withdrawn  # the entry, which this one tells then
         if head.is_acknowledged:
             return False
         if head.told is not None or not message.is_alert or not way.route.cool_down_s or way.kind == "escalation":
@@ -246,6 +248,15 @@ class Outbox:
         superseded = decode_delivery(stored)
         self._close(superseded, head.place, "superseded")
         return superseded
+
+    def _dead(self, head: Head, message: Message, way: _Way) -> Delivery | None:
+        """The newest delivery of a change, where it is dead, and may be tried anew no more."""
+        if way.kind != "change":
+            return None
+        id_ = delivery_id(way.destination, way.kind, message.subject, head.revision)
+        stored = self._get(CLOSED + id_.encode())
+        closed = None if stored is None else decode_closed(stored)
+        return closed.delivery if closed is not None and closed.state == "dead" else None
 
     # --- what is to be sent
 
@@ -355,6 +366,7 @@ class Outbox:
                 created_ms=deliveries[0].created_ms,
                 begun_ms=self._now_ms,
                 due_ms=due_ms,
+                operations=[each.operation for each in deliveries],
             )
         )
 
@@ -370,7 +382,7 @@ class Outbox:
         self._changed[CLOSED + id_.encode()] = None
         self._changed[by_time_key(closed.closed_ms, id_)] = None
         if delivery.kind == "digest":
-            delivery = msgspec.structs.replace(delivery, content=self._still_newest(delivery))
+            delivery = self._still_newest(delivery)
         if (head is not None and head.revision > delivery.revision) or delivery.content == _NOTHING:
             newer = msgspec.structs.replace(delivery, why="a newer message about the same came since")
             self._close(newer, b"", "superseded")
@@ -382,14 +394,15 @@ class Outbox:
         if head is not None:
             self._changed[key] = encode(msgspec.structs.replace(head, place=place))
 
-    def _still_newest(self, digest: Delivery) -> bytes:
-        """The content of a digest without what a newer message came about since."""
+    def _still_newest(self, digest: Delivery) -> Delivery:
+        """A digest without what a newer message came about since."""
         contents = msgspec.json.decode(digest.content, type=list[msgspec.Raw])
         messages = [message_of(part) for part in parts_of(digest)]
         heads = [decode_head(self._must(head_key(digest.destination, each.subject))) for each in messages]
-        found = zip(contents, messages, heads, strict=True)
-        left = [bytes(content) for content, message, head in found if head.revision <= message.revision]
-        return b"[" + b",".join(left) + b"]"
+        found = zip(contents, digest.part_operations(len(contents)), messages, heads, strict=True)
+        left = [(bytes(one), what) for one, what, message, head in found if head.revision <= message.revision]
+        content = b"[" + b",".join(one for one, _ in left) + b"]"
+        return msgspec.structs.replace(digest, content=content, operations=[what for _, what in left])
 
     def _acknowledge(self, alert: str) -> None:
         """The alert itself may be read only behind its acknowledgement: two topics have no common order."""

@@ -27,13 +27,14 @@ class Queue:
         self._heads: list[tuple[int, bytes, str]] = []
         self._under_way: dict[str, int] = {}
         self._tried: set[str] = set()
+        self._count = 0
         self.loaded_behind = b""
         """The key of the last one that was added, behind which others are to be looked for."""
 
     @property
     def count(self) -> int:
         """How many are in memory, those under way included."""
-        return sum(map(len, self._lanes.values()))
+        return self._count
 
     @property
     def fresh_count(self) -> int:
@@ -50,6 +51,7 @@ class Queue:
         self.loaded_behind = waiting.key
         others = self._lanes.setdefault(lane, deque())
         others.append(waiting)
+        self._count += 1
         if len(others) == 1:
             self._announce(lane)
 
@@ -76,6 +78,7 @@ class Queue:
             Waiting(each.key, due, is_tried=True) for each, due in zip(taken, again_ms, strict=True) if due is not None
         ]
         others.extendleft(reversed(left))
+        self._count += len(left) - len(taken)
         self._tried.discard(lane)
         if others:
             self._announce(lane)

@@ -76,7 +76,7 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     lane: the container; within it deliveries are sent one after the other. content: JSON of the alert, the change, or
     for a digest of a list of them. operation: what it does to who keeps a table. corrects: the id of the message that
     said otherwise. due_ms: not before; of a waiting one the next try. begun_ms: when it began to wait. name: of the
-    milestone or audience, empty for a digest.
+    milestone or audience, empty for a digest. operations: of a digest's parts.
     """
 
     id: str
@@ -97,6 +97,7 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     why: str | None = None
     digest: bool = False
     name: str = ""
+    operations: list[Operation] = []
 
     @property
     def whose(self) -> str:
@@ -105,6 +106,10 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
             return ""
         account, kind, container = self.lane.split("\0")
         return f"{account}, {kind} {container}" if container else account
+
+    def part_operations(self, count: int) -> Sequence[Operation]:
+        """What each of its parts does, of which there are so many."""
+        return self.operations or [self.operation] * count
 
     def key(self) -> bytes:
         """Of its row while it waits."""

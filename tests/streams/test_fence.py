@@ -51,7 +51,7 @@ def stopped(kafka: EmbeddedBroker) -> Iterator[None]:
 def _runs(stat: Path) -> bool:
     """Whether the thread is neither stopped nor ended; its name in there may hold blanks and brackets."""
     try:
-        return stat.read_text().rpartition(")")[2].split()[0] != "T"
+        return stat.read_text().rpartition(")")[2].split()[0] not in "TZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
 

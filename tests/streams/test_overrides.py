@@ -600,8 +600,8 @@ def test_a_topic_made_again_under_a_running_group_is_an_error(
 def test_a_topic_that_the_group_was_told_nothing_of_is_assigned_soon(
     kafka: EmbeddedBroker, prefix: str, tmp_path: Path
 ) -> None:
-    """`missing_topics`: a broker that just came up may know less than there is. aiokafka then assigns nothing of it, and
-    asks again after five minutes."""
+    """`missing_topics`: a broker that just came up may know less than there is. aiokafka then assigns nothing of it,
+    and asks again after five minutes."""
 
     async def steps(world: Running) -> None:
         await world.ready()

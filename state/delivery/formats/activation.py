@@ -16,10 +16,12 @@ _GMAIL = ("gmail.com", "googlemail.com")
 
 
 class Form(NamedTuple):
-    """columns: of the file. row: what stands in them for who has these attributes; None when nothing can be matched."""
+    """columns: of the file. row: what stands in them for who has these attributes; None when nothing can be matched.
+    identifiers: the columns by which, together, somebody is matched."""
 
     columns: tuple[str, ...]
     row: Callable[[str, Attributes], dict[str, str] | None]
+    identifiers: tuple[tuple[str, ...], ...]
 
 
 def hashed(value: str) -> str:
@@ -87,10 +89,15 @@ def linkedin_companies(account: str, attributes: Attributes) -> dict[str, str] |
     return dict(zip(LINKEDIN.columns, values, strict=True))
 
 
-GOOGLE = Form(("Email", "Phone", "First Name", "Last Name", "Country", "Zip"), google_customer_match)
-META = Form(("email", "phone", "fn", "ln", "country", "zip"), meta_custom_audience)
+GOOGLE = Form(
+    ("Email", "Phone", "First Name", "Last Name", "Country", "Zip"),
+    google_customer_match,
+    (("Email",), ("Phone",), ("First Name", "Last Name", "Country", "Zip")),
+)
+META = Form(("email", "phone", "fn", "ln", "country", "zip"), meta_custom_audience, (("email",), ("phone",)))
 LINKEDIN = Form(
     ("companyname", "companywebsite", "companyemaildomain", "linkedincompanypageurl", "companycountry"),
     linkedin_companies,
+    (("companyname",), ("companywebsite",), ("companyemaildomain",), ("linkedincompanypageurl",)),
 )
 FORM_BY_NAME = {"google-customer-match": GOOGLE, "meta-custom-audience": META, "linkedin-companies": LINKEDIN}

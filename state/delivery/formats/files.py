@@ -1,6 +1,6 @@
 """What deliveries are as files: names and contents, for a folder. Parquet is made where files are written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -40,27 +40,38 @@ def _lists(form: Form, deliveries: Sequence[Delivery]) -> list[FileContent]:
             if isinstance(part, MembershipChange):
                 who = part.audience, part.account, part.kind, part.container
                 parts_by_member[who] = [*parts_by_member.pop(who, []), part]
-    rows_by_file: dict[str, list[_Row]] = {}
+    lists: dict[str, tuple[list[_Row], list[_Row]]] = {}
     for (audience, *_), parts in parts_by_member.items():
-        add, remove = _added_and_removed(form, parts)
-        rows_by_file.setdefault(f".{audience}.add.csv", []).extend(add)
-        rows_by_file.setdefault(f".{audience}.remove.csv", []).extend(remove)
-    return [FileContent(suffix, csv_text(form.columns, rows)) for suffix, rows in rows_by_file.items() if rows]
+        add, remove = lists.setdefault(audience, ([], []))
+        newest = parts[-1]
+        former = [attributes for part in parts for attributes in part.former_attributes]
+        (remove if newest.change == "exited" else add).extend(_rows(form, newest.account, [newest.attributes]))
+        remove += _rows(form, newest.account, former)
+    return [
+        FileContent(f".{audience}.{word}.csv", csv_text(form.columns, rows))
+        for audience, (add, remove) in lists.items()
+        for word, rows in (("add", add), ("remove", _without(form, remove, add)))
+        if rows
+    ]
 
 
-def _added_and_removed(form: Form, parts: Sequence[MembershipChange]) -> tuple[list[_Row], list[_Row]]:
-    """The rows of one member, each once."""
-    newest = parts[-1]
+def _rows(form: Form, account: str, known: Iterable[Mapping[str, str]]) -> Iterator[_Row]:
+    """Of those that can be matched."""
+    return (row for each in known if (row := form.row(account, each)) is not None)
 
-    def rows_of(attributes: Iterable[Mapping[str, str]]) -> list[_Row]:
-        rows: list[_Row] = []
-        for row in (form.row(newest.account, each) for each in attributes):
-            if row is not None and row not in rows:
-                rows.append(row)
-        return rows
 
-    former = [attributes for part in parts for attributes in part.former_attributes]
-    if newest.change == "exited":
-        return [], rows_of([*former, newest.attributes])
-    added = rows_of([newest.attributes])
-    return added, [row for row in rows_of(former) if row not in added]
+def _without(form: Form, rows: Iterable[_Row], added: Iterable[_Row]) -> list[_Row]:
+    """Each row once, without what an added one is matched by: a platform that removes last would lose who is in."""
+    stay = {(columns, _values(row, columns)) for row in added for columns in form.identifiers}
+    left: list[_Row] = []
+    for row in rows:
+        by = [each for each in form.identifiers if all(values := _values(row, each)) and (each, values) not in stay]
+        blank = {column for each in form.identifiers if each not in by for column in each}
+        row = {column: "" if column in blank else value for column, value in row.items()}
+        if by and row not in left:
+            left.append(row)
+    return left
+
+
+def _values(row: _Row, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(row[column] for column in columns)

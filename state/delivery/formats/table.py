@@ -2,12 +2,11 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from state.delivery.formats.message import parts_of, rfc3339, type_of
-from state.delivery.message import message_of
 from state.delivery.rows import Delivery, Operation
 from streams.alert import Alert
 from streams.membership import MembershipChange
@@ -22,14 +21,21 @@ REVERSE_ETL_COLUMNS = ("operation", *KEY_COLUMNS, "happened", "known", "delivery
 
 def flat_rows(deliveries: Sequence[Delivery]) -> list[dict[str, str]]:
     """A row per message, of a digest one per part; every value is text, what is missing empty."""
-    return [_flat(delivery, part) for delivery in deliveries for part in parts_of(delivery)]
+    return [_flat(*each) for each in _parts(deliveries)]
 
 
-def _flat(delivery: Delivery, part: Alert | MembershipChange) -> dict[str, str]:
+def _parts(deliveries: Sequence[Delivery]) -> Iterator[tuple[Delivery, Alert | MembershipChange, Operation]]:
+    """Each part of each, and what it does to who keeps a table."""
+    for delivery in deliveries:
+        parts = parts_of(delivery)
+        yield from ((delivery, *each) for each in zip(parts, delivery.part_operations(len(parts)), strict=True))
+
+
+def _flat(delivery: Delivery, part: Alert | MembershipChange, operation: Operation) -> dict[str, str]:
     row = {
         "id": delivery.id,
         "type": type_of(delivery),
-        "operation": _operation(delivery, part),
+        "operation": operation,
         "corrects": delivery.corrects or "",
         "revision": str(part.revision),
         "happened": rfc3339(part.happened_ms),
@@ -62,31 +68,20 @@ def _flat(delivery: Delivery, part: Alert | MembershipChange) -> dict[str, str]:
     }
 
 
-def _operation(delivery: Delivery, part: Alert | MembershipChange) -> Operation:
-    """What it does to who keeps a table; each part of a digest its own."""
-    if delivery.kind != "digest":
-        return delivery.operation
-    if not message_of(part).is_there:
-        return "removed"
-    is_first = part.revision == 1 if isinstance(part, Alert) else part.change == "entered"
-    return "added" if is_first else "changed"
-
-
 def reverse_etl_rows(deliveries: Sequence[Delivery]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Columns and rows of a table's changes: what was added, changed or removed, by its primary key (KEY_COLUMNS). Of a
     key the last row counts. Attributes have columns of their own, `attribute_NAME`."""
     rows: list[dict[str, str]] = []
     names: set[str] = set()
-    for delivery in deliveries:
-        for part in parts_of(delivery):
-            flat = _flat(delivery, part)
-            row = {name: flat[name] for name in REVERSE_ETL_COLUMNS if name != "delivery_id"}
-            row["delivery_id"] = delivery.id
-            if isinstance(part, MembershipChange):
-                own = {f"attribute_{name}": value for name, value in part.attributes.items()}
-                names.update(own)
-                row |= own
-            rows.append(row)
+    for delivery, part, operation in _parts(deliveries):
+        flat = _flat(delivery, part, operation)
+        row = {name: flat[name] for name in REVERSE_ETL_COLUMNS if name != "delivery_id"}
+        row["delivery_id"] = delivery.id
+        if isinstance(part, MembershipChange):
+            own = {f"attribute_{name}": value for name, value in part.attributes.items()}
+            names.update(own)
+            row |= own
+        rows.append(row)
     columns = (*REVERSE_ETL_COLUMNS, *sorted(names))
     return columns, [{name: row.get(name, "") for name in columns} for row in rows]
 

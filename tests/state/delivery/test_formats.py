@@ -188,18 +188,26 @@ def test_a_table_gets_what_was_added_changed_and_removed() -> None:
 
 
 def test_a_table_gets_a_member_with_other_attributes() -> None:
-    """As changed; and in a digest each part says for itself what it does."""
-    other = change("B", revision=2, change="changed", attributes={"tier": "2"}, former_attributes=[{"tier": "1"}])
-    gone = change("C", revision=2)
-    for deliveries in (
-        made(change("B"), other, change("C"), gone),
-        [digest(change("B"), msgspec.structs.replace(other, account="D"), change("C"))],
+    """As changed; and in a digest each part says for itself what it does, also where it was told otherwise before."""
+    told = [
+        change("B"), change("B", 2, change="changed", attributes={"tier": "2"}, former_attributes=[{"tier": "1"}]),
+        change("C"), change("C", 2),
+    ]  # fmt: skip
+    (file,) = files_of("reverse-etl", made(*told))
+    assert [each["operation"] for each in rows(file.text)] == ["added", "changed", "added", "removed"]
+    partition = Partition({"hook": HOOK}, [{**ALL, "digest": {"at": ["08:00"]}}])
+    operations = []
+    for messages in (
+        [change("B"), alert("A")],
+        [change("B", 2, change="changed"), alert("A", revision=2)],
+        [alert("A", revision=3)],
     ):
-        (file,) = files_of("reverse-etl", deliveries)
-        operations = [each["operation"] for each in rows(file.text)]
-        assert operations == ["added", "changed", "added", "removed"][: len(operations)]
-    (file,) = files_of("csv", [digest(alert("A", revision=3), change("B"))])
-    assert [each["operation"] for each in rows(file.text)] == ["changed", "added"]
+        for message in messages:
+            partition.take(message)
+        partition.pass_time(24 * HOUR_MS)
+        (file,) = files_of("csv", partition.waiting()[-1:])
+        operations.append([each["operation"] for each in rows(file.text)])
+    assert operations == [["added", "added"], ["changed", "removed"], ["added"]]
 
 
 PERSON = {
@@ -256,33 +264,70 @@ def test_linkedin_gets_companies() -> None:
     ]  # fmt: skip
 
 
+def mailed(account: str, revision: int = 1, address: str = "", *former: str, **options: Any) -> MembershipChange:
+    """A change of a member with an address, its account's without one."""
+    attributes = {"email": f"{address or account}@a.example", **options.pop("more", {})}
+    before = [{**attributes, "email": f"{each}@a.example"} for each in former]
+    return change(account, revision, attributes=attributes, former_attributes=before, **options)
+
+
+def lists(form: str, *changes: Alert | MembershipChange) -> dict[str, list[dict[str, str]]]:
+    """The rows to add and to remove."""
+    return {file.suffix.split(".")[2]: rows(file.text) for file in files_of(form, made(*changes))}
+
+
 @pytest.mark.parametrize("form", ["google-customer-match", "meta-custom-audience"])
 def test_lists_are_differences(form: str) -> None:
     """Whom to add, whom to remove; who did both is where it came last, who can not be matched is left out."""
-    deliveries = made(
-        change("A"), change("A", revision=2), change("B"), change("C", attributes={"phone": "030 1234567"}), alert("D"),
-        change("E", revision=1), change("E", revision=2), change("E", revision=3, audience="warm"),
+    found = lists(
+        form,
+        mailed("A"), mailed("A", 2), mailed("B"), change("C", attributes={"phone": "030 1234567"}), alert("D"),
+        mailed("E"), mailed("E", 2), mailed("E", 3),
     )  # fmt: skip
-    by_suffix = {file.suffix: rows(file.text) for file in files_of(form, deliveries)}
-    assert {suffix: len(found) for suffix, found in by_suffix.items()} == {".warm.add.csv": 2, ".warm.remove.csv": 1}
+    assert {word: len(found) for word, found in found.items()} == {"add": 2, "remove": 1}
 
 
 def test_lists_have_who_is_in_by_another_address_in_both() -> None:
     """Removed by each address that was told, added by the newest; one that is the same when normalised only added."""
-    jo, joe, same = ({"email": each} for each in ("jo@a.example", "joe@a.example", "JO@a.example"))
+    entered, other = mailed("A", 1, "jo"), mailed("A", 2, "joe", "jo", change="changed")
+    back, gone = mailed("A", 3, "JO", "joe", change="changed"), mailed("A", 4, "joe", "jo")
 
-    def lists(*changes: MembershipChange) -> dict[str, list[str]]:
-        files = files_of("meta-custom-audience", made(*changes))
-        return {file.suffix.split(".")[2]: [row["email"] for row in rows(file.text)] for file in files}
+    def addresses(*changes: MembershipChange) -> dict[str, list[str]]:
+        found = lists("meta-custom-audience", *changes)
+        return {word: [row["email"] for row in found[word]] for word in found}
 
-    entered = change("A", attributes=jo)
-    other = change("A", revision=2, change="changed", attributes=joe, former_attributes=[jo])
-    back = change("A", revision=3, change="changed", attributes=same, former_attributes=[joe])
-    gone = change("A", revision=4, attributes=joe, former_attributes=[jo])
-    jo_hashed, joe_hashed = sha("jo@a.example"), sha("joe@a.example")
-    assert lists(entered, other) == {"add": [joe_hashed], "remove": [jo_hashed]}
-    assert lists(entered, other, back) == {"add": [jo_hashed], "remove": [joe_hashed]}
-    assert lists(entered, other, gone) == {"remove": [jo_hashed, joe_hashed]}
+    jo, joe = sha("jo@a.example"), sha("joe@a.example")
+    assert addresses(entered, other) == {"add": [joe], "remove": [jo]}
+    assert addresses(entered, other, back) == {"add": [jo], "remove": [joe]}
+    assert addresses(entered, other, gone) == {"remove": [joe, jo]}
+
+
+def test_nobody_is_removed_by_what_somebody_is_added_by() -> None:
+    """A platform that removes last would lose who is in: by the part that stays of who changed, by the address that one
+    member gives and another takes, and not at all where nothing else is left."""
+    phone, other_phone = ({"phone": f"+49 30 123456{digit}"} for digit in (1, 2))
+    entered = mailed("A", more=phone)
+    changed = mailed("A", 2, change="changed", more=other_phone)
+    changed = msgspec.structs.replace(changed, former_attributes=[entered.attributes])
+    found = lists("meta-custom-audience", entered, changed)
+    assert [(row["email"], row["phone"]) for row in found["add"]] == [(sha("a@a.example"), sha("49301234562"))]
+    assert [(row["email"], row["phone"]) for row in found["remove"]] == [("", sha("49301234561"))]
+    found = lists(
+        "google-customer-match",
+        mailed("A", 1, "jo"),
+        mailed("A", 2, "joe", "jo", change="changed"),
+        mailed("B", 1, "jo"),
+    )
+    assert sorted(row["Email"] for row in found["add"]) == sorted([sha("jo@a.example"), sha("joe@a.example")])
+    assert "remove" not in found
+    names = {"first_name": "Jo", "last_name": "Doe", "country": "de", "zip": "1"}
+    married = change("A", 2, change="changed", attributes={**names, "last_name": "Roe"}, former_attributes=[names])
+    found = lists("google-customer-match", change("A", attributes=names), married)
+    assert [row["Last Name"] for row in (*found["add"], *found["remove"])] == [sha("roe"), sha("doe")]
+    site = {"company": "Acme", "domain": "acme.example"}
+    moved = change("A", 2, change="changed", attributes={**site, "domain": "acme.de"}, former_attributes=[site])
+    found = lists("linkedin-companies", change("A", attributes=site), moved)
+    assert [(row["companyname"], row["companywebsite"]) for row in found["remove"]] == [("", "acme.example")]
 
 
 @pytest.mark.parametrize(

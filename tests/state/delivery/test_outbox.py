@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from state.delivery.formats.message import parts_of
+from state.delivery.message import FORMER_MAX
 from state.delivery.outbox import DIGEST_COUNT_MAX, Outbox, chunked
 from state.delivery.retries import Dead, Delivered, Later
 from state.delivery.rows import DESTINATION, decode_destination
@@ -323,29 +324,91 @@ def test_what_says_the_same_again_supersedes_nothing() -> None:
     assert (waiting.revision, waiting.operation) == (2, "removed")
 
 
-@pytest.mark.parametrize("route", [ALL, {**ALL, "digest": {"at": ["08:00"]}}])
-def test_a_change_that_another_one_replaces_leaves_what_it_said(route: dict[str, Any]) -> None:
-    """Whether it is coalesced or withdrawn from a digest: the receiver learns of every value that it may have, and of
-    none that is right."""
-    partition = Partition({"hook": {**HOOK, "coalesce_above": 0}}, [route])
-    one, two, three = ({"email": f"{number}@a.example"} for number in "123")
+ONE, TWO, THREE = ({"email": f"{number}@a.example"} for number in "123")
 
-    def told() -> MembershipChange:
-        (delivery,) = partition.waiting() or partition.deferred()
-        (part,) = parts_of(delivery)
-        assert isinstance(part, MembershipChange)
-        return part
 
-    partition.take(change("A", 1, attributes=one))
-    partition.pass_time(24 * HOUR_MS)
+def changed(revision: int, attributes: dict[str, str], former: dict[str, str]) -> MembershipChange:
+    """A member with other attributes."""
+    return change("A", revision, change="changed", attributes=attributes, former_attributes=[former])
+
+
+def told(partition: Partition) -> MembershipChange:
+    """The only change that is to be sent."""
+    (delivery,) = partition.waiting() or partition.deferred()
+    (part,) = parts_of(delivery)
+    assert isinstance(part, MembershipChange)
+    return part
+
+
+def test_a_change_in_the_place_of_others_names_what_they_may_have_told() -> None:
+    """The receiver learns of every value that it may have, and of none that is right; of very many of the first."""
+    partition = Partition({"hook": {**HOOK, "coalesce_above": 0}}, [ALL])
+    partition.take(change("A", 1, attributes=ONE))
     partition.answer(partition.waiting()[0])
-    for revision, attributes, before in ((2, two, one), (3, three, two)):
-        partition.take(change("A", revision, change="changed", attributes=attributes, former_attributes=[before]))
-    assert (told().revision, told().former_attributes) == (3, [one, two])
-    partition.take(change("A", 4, change="changed", attributes=one, former_attributes=[three]))
-    assert (told().attributes, told().former_attributes) == (one, [two, three])
-    partition.take(change("A", 6, change="exited", attributes=one, former_attributes=[one]))
-    assert (told().change, told().former_attributes) == ("exited", [two, three, one])
+    partition.take(changed(2, TWO, ONE))
+    partition.take(changed(3, THREE, TWO))
+    assert (told(partition).revision, told(partition).former_attributes) == (3, [ONE, TWO])
+    partition.take(changed(4, ONE, THREE))
+    assert (told(partition).attributes, told(partition).former_attributes) == (ONE, [TWO, THREE])
+    partition.take(change("A", 5, change="exited", attributes=ONE, former_attributes=[ONE]))
+    assert (told(partition).change, told(partition).former_attributes) == ("exited", [TWO, THREE, ONE])
+    partition.take(change("A", 6, change="entered", attributes=ONE))
+    assert (told(partition).change, told(partition).former_attributes) == ("entered", [TWO, THREE])
+    for number in range(7, 40):
+        partition.take(changed(number, {"email": str(number)}, {"email": str(number - 1)}))
+    assert len(told(partition).former_attributes) == FORMER_MAX
+    assert told(partition).former_attributes[:3] == [TWO, THREE, ONE]
+
+
+@pytest.mark.parametrize("route", [QUIET, {**ALL, "digest": {"at": ["08:00"]}}])
+def test_a_change_in_the_place_of_one_that_was_never_sent_names_nothing_of_it(route: dict[str, Any]) -> None:
+    """It was withdrawn before its time: what it would have told somebody else may have."""
+    partition = one(route)
+    partition.take(change("A", 1, attributes=ONE))
+    partition.pass_time(36 * HOUR_MS)
+    partition.answer(partition.waiting()[0])
+    partition.now_ms = AT_MS + 48 * HOUR_MS
+    partition.take(changed(2, TWO, ONE))
+    partition.take(changed(3, THREE, TWO))
+    assert (told(partition).revision, told(partition).former_attributes) == (3, [ONE])
+    partition.take(change("A", 4, change="exited", attributes=THREE, former_attributes=[THREE]))
+    assert told(partition).former_attributes == [ONE]
+    partition.take(change("A", 5, attributes=TWO))
+    assert (told(partition).change, told(partition).former_attributes) == ("entered", [ONE])
+
+
+@pytest.mark.parametrize("way", ["superseded", "withdrawn", "dead"])
+def test_an_entry_that_was_not_sent_is_told_with_the_newest_attributes(way: str) -> None:
+    """As an entry, for its reason: whoever starts something upon an entry heard of none."""
+    partition = one(QUIET if way == "withdrawn" else ALL, coalesce_above=0 if way == "superseded" else 9)
+    partition.take(change("A", 1, attributes=ONE, reason="score above 10"))
+    if way == "dead":
+        partition.answer(partition.waiting()[0], Dead("HTTP 400"))
+    partition.take(changed(2, TWO, ONE))
+    assert (told(partition).change, told(partition).reason) == ("entered", "score above 10")
+    assert told(partition).attributes == TWO
+    assert told(partition).former_attributes == ([] if way == "withdrawn" else [ONE])
+
+
+def test_what_a_dead_change_named_is_named_by_the_next() -> None:
+    """Else an address stayed for ever in the list of who was told of it."""
+    partition = one()
+    partition.take(change("A", 1, attributes=ONE))
+    partition.answer(partition.waiting()[0])
+    partition.take(changed(2, TWO, ONE))
+    partition.answer(partition.waiting()[0], Dead("HTTP 400"))
+    partition.take(change("A", 3, attributes=TWO, change="exited", former_attributes=[TWO]))
+    assert told(partition).former_attributes == [ONE, TWO]
+
+
+def test_attributes_of_who_came_in_before_the_route_are_no_news() -> None:
+    """Nor is the exit then."""
+    partition = one()
+    partition.take(changed(2, TWO, ONE))
+    partition.take(change("A", 3, change="exited"))
+    assert partition.waiting() == []
+    partition.take(change("A", 4, change="entered"))
+    assert told(partition).change == "entered"
 
 
 def test_a_destination_that_is_gone_disables_itself() -> None:
