@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from state.delivery.outbox import Answered, Outbox
 from state.delivery.queue import Queue, Waiting
-from state.delivery.retries import Delivered, Later, Verdict
+from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import WAITING, Delivery, decode_delivery
 from streams.alert import Alert
-from streams.membership import MembershipChange
+from streams.membership import MembershipChange, decode_change
 from tests.agents.delivery.worlds import alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 
@@ -151,3 +151,51 @@ def test_a_commit_that_is_computed_twice_is_the_same(steps: list[Any]) -> None:
             partition.rows.apply(before)
             partition.take(step)
             assert list(partition.rows.scan(b"")) == after
+
+
+MEMBER = st.none() | st.sampled_from([{"email": name} for name in "abcd"])
+"""What a member is told to have next; None: it leaves."""
+
+
+@given(
+    st.lists(st.tuples(MEMBER, st.sampled_from(["nothing", "done", "lost", "refused", "dead"])), max_size=12),
+    st.sampled_from([0, 1, 9]),
+)
+def test_oracle_a_list_holds_a_member_by_its_newest_address_only(
+    steps: list[tuple[dict[str, str] | None, str]], coalesce_above: int
+) -> None:
+    """Whatever is coalesced, refused, or arrives with its answer lost or a refusal: behind a last message that is taken
+    whoever keeps a list by addresses has the newest one, and none of who left."""
+    partition, held = Partition({"hook": {**HOOK, "coalesce_above": coalesce_above}}, [ALL]), list[dict[str, str]]()
+
+    def arrive(delivery: Delivery) -> None:
+        change = decode_change(delivery.content)
+        gone = [*change.former_attributes, change.attributes]
+        held[:] = [each for each in held if each not in gone]
+        if change.change != "exited":
+            held.append(change.attributes)
+
+    def answer(verdict: Verdict | None, *, arrives: bool) -> None:
+        for delivery in partition.waiting()[:1]:
+            if arrives:
+                arrive(delivery)
+            if verdict is not None:
+                partition.answer(delivery, verdict)
+
+    known, revision = None, 0
+    for attributes, what in [*steps, ({"email": "z"}, "nothing"), (steps[-1][0] if steps else None, "nothing")]:
+        if attributes != known:
+            revision += 1
+            word = "exited" if attributes is None else "entered" if known is None else "changed"
+            former = [] if known is None else [known]
+            told = attributes or known or {}
+            partition.take(change("A", revision, change=word, attributes=told, former_attributes=former))
+            known = attributes
+        if what != "nothing":
+            answer(
+                Dead("HTTP 400") if what in ("refused", "dead") else Delivered() if what == "done" else None,
+                arrives=what != "refused",
+            )
+    while partition.waiting():
+        answer(Delivered(), arrives=True)
+    assert held == ([] if known is None else [known])

@@ -133,10 +133,12 @@ def test_a_lane_gives_one_after_the_other() -> None:
     assert queue.next_due_ms() == 0
     assert queue.take(0, 2) == ("lane", [b"0", b"1"])
     assert (queue.take(0), queue.under_way_count, queue.count, queue.next_due_ms()) == (None, 1, 4, None)
+    assert queue.fresh_count == 1
     queue.finish("lane", [None, 7])
-    assert queue.take(6) is None
+    assert (queue.take(6), queue.fresh_count) == (None, 0)
     assert queue.take(7) == ("lane", [b"1"])
     queue.finish("lane", [None])
+    assert queue.fresh_count == 1
     assert queue.take(7, 9) == ("lane", [b"2", b"3"])
     queue.finish("lane", [None, None])
     assert (queue.count, queue.loaded_behind) == (0, b"3")
