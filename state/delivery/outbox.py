@@ -312,11 +312,23 @@ class Outbox:
                     self._put(key, msgspec.structs.replace(tried, due_ms=verdict.due_ms, why=verdict.why), "waiting")
                 case Dead():
                     self._close(msgspec.structs.replace(tried, why=verdict.why), key, "dead")
+                    self._pass_on(tried)
                     if verdict.is_gone:
                         row = self._destination(was.destination)
                         self._hold(was.destination, row, msgspec.structs.replace(row, disabled=verdict.why))
                 case _ as never:
                     assert_never(never)
+
+    def _pass_on(self, dead: Delivery) -> None:
+        """A newer change about the same, which waits already, says what the dead one did, too."""
+        if dead.kind != "change":
+            return
+        head = decode_head(self._must(head_key(dead.destination, dead.subject)))
+        stored = self._get(head.place) if head.revision > dead.revision and head.place else None
+        if stored is not None:
+            newer = decode_delivery(stored)
+            content = in_place_of(newer.content, dead.content, may_be_sent=True)
+            self._changed[head.place] = encode(msgspec.structs.replace(newer, content=content))
 
     def release(self) -> bool:
         """What was deferred until now is to be sent; digests are put together. False when there was nothing."""
