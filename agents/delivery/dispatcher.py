@@ -16,7 +16,8 @@ import msgspec
 from agents.delivery.line import Line
 from agents.delivery.senders import MakeSender
 from agents.metrics import DELIVERIES, DELIVERY_SECONDS, WAITING_DELIVERIES
-from state.delivery.outbox import Answered, chunked, file_of
+from state.delivery.ledger import file_of
+from state.delivery.outbox import Answered, chunked
 from state.delivery.retries import Answer, Dead, Later, Verdict, verdict_of
 from state.delivery.rows import (
     CONFIG_KEY,

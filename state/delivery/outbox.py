@@ -6,15 +6,13 @@ the rows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import groupby, islice, takewhile
 from typing import NamedTuple, assert_never
 
 import msgspec
 
-from state.delivery.clock import digest_due, quiet_until
-from state.delivery.configuration import DeliveryFile, Escalate, Limits, Route
 from state.delivery.formats.message import parts_of
+from state.delivery.ledger import Ledger, file_of
 from state.delivery.message import (
     ESCALATION,
     Message,
@@ -25,46 +23,32 @@ from state.delivery.message import (
     message_of_change,
 )
 from state.delivery.retries import Dead, Delivered, Later, Verdict
+from state.delivery.routing import Way, cooling_of, escalation_due, goes, way_name, way_of
 from state.delivery.rows import (
     BY_TIME,
     CLOSED,
     CONFIG_KEY,
     DEFERRED,
-    DESTINATION,
-    NEXT_KEY,
-    PLACE,
-    Closed,
     Configuration,
     Delivery,
-    DestinationRow,
     Head,
-    Kind,
-    Lookup,
     Operation,
     by_time_key,
-    cooling_key,
     decode_closed,
-    decode_configuration,
     decode_delivery,
-    decode_destination,
     decode_head,
     encode,
     head_key,
-    held_of,
-    status_of,
-    waiting_prefix,
 )
 from streams.alert import Alert
-from streams.delivery import Acknowledge, Configure, DeliveryStatus, Held, Order, Pause, Resume, Retry, State
+from streams.delivery import Acknowledge, Configure, Order, Pause, Resume, Retry
 from streams.membership import MembershipChange
-from streams.store import Row
 
 DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 2**20
 """Messages of one digest; more are several."""
 RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
 """Of one commit, so that it fits."""
 PRUNED_MAX = 1_000
-_NO_LIMITS = Limits()
 _NOTHING = b"[]"
 """The content of a digest of which nothing is left."""
 
@@ -76,47 +60,8 @@ class Answered(NamedTuple):
     verdict: Verdict
 
 
-class _InForce(NamedTuple):
-    """The configuration, read once."""
-
-    file: DeliveryFile
-    since_by_way: dict[str, int]
-
-
-class _Way(NamedTuple):
-    """Where a message goes, and when; it is deferred when due_ms is behind the time at which it was said."""
-
-    destination: str
-    route: Route
-    kind: Kind
-    due_ms: int
-    digest: bool = False
-
-
-@lru_cache(maxsize=8)
-def file_of(content: bytes) -> DeliveryFile:
-    """The delivery file that a configuration row holds."""
-    return DeliveryFile.model_validate_json(content)
-
-
-class Outbox:
+class Outbox(Ledger):
     """The changes of one commit, on top of the rows as they are. Used once."""
-
-    def __init__(self, rows: Lookup, now_ms: int) -> None:
-        """now_ms: the committed clock; where answers are noted and time makes something due, the broker's now."""
-        self._rows = rows
-        self._now_ms = now_ms
-        self._changed: dict[bytes, bytes | None] = {}
-        self._known: _InForce | None = None
-        self.status_by_id: dict[str, DeliveryStatus | None] = {}
-        """Of the deliveries that changed; None of those that are forgotten."""
-        self.held_by_destination: dict[str, Held | None] = {}
-        """Of the destinations that are held from now on, or no more."""
-
-    @property
-    def rows(self) -> list[Row]:
-        """What is to be written."""
-        return list(self._changed.items())
 
     # --- what comes in
 
@@ -151,7 +96,7 @@ class Outbox:
         in_force = self._in_force()
         was = {} if in_force is None else in_force.since_by_way
         content = msgspec.json.encode(order.file)
-        ways = [_way_name(route, to) for route in file_of(content).routes for to in route.to]
+        ways = [way_name(route, to) for route in file_of(content).routes for to in route.to]
         since = {way: was.get(way, said_ms) for way in ways}
         self._changed[CONFIG_KEY] = encode(Configuration(content, since))
         self._known = None
@@ -162,20 +107,20 @@ class Outbox:
             return
         taken: set[str] = set()
         for route in in_force.file.routes:
-            if not _goes(message, route):
+            if not goes(message, route):
                 continue
             since = in_force.since_by_way
-            led_to = [to for to in dict.fromkeys(route.to) if said_ms >= since[_way_name(route, to)]]
+            led_to = [to for to in dict.fromkeys(route.to) if said_ms >= since[way_name(route, to)]]
             new = [to for to in led_to if to not in taken]
             taken.update(new)
-            told = [self._tell(message, content, _way(message, to, route, said_ms), said_ms) for to in new]
+            told = [self._tell(message, content, way_of(message, to, route, said_ms), said_ms) for to in new]
             if message.is_alert and route.escalate is not None and (any(told) or not message.is_there):
                 later = message._replace(subject=ESCALATION + message.subject)
-                due_ms = _escalation_due(message, route, route.escalate, said_ms)
+                due_ms = escalation_due(message, route, route.escalate, said_ms)
                 for to in route.escalate.to:
-                    self._tell(later, content, _Way(to, route, "escalation", due_ms), said_ms)
+                    self._tell(later, content, Way(to, route, "escalation", due_ms), said_ms)
 
-    def _tell(self, message: Message, content: bytes, way: _Way, said_ms: int) -> bool:
+    def _tell(self, message: Message, content: bytes, way: Way, said_ms: int) -> bool:
         """Plans a delivery when the message is news to the destination. Whether it was, and says that something is."""
         key = head_key(way.destination, message.subject)
         stored = self._get(key)
@@ -184,7 +129,7 @@ class Outbox:
             return False
         head, withdrawn = self._without_unsent(head)
         if withdrawn is not None and way.kind == "alert" and head.told is None:
-            self._changed[_cooling(message, way)] = None  # nobody has heard what it would cool down from
+            self._changed[cooling_of(message, way)] = None  # nobody has heard what it would cool down from
         if not self._is_news(message, head, way, is_withdrawn=withdrawn is not None):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
@@ -215,10 +160,10 @@ class Outbox:
         new = Head(message.revision, message.is_there, head.first or id_, place, head.told, head.is_acknowledged)
         self._changed[key] = encode(new)
         if message.is_there and way.route.cool_down_s:
-            self._changed[_cooling(message, way)] = message.known_ms.to_bytes(8, "big")
+            self._changed[cooling_of(message, way)] = message.known_ms.to_bytes(8, "big")
         return message.is_there
 
-    def _is_news(self, message: Message, head: Head, way: _Way, *, is_withdrawn: bool) -> bool:
+    def _is_news(self, message: Message, head: Head, way: Way, *, is_withdrawn: bool) -> bool:
         if not message.is_there:
             return bool(head.told) and (way.route.corrections or not message.is_alert)
         if message.is_update and not head.told:
@@ -227,7 +172,7 @@ class Outbox:
             return False
         if head.told is not None or not message.is_alert or not way.route.cool_down_s or way.kind == "escalation":
             return True
-        last = self._get(_cooling(message, way))
+        last = self._get(cooling_of(message, way))
         return last is None or message.known_ms - int.from_bytes(last, "big") >= way.route.cool_down_s * 1000
 
     def _without_unsent(self, head: Head) -> tuple[Head, Delivery | None]:
@@ -249,7 +194,7 @@ class Outbox:
         self._close(superseded, head.place, "superseded")
         return superseded
 
-    def _dead(self, head: Head, message: Message, way: _Way) -> Delivery | None:
+    def _dead(self, head: Head, message: Message, way: Way) -> Delivery | None:
         """The newest delivery of a change, where it is dead, and may be tried anew no more."""
         if way.kind != "change":
             return None
@@ -259,41 +204,6 @@ class Outbox:
         return closed.delivery if closed is not None and closed.state == "dead" else None
 
     # --- what is to be sent
-
-    def _defer(self, delivery: Delivery) -> bytes:
-        key = delivery.deferred_key()
-        self._put(key, delivery, "deferred")
-        return key
-
-    def _send(self, delivery: Delivery) -> bytes:
-        """Lets it wait for its turn; where too many wait already, it is dead."""
-        row = self._destination(delivery.destination)
-        if row.waiting_count >= self._limits(delivery.destination).waiting_max:
-            full = msgspec.structs.replace(delivery, why=f"{row.waiting_count} others wait, and no more may")
-            self._close(full, b"", "dead")
-            return b""
-        self._put(delivery.key(), delivery, "waiting")
-        self._put_destination(delivery.destination, msgspec.structs.replace(row, waiting_count=row.waiting_count + 1))
-        return delivery.key()
-
-    def _put(self, key: bytes, delivery: Delivery, state: State) -> None:
-        self._changed[key] = encode(delivery)
-        self._changed[PLACE + delivery.id.encode()] = key
-        self.status_by_id[delivery.id] = status_of(delivery, state, self._now_ms)
-
-    def _close(self, delivery: Delivery, key: bytes, state: State) -> None:
-        """It is done with. key: of its row, if it has one. Its content is kept only while it may be sent again."""
-        self._changed[PLACE + delivery.id.encode()] = None
-        if key:
-            self._changed[key] = None
-        if key.startswith(waiting_prefix(delivery.destination)):
-            row = self._destination(delivery.destination)
-            less = msgspec.structs.replace(row, waiting_count=row.waiting_count - 1)
-            self._put_destination(delivery.destination, less)
-        kept = delivery if state == "dead" else msgspec.structs.replace(delivery, content=b"")
-        self._changed[CLOSED + delivery.id.encode()] = encode(Closed(kept, state, self._now_ms))
-        self._changed[by_time_key(self._now_ms, delivery.id)] = b""
-        self.status_by_id[delivery.id] = status_of(delivery, state, self._now_ms)
 
     # --- what becomes of it
 
@@ -444,47 +354,6 @@ class Outbox:
 
     # --- rows
 
-    def _in_force(self) -> _InForce | None:
-        stored = self._get(CONFIG_KEY) if self._known is None else None
-        if stored is not None:
-            configuration = decode_configuration(stored)
-            self._known = _InForce(file_of(configuration.file), configuration.since_by_way)
-        return self._known
-
-    def _get(self, key: bytes) -> bytes | None:
-        return self._changed[key] if key in self._changed else self._rows.get([key])[0]
-
-    def _must(self, key: bytes) -> bytes:
-        value = self._get(key)
-        assert value is not None, f"the row {key!r} is written with the one that leads to it"
-        return value
-
-    def _number(self) -> int:
-        """The next delivery's."""
-        stored = self._get(NEXT_KEY)
-        number = 0 if stored is None else int.from_bytes(stored, "big")
-        self._changed[NEXT_KEY] = (number + 1).to_bytes(8, "big")
-        return number
-
-    def _destination(self, name: str) -> DestinationRow:
-        stored = self._get(DESTINATION + name.encode())
-        return DestinationRow() if stored is None else decode_destination(stored)
-
-    def _limits(self, name: str) -> Limits:
-        """What bounds the deliveries of a destination; of one that is configured no more, what bounds most."""
-        in_force = self._in_force()
-        return _NO_LIMITS if in_force is None else in_force.file.destinations.get(name, _NO_LIMITS)
-
-    def _hold(self, name: str, was: DestinationRow, row: DestinationRow) -> None:
-        """A destination that is held from now on, or no more; people are told where that is new."""
-        held = held_of(name, row)
-        if held != held_of(name, was):
-            self.held_by_destination[name] = held
-        self._put_destination(name, row)
-
-    def _put_destination(self, name: str, row: DestinationRow) -> None:
-        self._changed[DESTINATION + name.encode()] = encode(row)
-
 
 def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> Iterator[list[Delivery]]:
     """The deliveries in lists of so many and so much content at most, and of one at least."""
@@ -498,44 +367,6 @@ def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> I
         size += len(each.content)
     if some:
         yield some
-
-
-def _goes(message: Message, route: Route) -> bool:
-    """Whether the message goes the route."""
-    if message.is_alert:
-        return route.takes_milestone(message.name, message.tier)
-    return route.takes_audience(message.name)
-
-
-def _way(message: Message, to: str, route: Route, said_ms: int) -> _Way:
-    kind: Kind = "alert" if message.is_alert else "change"
-    return _Way(to, route, kind, _due(route, said_ms), digest=route.digest is not None)
-
-
-def _due(route: Route, at_ms: int) -> int:
-    """When what comes at an instant is sent: at once, at the next digest, or when quiet hours end."""
-    return _loud(route, at_ms) if route.digest is None else digest_due(route.digest, at_ms)
-
-
-def _loud(route: Route, at_ms: int) -> int:
-    """The instant, or the end of the quiet hours in which it lies."""
-    return (None if route.quiet is None else quiet_until(route.quiet, at_ms)) or at_ms
-
-
-def _escalation_due(message: Message, route: Route, escalate: Escalate, said_ms: int) -> int:
-    """Counted from when the alert is sent, for nobody can acknowledge it before; in no quiet hours. A correction is
-    sent as soon as they allow it."""
-    if not message.is_there:
-        return _loud(route, said_ms)
-    return _loud(route, _due(route, said_ms) + escalate.after_s * 1000)
-
-
-def _way_name(route: Route, to: str) -> str:
-    return f"{route.name}/{to}"
-
-
-def _cooling(message: Message, way: _Way) -> bytes:
-    return cooling_key(f"{way.route.name}/{way.destination}", message.name, message.lane)
 
 
 def _group(delivery: Delivery) -> tuple[str, str, int]:
