@@ -115,7 +115,8 @@ def test_members_survive_a_crash_and_leave_by_events_by_time_and_by_consent(
     settings: Settings, ingest: Workers, point: str
 ) -> None:
     """The first commit with events dies around telling: its entries are told all the same, each once or the same
-    again; then an event, time on an idle partition, and a withdrawn consent end memberships."""
+    again; then an event, time on an idle partition, and a withdrawn consent end memberships, and other attributes are
+    told."""
     begun = now_ms()
     domain = {"domain": "acme.example"}
     send(
@@ -140,10 +141,16 @@ def test_members_survive_a_crash_and_leave_by_events_by_time_and_by_consent(
         assert changes_of(settings, "brief")[-1].happened_ms == begun + 36_001
         send(settings, {"event_id": "4", "event_time": begun + 1, "type": "Note", "attributes": {"consent": "yes"}})
         wait_until(running, lambda: members(settings, "warm") == {("acme", None)})
-        send(settings, {"event_id": "5", "event_time": begun + 2, "type": "Won"})
+        moved = {"domain": "acme.de"}
+        send(settings, {"event_id": "5", "event_time": begun + 2, "type": "Note", "attributes": moved})
+        wait_until(running, lambda: changes_of(settings, "warm")[-1].change == "changed")
+        changed = changes_of(settings, "warm")[-1]
+        assert (changed.revision, changed.attributes, changed.former_attributes) == (4, moved, [domain])
+        require_right(settings, "warm", "brief")
+        send(settings, {"event_id": "6", "event_time": begun + 3, "type": "Won"})
         wait_until(running, lambda: not members(settings, "warm"))
         last = changes_of(settings, "warm")[-1]
-        assert (last.revision, last.reason) == (4, "not: did not follow form > won of far")
+        assert (last.revision, last.reason) == (5, "not: did not follow form > won of far")
         require_right(settings, "warm", "brief")
 
 
