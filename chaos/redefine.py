@@ -19,8 +19,9 @@ KEPT_MILESTONES = [
 ]  # fmt: skip
 KEPT_AUDIENCES = [
     {"name": "called-last", "container": "account", "when": {"last": {"field": "type", "value": "Call Logged"}}},
-    {"name": "in-the-funnel", "container": "account", "from": {"canvas": "lead-to-won", "node": "lead-form"}},
-]
+    {"name": "in-the-funnel", "container": "account", "from": {"canvas": "lead-to-won", "node": "lead-form"},
+     "attributes": {"deal": "opportunity"}},
+]  # fmt: skip
 
 
 def _is(type_: str) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def redefined(rng: random.Random, before: DefinitionFile) -> DefinitionFile:
         for number in range(2) if rng.random() < 0.6
     ]  # fmt: skip
     audiences = [
-        {"name": f"u{number}", "container": "account", "when": _audience(rng)}
+        {"name": f"u{number}", "container": "account", "when": _audience(rng), "attributes": {"deal": "opportunity"}}
         for number in range(2)
         if rng.random() < 0.6
     ]
