@@ -1,6 +1,8 @@
 """The ingest agent: source events in; touchpoints, keyed by account, and dead letters out.
 
-It keeps no state: a batch that is read again is written again, and whoever reads the outputs drops repeats.
+It keeps no state: a batch that is read again is written again, and whoever reads the outputs drops repeats. The law:
+what comes while something is written is written next, all of it at once; so few record batches are made, and no source
+partition waits for the others one by one.
 """
 
 import asyncio
@@ -20,13 +22,30 @@ from streams.batch_event import batch_topic, handed
 from streams.crash import crash_point
 from streams.errors import UnavailableError
 from streams.ingest import LETTER_BYTES_MAX, DeadLetter, Ingestion, RejectLimits, Routed
+from streams.lanes import process_side_by_side
 from streams.poison import PoisonError, blamed
+from streams.store import Row
 from streams.topics import MIB, topic_name
 
 WRITE_S_MAX = 60.0
 """Below the deadline of a batch (MILEPOST_BATCH_DEADLINE_S), so that it ends by saying what is wrong."""
 REQUEST_BYTES_MAX = LETTER_BYTES_MAX + MIB
 STREAM_BY_TOPIC = {"crm-events": "crm", "web-events": "web"}
+
+
+class _Gathered:
+    """What batches of several source partitions become, to be written at once."""
+
+    def __init__(self) -> None:
+        self.touchpoints: dict[int, list[Row]] = {}
+        self.dead_letters: list[tuple[int, DeadLetter]] = []
+        self.is_written = False
+
+    def add(self, partition: int, routed: Routed) -> None:
+        """What one batch becomes."""
+        for place, rows in routed.touchpoints.items():
+            self.touchpoints.setdefault(place, []).extend(rows)
+        self.dead_letters += ((partition, letter) for letter in routed.dead_letters)
 
 
 class Ingest:
@@ -48,12 +67,15 @@ class Ingest:
         }
         self._limits_by_source: dict[tuple[str, int], RejectLimits] = {}
         self._producer: Any = None
+        self._gathered = _Gathered()
+        self._turn = asyncio.Lock()
 
     def _name(self, topic: str) -> str:
         return topic_name(topic, self._settings.prefix, self._settings.generation)
 
     async def process(self, topic: str, partition: int, records: Sequence[Any]) -> None:
-        """Writes what the records become; when it returns, Kafka has it. Raises RejectLimitError before it writes."""
+        """Writes what the records become; when it returns, Kafka has it. Raises RejectLimitError before it writes. Of
+        several partitions at once."""
         routed = self._route(topic, partition, records)
         self._limits_of(topic, partition).judge(len(records), routed.rejects, routed.example)
         await self._write(partition, routed)
@@ -87,25 +109,36 @@ class Ingest:
         return limits
 
     async def _write(self, partition: int, routed: Routed) -> None:
+        gathered = self._gathered
+        gathered.add(partition, routed)
+        async with self._turn:
+            # Not written: nobody whose it is had the turn yet, or who had was cancelled in it.
+            if not gathered.is_written:
+                await self._write_gathered(partition, gathered)
+
+    async def _write_gathered(self, partition: int, gathered: _Gathered) -> None:
+        if gathered is self._gathered:
+            self._gathered = _Gathered()
         try:
             # aiokafka sends what is refused for a time again for ever, and only logs why.
             async with asyncio.timeout(WRITE_S_MAX):
-                await self._send_all(partition, routed)
+                await self._send_all(gathered)
         except (KafkaError, TimeoutError) as error:
             raise UnavailableError(
                 f"Kafka did not take what ingest made of partition {partition} ({error!r}); nothing of it is"
                 f" acknowledged. Look whether the brokers are up, whether the replicas of {self._touchpoints} and"
                 f" {self._dead_letters} are in sync, and at `milepost topics check`"
             ) from error
+        gathered.is_written = True
 
-    async def _send_all(self, partition: int, routed: Routed) -> None:
+    async def _send_all(self, gathered: _Gathered) -> None:
         producer = await self._started_producer()
         sent = [
             await producer.send_batch(batch, self._touchpoints, partition=place)
-            for place, rows in routed.touchpoints.items()
+            for place, rows in gathered.touchpoints.items()
             for batch in some_batches(rows)
         ]
-        sent += [await self._send(producer, partition, letter) for letter in routed.dead_letters]
+        sent += [await self._send(producer, partition, letter) for partition, letter in gathered.dead_letters]
         await asyncio.gather(*sent)
 
     async def _send(self, producer: Any, partition: int, letter: DeadLetter) -> Any:
@@ -136,8 +169,10 @@ def make_ingest(settings: Settings, bootstrap: str) -> Any:
 
     @app.agent(batch_topic(app, *ingest.topics), name="ingest")  # type: ignore[untyped-decorator]
     async def route(stream: Any) -> None:
-        async for event in stream.noack().events():
-            async with handed(event) as records:
-                await ingest.process(event.message.topic, event.message.partition, records)
+        await process_side_by_side(stream, process)
+
+    async def process(event: Any) -> None:
+        async with handed(event) as records:
+            await ingest.process(event.message.topic, event.message.partition, records)
 
     return app
