@@ -40,7 +40,7 @@ def main() -> int:
     only = arguments.parse_args().only
     pairs = [pair for pair in PAIRS if only is None or only in pair]
     groups = [[pair for pair in pairs if ("slice" in pair) is is_slice] for is_slice in (False, True)]
-    return int(any([_is_broken(group, Console(width=200)) for group in groups if group]))
+    return max(int(_is_broken(group, Console(width=200))) for group in groups if group)
 
 
 def _is_broken(pairs: _Pairs, console: Console) -> bool:
