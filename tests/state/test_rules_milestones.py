@@ -405,6 +405,14 @@ def test_rule_a_stage_says_when_it_is_to_be_asked() -> None:
     assert partition.live().due_ms() == START + 11 * MINUTE
 
 
+def test_rule_the_same_moment_by_another_touchpoint_is_no_news() -> None:
+    """One that comes later and stands before it at the very time: what was told stands, in the version that told it."""
+    partition = Partition(set_of(MATCH))
+    partition.take([touchpoint("2", START, "A")])
+    partition.take([touchpoint("1", START, "A")])
+    assert (only(partition).revision, minutes(partition)) == (1, [0])
+
+
 def test_rule_a_timer_that_fails_is_not_tried_again_by_the_same_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other chores go on; the next owner tries again."""
     partition = Partition(set_of(MISSING))
