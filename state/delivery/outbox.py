@@ -203,8 +203,6 @@ class Outbox(Ledger):
         closed = None if stored is None else decode_closed(stored)
         return closed.delivery if closed is not None and closed.state == "dead" else None
 
-    # --- what is to be sent
-
     # --- what becomes of it
 
     def note(self, answers: Iterable[Answered]) -> None:

@@ -63,14 +63,14 @@ def _rows(form: Form, account: str, known: Iterable[Mapping[str, str]]) -> Itera
 def _without(form: Form, rows: Iterable[_Row], added: Iterable[_Row]) -> list[_Row]:
     """Each row once, without what an added one is matched by: a platform that removes last would lose who is in."""
     stay = {(columns, _values(row, columns)) for row in added for columns in form.identifiers}
-    left: list[_Row] = []
+    left: dict[tuple[str, ...], _Row] = {}
     for row in rows:
         by = [each for each in form.identifiers if all(values := _values(row, each)) and (each, values) not in stay]
         blank = {column for each in form.identifiers if each not in by for column in each}
         row = {column: "" if column in blank else value for column, value in row.items()}
-        if by and row not in left:
-            left.append(row)
-    return left
+        if by:
+            left.setdefault(tuple(row.values()), row)
+    return list(left.values())
 
 
 def _values(row: _Row, columns: Sequence[str]) -> tuple[str, ...]:
