@@ -44,10 +44,22 @@ def read_counts(bootstrap: str, settings: Settings) -> dict[str, Counts]:
 
 def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tuple[int, bytes], MembershipChange]:
     """Who is in an audience now, by partition and key: what was told last of each."""
+    return _held(bootstrap, settings, audience.encode() + b"\0")
+
+
+def read_all_members(bootstrap: str, settings: Settings) -> dict[str, dict[Who, MembershipChange]]:
+    """By audience who is in now, and what was told last of each."""
+    members: dict[str, dict[Who, MembershipChange]] = {}
+    for (partition, _), change in _held(bootstrap, settings, b"").items():
+        members.setdefault(change.audience, {})[Who(partition, change.account, change.container)] = change
+    return members
+
+
+def _held(bootstrap: str, settings: Settings, prefix: bytes) -> dict[tuple[int, bytes], MembershipChange]:
+    """What `audience-members` holds, by partition and key, of the keys with a prefix."""
     found: dict[tuple[int, bytes], MembershipChange] = {}
-    prefix = audience.encode() + b"\0"
     for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
-        if not record.key.startswith(prefix):
+        if record.key.startswith(PROTOCOL_PREFIX) or not record.key.startswith(prefix):
             continue
         place = record.partition, record.key
         if record.value is None:
@@ -55,24 +67,6 @@ def read_members(bootstrap: str, settings: Settings, audience: str) -> dict[tupl
         else:
             found[place] = decode_change(record.value)
     return found
-
-
-def read_all_members(bootstrap: str, settings: Settings) -> dict[str, dict[Who, MembershipChange]]:
-    """By audience who is in now, and what was told last of each."""
-    found: dict[tuple[int, bytes], tuple[Who, MembershipChange]] = {}
-    for record in read_topic(bootstrap, topic_name("audience-members", settings.prefix, settings.generation)):
-        if record.key.startswith(PROTOCOL_PREFIX):
-            continue
-        place = record.partition, record.key
-        if record.value is None:
-            found.pop(place, None)
-        else:
-            change = decode_change(record.value)
-            found[place] = Who(record.partition, change.account, change.container), change
-    members: dict[str, dict[Who, MembershipChange]] = {}
-    for who, change in found.values():
-        members.setdefault(change.audience, {})[who] = change
-    return members
 
 
 def in_order(members: dict[tuple[int, bytes], MembershipChange]) -> Iterator[MembershipChange]:
