@@ -31,6 +31,7 @@ from streams.admin import end_offsets
 from streams.topics import topic_name
 
 QUIET_S = 240.0
+"""Until all is counted once no more events come, and then until all is delivered."""
 RSS_BYTES_MAX = 2**30
 
 
@@ -56,7 +57,12 @@ def run_seed(shape: Shape, allowed: Sequence[Fault], folder: Path, jars: Path, c
 
 
 def run_world(
-    shape: Shape, inject: Callable[[World, Verdict], None], folder: Path, jars: Path, console: Console
+    shape: Shape,
+    inject: Callable[[World, Verdict], None],
+    folder: Path,
+    jars: Path,
+    console: Console,
+    patience_s: float = QUIET_S,
 ) -> Verdict:
     """Builds a world, lets something befall it, and judges it when all is quiet; always ends what it started."""
     began = time.monotonic()
@@ -66,7 +72,7 @@ def run_world(
         world.build()
         _wait_for_a_first_result(world)
         inject(world, verdict)
-        _settle(world, verdict)
+        _settle(world, verdict, patience_s)
     finally:
         verdict.endings = _endings(world)
         verdict.rss_mib_max = max((worker.rss_max for worker in world.fleet.workers.values()), default=0) >> 20
@@ -105,21 +111,22 @@ def _inject(allowed: Sequence[Fault], world: World, verdict: Verdict) -> None:
         verdict.faults[fault.name] = verdict.faults.get(fault.name, 0) + 1
 
 
-def _settle(world: World, verdict: Verdict) -> None:
+def _settle(world: World, verdict: Verdict, patience_s: float) -> None:
     """No more events and no more faults: all that came must be in, and right."""
     world.wait(1.0)
     world.feed.stop()
     began = time.monotonic()
     world.note(f"quiet; {world.feed.sent_count:,} records were sent")
-    if not _all_is_in(world):
+    if not _all_is_in(world, patience_s):
         unread, behind = waiting_counts(world.bootstrap, world.settings, {})
         verdict.violations.append(
-            f"stuck: not complete after {QUIET_S:g} s; {unread} source records unread by ingest; {behind} touchpoints"
+            f"stuck: not complete after {patience_s:g} s; {unread} source records unread by ingest;"
+            f" {behind} touchpoints"
         )
         return
     verdict.quiet_s = time.monotonic() - began
     world.note(f"complete after {verdict.quiet_s:.1f} s")
-    told = _told(world)
+    told = _told(world, patience_s)
     verdict.message_count = len({each.name for each in told})
     world.note(f"{verdict.message_count:,} messages, {len(world.receiver.received):,} requests")
     report = run_check(world.bootstrap, world.settings)
@@ -137,9 +144,9 @@ def _settle(world: World, verdict: Verdict) -> None:
     verdict.violations += delivery_findings(world.bootstrap, world.settings, told, world.receiver.accepted)
 
 
-def _all_is_in(world: World) -> bool:
+def _all_is_in(world: World, patience_s: float) -> bool:
     """Whether ingest, accounts and snapshots have come to the ends within the patience."""
-    settings, deadline = world.settings, time.monotonic() + QUIET_S
+    settings, deadline = world.settings, time.monotonic() + patience_s
     completion = Completion(world.bootstrap, settings, read_definitions(world.bootstrap, settings))
     completion.expect(
         {
@@ -157,9 +164,9 @@ def _all_is_in(world: World) -> bool:
     raise AssertionError("reading the snapshots never ends by itself")
 
 
-def _told(world: World) -> list[Message]:
+def _told(world: World, patience_s: float) -> list[Message]:
     """What there is to deliver, once all of it was delivered and noted, or the patience is over."""
-    deadline = time.monotonic() + QUIET_S
+    deadline = time.monotonic() + patience_s
     while True:
         told = read_alerts(world.bootstrap, world.settings) + read_changes(world.bootstrap, world.settings)
         is_over = time.monotonic() > deadline
