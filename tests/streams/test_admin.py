@@ -151,7 +151,10 @@ def test_topic_id_changes_when_a_topic_is_made_again(kafka: EmbeddedBroker, pref
     assert topic_ids(kafka.bootstrap_servers, [name])[name] == first[name]
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
         admin.delete_topics([name])
-    create_topics(kafka.bootstrap_servers, prefix, 0, 1, 1)
+    deadline = time.monotonic() + 20
+    while not create_topics(kafka.bootstrap_servers, prefix, 0, 1, 1):  # until the broker knows that it is gone
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert topic_ids(kafka.bootstrap_servers, [name])[name] != first[name]
 
 
