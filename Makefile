@@ -60,7 +60,7 @@ bench: $(READY)
 	$(BIN)/python -m bench $(BENCH)
 
 bench-big-account: $(READY)
-	$(BIN)/python -m bench.big_account
+	$(BIN)/python -m bench --only big-account
 
 bench-restore: $(READY)
 	$(BIN)/python -m bench.restore

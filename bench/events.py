@@ -113,19 +113,20 @@ _NOT_SAID: dict[str, Any] = dict.fromkeys(
 
 def happened(world: World) -> Iterator[list[Happened]]:
     """The events in pieces; those of the giant come in between, evenly."""
-    others = _of_others(world)
+    others = of_others(world)
     if not world.giant:
         yield from others
         return
     share, due, begun = world.giant / max(1, world.events), 0.0, 0
     for piece in others:
         due += len(piece) * share
-        yield [*piece, *_of_giant(world, begun, int(due))]
+        yield [*piece, *of_giant(world, begun, int(due))]
         begun = int(due)
-    yield list(_of_giant(world, begun, world.giant))
+    yield list(of_giant(world, begun, world.giant))
 
 
-def _of_others(world: World) -> Iterator[list[Happened]]:
+def of_others(world: World) -> Iterator[list[Happened]]:
+    """The events of all but the giant, in pieces."""
     rng = Random(f"{world.seed} others")
     step_ms = world.days * DAY_MS / max(1, world.events)
     start_ms = END_MS - world.days * DAY_MS
@@ -155,7 +156,8 @@ def _time(world: World, rng: Random, time_ms: float) -> int:
     return int(time_ms - delay_ms)
 
 
-def _of_giant(world: World, begin: int, end: int) -> Iterator[Happened]:
+def of_giant(world: World, begin: int, end: int) -> Iterator[Happened]:
+    """The giant's from one number to before another, evenly over the world's days."""
     rng = Random(f"{world.seed} giant {begin}")
     start_ms, step_ms = END_MS - world.days * DAY_MS, world.days * DAY_MS / max(1, world.giant)
     for number in range(begin, end):

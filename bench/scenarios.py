@@ -8,6 +8,7 @@ from bench.definitions import by_page, so_many
 from bench.events import DAY_MS, World
 from bench.measures.alerts import Alerts
 from bench.measures.backfill import Backfill
+from bench.measures.big_account import BigAccount
 from bench.measures.company import Company
 from bench.measures.latency import Latency
 from bench.measures.measure import Measure
@@ -39,6 +40,7 @@ _PAGES = World(content_count=200_000)
 _UNCHECKED = Accounts(checks=False)  # the batch computation holds everything in memory
 _STAGES, _ACCOUNTS, _GROWTH = "Ingest and all roles", "Accounts", "How cost grows"
 _SCALING, _READING, _LATENCY = "Workers and partitions", "Snapshots, questions, restore, back-fill", "Latency"
+_BIG, _GIANT = "One account of a million touchpoints", World(events=0, accounts=1_000, giant=1_000_000, days=700)
 
 # fmt: off
 SCENARIOS = (
@@ -78,6 +80,7 @@ SCENARIOS = (
     Scenario(_READING, "questions", "", World(events=100_000, giant=100_000), Questions()),
     Scenario(_READING, "restore", "restore of all partitions, rows", World(), Restore()),
     Scenario(_READING, "backfill", "back-fill of a new definition", World(5_000_000, 100_000), Backfill()),
+    Scenario(_BIG, "big-account", "", _GIANT, BigAccount()),
     Scenario(_LATENCY, "latency", "", World(accounts=10_000), Latency()),
     Scenario(_LATENCY, "alerts", "", World(accounts=10_000), Alerts()),
 )

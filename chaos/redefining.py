@@ -34,7 +34,7 @@ from streams.topics import topic_name
 
 WARM_S = 20.0
 REDEFINE_S = 4.0
-KILL_S = 25.0
+KILL_S = 12.0
 COMPLETE_S = 900.0
 RATE_KEPT_MIN = 0.5
 
@@ -54,7 +54,7 @@ class Report(msgspec.Struct):
 def main() -> int:
     """Returns 1 when anything was violated."""
     arguments = argparse.ArgumentParser(prog="python -m chaos.redefining", description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=90.0, help="for how long each of the two phases lasts")
+    arguments.add_argument("--seconds", type=float, default=40.0, help="for how long each of the two phases lasts")
     arguments.add_argument("--rate", type=float, default=20_000.0, help="events per second")
     arguments.add_argument("--accounts", type=int, default=20_000)
     arguments.add_argument("--seed", type=int, default=1)
