@@ -86,11 +86,11 @@ class CellChanges:
             for lens, cells in zip(plan.lenses, sinks, strict=True):
                 if not self._counts(lens.version, silent):
                     continue
+                if not plan.is_tallied(lens):
+                    _count(changes, lens.version, cells)
+                    continue
                 if needs_place(lens) or lens.gate is not None:
                     gated.add(lens, container, cells)
-                    continue
-                if not lens.distinct:
-                    _count(changes, lens.version, cells)
                     continue
                 keys = [(encode_cell(lens.version, cell), change) for cell, change in cells.items() if change]
                 tallies.extend((tally_key(container, key), key, change) for key, change in keys)

@@ -61,7 +61,7 @@ class KindPlan:
         # Whether every touchpoint of such a container is one of its own, also those that interest no analysis.
         self.counts_all = self.needs_first or code == _ACCOUNT
         # Whether what one container contributes is kept apart from the others.
-        self.keeps_tallies = any(lens.distinct or lens.gate is not None or needs_place(lens) for lens in lenses)
+        self.keeps_tallies = any(map(self.is_tallied, lenses))
         # The milestones and audiences and their place; their cells are counted nowhere.
         self.together = next(((n, lens) for n, lens in enumerate(lenses) if isinstance(lens, TogetherLens)), None)
         self._gaps = [index for index, lens in enumerate(lenses) if isinstance(lens, GapLens)]
@@ -74,6 +74,10 @@ class KindPlan:
         ]
         self.empty_packed = pack(self.empty())
         self._nothing: list[Projection | None] = [None] * len(self.lenses)
+
+    def is_tallied(self, lens: Lens) -> bool:
+        """Whether what one container contributes to the analysis is kept apart from what others do, in tallies."""
+        return lens.distinct or lens.gate is not None or needs_place(lens)
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
         """What each analysis reads of a touchpoint; None when it interests none but as a container's first."""
@@ -146,8 +150,10 @@ class VisitsPlan(KindPlan):
     ) -> None:
         super().__init__(code, lenses, id_of, placing)
         self._counters = [session_counter(lens) for lens in lenses]
-        self.keeps_tallies = any(needs_place(lens) for lens in lenses)
-        self.empty_packed = pack(self.empty())
+
+    def is_tallied(self, lens: Lens) -> bool:
+        """What sessions contribute is told apart already, unless it means something only with other containers."""
+        return needs_place(lens)
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
         """Every touchpoint counts: it keeps the session alive."""

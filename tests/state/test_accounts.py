@@ -29,7 +29,7 @@ from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
 from tests.state.worlds import (
     Record,
-    canvases,
+    analyses,
     definition_set,
     definition_sets,
     flows,
@@ -107,18 +107,18 @@ def _local_day(zone: ZoneInfo, ms: int) -> int:
 
 
 @settings(max_examples=100)
-@given(flows(), canvases(), touchpoints(), st.randoms(use_true_random=False), st.lists(st.integers(0, 60), max_size=8))
+@given(flows(), st.lists(analyses("session"), min_size=1, max_size=2), touchpoints(), st.data())
 def test_oracle_distinct_sessions_equal_brute_force(
-    flow: dict[str, Any], canvas: dict[str, Any], arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
+    flow: dict[str, Any], others: list[dict[str, Any]], arrived: list[Touchpoint], data: st.DataObject
 ) -> None:
-    """Sessions that are derived have no rows of their own, so what counts them once is apart from other containers."""
+    """Sessions that are derived have no rows of their own, so what counts them once is apart from other containers,
+    whatever is asked beside it."""
     distinct = {"name": "it", **flow, "container": "session", "count": "containers", "last": None}
-    sessions = definition_set([distinct, {"name": "other", **canvas, "container": "session"}])
+    sessions = definition_set([distinct, *({"name": f"other-{n}", **other} for n, other in enumerate(others))])
     browsed = [replace(each, stream="web", session=None, person=each.person or "p1") for each in arrived]
     store = MemoryStore()
-    shuffled = list(browsed)
-    random_.shuffle(shuffled)
-    run(sessions, split(shuffled, cuts), store)
+    shuffled = data.draw(st.permutations(browsed))
+    run(sessions, split(shuffled, data.draw(CUTS)), store)
     assert cells_of(store) == brute(sessions, browsed)
 
 

@@ -305,6 +305,15 @@ def test_rule_distinct_sessions_count_behind_the_gate_of_their_account() -> None
     assert cells(own, visits, again, bought, named) == {("n", 0, "x"): 3, ("x", 0, "x", 1): 3}
 
 
+def test_rule_distinct_sessions_count_alike_beside_an_analysis_that_asks_their_account() -> None:
+    """A person's derived sessions share a row, of which another analysis may keep tallies: they stay apart."""
+    visits = [touchpoint(str(n), START + n * 3_600_000, "A", person="p1", session=None) for n in range(3)]
+    asking = {**of_sessions(account=has("Z")), "name": "asking"}
+    for filters in ({}, {"filter": has("A")}):
+        counting = {**flow(count="containers", columns=2), "container": "session", "dimension": "type", **filters}
+        assert cells(counting, *([each] for each in visits), beside=[asking])["n", 0, "A"] == 3
+
+
 def test_rule_under_an_account_containers_stand_nowhere() -> None:
     """What the account has moves no row of theirs, so none says where it stands."""
     lens, _ = behind({**of_deals(account=has("Z")), "container": "opportunity"}, "A")

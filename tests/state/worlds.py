@@ -261,9 +261,11 @@ def _segments(kind: str = "") -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def analyses(draw: st.DrawFn) -> dict[str, Any]:
-    """An analysis of any kind, every third with a filter."""
+def analyses(draw: st.DrawFn, container: str | None = None) -> dict[str, Any]:
+    """An analysis of any kind, and of any or this container, every third with a filter."""
     analysis: dict[str, Any] = draw(st.one_of(canvases(), cohorts(), flows()))
+    if container is not None:
+        analysis["container"] = container
     return analysis if draw(st.integers(0, 2)) else {**analysis, "filter": draw(filters(analysis["container"]))}
 
 
@@ -304,8 +306,9 @@ _OF_SEGMENTS = ("all", "any", "not", "account", "person", "then", "of", "that")
 
 @st.composite
 def definition_sets(draw: st.DrawFn, count_max: int = 3) -> DefinitionSet:
-    """A set of one to `count_max` valid analyses."""
-    made = draw(st.lists(analyses(), min_size=1, max_size=count_max))
+    """A set of one to `count_max` valid analyses. In every other set all are of one container: they share its row."""
+    container = draw(st.sampled_from([None] * len(CONTAINERS) + [*CONTAINERS]))
+    made = draw(st.lists(analyses(container), min_size=1, max_size=count_max))
     zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Apia"]))
     segments: dict[str, Any] = {}
     written = [
