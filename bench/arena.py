@@ -39,6 +39,10 @@ class Arena(msgspec.Struct, frozen=True):
     def bootstrap(self) -> str:
         return self.broker.bootstrap_servers
 
+    def shortened(self, seconds: float) -> float:
+        """How long something is done here that takes so many seconds in a world of full size; never less than 2."""
+        return max(2.0, seconds / self.scale)
+
     @property
     def broker_cpu_s(self) -> float:
         """Seconds of the processor that the broker took so far."""

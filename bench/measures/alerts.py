@@ -37,7 +37,7 @@ class Alerts(msgspec.Struct, frozen=True):
         return [self._at(arena, world, rate, f"{name}-{rate:.0f}") for rate in self.rates]
 
     def _at(self, outer: Arena, world: World, rate: float, name: str) -> Measured:
-        warm_up_s, seconds = (max(2.0, whole / outer.scale) for whole in (self.warm_up_s, self.seconds))
+        warm_up_s, seconds = map(outer.shortened, (self.warm_up_s, self.seconds))
         every = max(1, round(rate / self.alerts_per_s))
         load = Load(0.0, rate, int(rate * (warm_up_s + seconds)), world.accounts, int(rate * warm_up_s))
         with arena(outer.broker, outer.broker_folder, outer.settings.folder, name, outer.scale) as own:

@@ -70,8 +70,7 @@ class _Sending:
 
     async def all(self, wanted: BigAccount) -> list[Began]:
         """Sends everything, each thing when what was before is applied; the last that began is the end."""
-        count, scale = self._world.giant, self._arena.scale
-        late_count = max(1, wanted.late_count // scale)
+        count, late_count = self._world.giant, max(1, wanted.late_count // self._arena.scale)
         others = _others(self._world)
         async with BulkProducer(self._arena.bootstrap) as producer:
             await self._send(producer, [next(others) for _ in range(100)])
@@ -79,7 +78,7 @@ class _Sending:
             sending = asyncio.create_task(self._steadily(others, wanted.others_rate))
             try:
                 self._begin("nothing")
-                await asyncio.sleep(max(2.0, wanted.alone_s / scale))
+                await asyncio.sleep(self._arena.shortened(wanted.alone_s))
                 self._begin(f"{count:,} in order")
                 await self._in_order(producer, wanted.giant_rate)
                 self._begin(f"{late_count} late ones")

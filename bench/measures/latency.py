@@ -51,7 +51,7 @@ class Latency(msgspec.Struct, frozen=True):
 
     def _at(self, outer: Arena, share: float, throughput: float, name: str) -> Sequence[Measured]:
         rate = share * throughput
-        warm_up_s, seconds = (max(2.0, whole / outer.scale) for whole in (self.warm_up_s, self.seconds))
+        warm_up_s, seconds = map(outer.shortened, (self.warm_up_s, self.seconds))
         folder = outer.settings.folder
         with arena(outer.broker, outer.broker_folder, folder, name, outer.scale) as own:
             events = int(rate * (warm_up_s + seconds))

@@ -19,6 +19,7 @@ from streams.admin import (
 from streams.broker import EmbeddedBroker
 from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.topics import DAY_MS, TOPICS, topic_name
+from tests.streams.toy import create_again
 
 pytestmark = pytest.mark.broker
 
@@ -151,10 +152,7 @@ def test_topic_id_changes_when_a_topic_is_made_again(kafka: EmbeddedBroker, pref
     assert topic_ids(kafka.bootstrap_servers, [name])[name] == first[name]
     with KafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers) as admin:
         admin.delete_topics([name])
-    deadline = time.monotonic() + 20
-    while not create_topics(kafka.bootstrap_servers, prefix, 0, 1, 1):  # until the broker knows that it is gone
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    create_again(kafka.bootstrap_servers, prefix, 1)
     assert topic_ids(kafka.bootstrap_servers, [name])[name] != first[name]
 
 

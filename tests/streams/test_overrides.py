@@ -30,7 +30,7 @@ from streams.lanes import process_side_by_side
 from streams.ownership import Heartbeat, Partition, Phase
 from streams.topics import topic_name
 from streams.transport import PENDING_MAX
-from tests.streams.toy import produce
+from tests.streams.toy import create_again, produce
 
 pytestmark = pytest.mark.broker
 
@@ -568,10 +568,7 @@ def test_what_is_overridden_is_there() -> None:
 def make_again(kafka: EmbeddedBroker, prefix: str, count: int) -> None:
     """The topics are deleted and made again, with `count` records in each partition of the source."""
     delete_topics(kafka.bootstrap_servers, prefix, 0)
-    deadline = time.monotonic() + 20
-    while not create_topics(kafka.bootstrap_servers, prefix, 0, PARTITIONS, 1):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    create_again(kafka.bootstrap_servers, prefix, PARTITIONS)
     if count:
         topic = topic_name("touchpoints", prefix, 0)
         produce(kafka.bootstrap_servers, topic, [b"%d" % n for n in range(count * PARTITIONS)], PARTITIONS)

@@ -190,6 +190,14 @@ def make_topics(bootstrap: str, prefix: str, partitions: int = 1) -> Names:
     return names_of(prefix)
 
 
+def create_again(bootstrap: str, prefix: str, partitions: int) -> None:
+    """Makes topics that were just deleted, which the broker may not know yet."""
+    deadline = time.monotonic() + 20
+    while not create_topics(bootstrap, prefix, 0, partitions, 1):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def produce(bootstrap: str, topic: str, keys: Sequence[bytes], partitions: int = 1) -> None:
     """Puts one record per key into the topic, spread evenly and in order."""
 
