@@ -141,7 +141,10 @@ def _names(definitions: DefinitionSet, name: str | None) -> list[str]:
 def _print(snapshots: Snapshots, form: str, *, is_one: bool) -> None:
     """Writes the results to standard output. Raises UnavailableError when there are none yet."""
     if not snapshots:
-        raise UnavailableError("no snapshot is published yet; run a worker: `milepost worker`")
+        raise UnavailableError(
+            "no snapshot is published yet; run a worker: `milepost worker`. "
+            "Where one runs, `milepost definitions list` says how much of the past it has counted"
+        )
     match form:
         case "json":
             _print_json(snapshots, is_one=is_one)
