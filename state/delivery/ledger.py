@@ -21,6 +21,7 @@ from state.delivery.rows import (
     DestinationRow,
     Lookup,
     by_time_key,
+    decode_closed,
     decode_configuration,
     decode_destination,
     encode,
@@ -83,6 +84,11 @@ class Ledger:
         self._put(delivery.key(), delivery, "waiting")
         self._put_destination(delivery.destination, msgspec.structs.replace(row, waiting_count=row.waiting_count + 1))
         return delivery.key()
+
+    def _closed(self, id_: str) -> Closed | None:
+        """The delivery, where it is done with and not forgotten."""
+        stored = self._get(CLOSED + id_.encode())
+        return None if stored is None else decode_closed(stored)
 
     def _put(self, key: bytes, delivery: Delivery, state: State) -> None:
         self._changed[key] = encode(delivery)

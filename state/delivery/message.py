@@ -50,22 +50,33 @@ def message_of(part: Alert | MembershipChange) -> Message:
     return message_of_alert(part) if isinstance(part, Alert) else message_of_change(part)
 
 
-def in_place_of(content: bytes, unsent: bytes, *, may_be_sent: bool) -> bytes:
+class Said(NamedTuple):
+    """What a change says. content: its JSON. is_held: whether the receiver may hold the member by its newest attributes
+    before it hears that, which are no former ones for that reason."""
+
+    content: bytes
+    is_held: bool = False
+
+
+def in_place_of(newer: Said, unsent: Said, *, may_be_sent: bool) -> Said:
     """A change in the place of one that is not sent, so that it says what both do: an entry is one still, and the
     attributes by which the receiver may hold the member are those that the former one named, and its own if it was
     sent after all. Of many the oldest: of those some were told for certain."""
-    change, before = decode_change(content), decode_change(unsent)
+    change, before = decode_change(newer.content), decode_change(unsent.content)
     if change.change == "changed" and before.change == "entered":
         change = msgspec.structs.replace(change, change="entered", reason=before.reason, happened_ms=before.happened_ms)
-    told = [*before.former_attributes]
+    held = [*before.former_attributes]
+    if may_be_sent or unsent.is_held:
+        held.append(before.attributes)
     if may_be_sent:
-        told += [before.attributes, *change.former_attributes]
+        held += change.former_attributes
     now = {} if change.change == "exited" else change.attributes
     former: list[dict[str, str]] = []
-    for each in told:
+    for each in held:
         if each not in ({}, now, *former):
             former.append(each)
-    return encode_change(msgspec.structs.replace(change, former_attributes=former[:FORMER_MAX]))
+    change = msgspec.structs.replace(change, former_attributes=former[:FORMER_MAX])
+    return Said(encode_change(change), newer.is_held or now in held)
 
 
 def _lane(account: str, kind: str, container: str | None) -> str:

@@ -11,11 +11,12 @@ from typing import NamedTuple, assert_never
 
 import msgspec
 
-from state.delivery.formats.message import parts_of
+from state.delivery.formats.message import contents_of, list_of, parts_of
 from state.delivery.ledger import Ledger, file_of
 from state.delivery.message import (
     ESCALATION,
     Message,
+    Said,
     delivery_id,
     in_place_of,
     message_of,
@@ -29,12 +30,12 @@ from state.delivery.rows import (
     CLOSED,
     CONFIG_KEY,
     DEFERRED,
+    PLACE,
     Configuration,
     Delivery,
     Head,
     Operation,
     by_time_key,
-    decode_closed,
     decode_delivery,
     decode_head,
     encode,
@@ -58,6 +59,13 @@ class Answered(NamedTuple):
 
     key: bytes
     verdict: Verdict
+
+
+class Part(NamedTuple):
+    """Of what a delivery says: all of it, or an item of a digest. content: its JSON."""
+
+    message: Message
+    content: bytes
 
 
 class Outbox(Ledger):
@@ -130,12 +138,15 @@ class Outbox(Ledger):
         head, withdrawn = self._without_unsent(head)
         if withdrawn is not None and way.kind == "alert" and head.told is None:
             self._changed[cooling_of(message, way)] = None  # nobody has heard what it would cool down from
-        if not self._is_news(message, head, way, is_withdrawn=withdrawn is not None):
+        dead = self._dead_change(head, message, way)
+        if not self._is_news(message, head, way, is_withdrawn=withdrawn is not None, is_dead=dead is not None):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
-        unsent = withdrawn or self._superseded(head, way.destination) or self._dead(head, message, way)
-        if unsent is not None and way.kind == "change":
-            content = in_place_of(content, unsent.content, may_be_sent=withdrawn is None)
+        unsent = withdrawn or self._superseded(head, way.destination)
+        said = Said(content)
+        if way.kind == "change":
+            former = Said(unsent.content, unsent.is_held) if unsent else dead
+            said = said if former is None else in_place_of(said, former, may_be_sent=withdrawn is None)
         id_ = delivery_id(way.destination, way.kind, message.subject, message.revision)
         operation: Operation = "removed" if not message.is_there else "changed" if head.told else "added"
         delivery = Delivery(
@@ -148,24 +159,36 @@ class Outbox(Ledger):
             subject=message.subject,
             revision=message.revision,
             operation=operation,
-            content=content,
+            content=said.content,
             corrects=head.first,
             created_ms=said_ms,
             begun_ms=said_ms,
             due_ms=way.due_ms,
             digest=way.digest,
             name=message.name,
+            is_held=said.is_held,
         )
         place = self._defer(delivery) if way.due_ms > said_ms else self._send(delivery)
-        new = Head(message.revision, message.is_there, head.first or id_, place, head.told, head.is_acknowledged)
+        new = Head(
+            revision=message.revision,
+            told=message.is_there,
+            first=head.first or id_,
+            place=place,
+            told_before=head.told,
+            is_acknowledged=head.is_acknowledged,
+            newest=message.revision,
+            newest_before=head.newest,
+        )
         self._changed[key] = encode(new)
         if message.is_there and way.route.cool_down_s:
             self._changed[cooling_of(message, way)] = message.known_ms.to_bytes(8, "big")
         return message.is_there
 
-    def _is_news(self, message: Message, head: Head, way: Way, *, is_withdrawn: bool) -> bool:
+    def _is_news(self, message: Message, head: Head, way: Way, *, is_withdrawn: bool, is_dead: bool) -> bool:
+        """is_withdrawn, is_dead: that what would have been told last, or was before that, is."""
         if not message.is_there:
-            return bool(head.told) and (way.route.corrections or not message.is_alert)
+            # An exit that is dead has left the receiver with what it had.
+            return is_dead or (bool(head.told) and (way.route.corrections or not message.is_alert))
         if message.is_update and not head.told:
             return is_withdrawn  # the entry, which this one tells then
         if head.is_acknowledged:
@@ -181,8 +204,13 @@ class Outbox(Ledger):
             return head, None
         withdrawn = decode_delivery(stored)
         self._close(withdrawn, head.place, "withdrawn")
-        first = None if head.told_before is None else head.first
-        return Head(head.revision, head.told_before, first, is_acknowledged=head.is_acknowledged), withdrawn
+        return Head(
+            revision=head.revision,
+            told=head.told_before,
+            first=None if head.told_before is None else head.first,
+            is_acknowledged=head.is_acknowledged,
+            newest=head.newest_before,
+        ), withdrawn
 
     def _superseded(self, head: Head, destination: str) -> Delivery | None:
         """The newest delivery, which need not be sent where the destination is behind, for another one comes in its
@@ -194,14 +222,17 @@ class Outbox(Ledger):
         self._close(superseded, head.place, "superseded")
         return superseded
 
-    def _dead(self, head: Head, message: Message, way: Way) -> Delivery | None:
-        """The newest delivery of a change, where it is dead, and may be tried anew no more."""
+    def _dead_change(self, head: Head, message: Message, way: Way) -> Said | None:
+        """The newest change, where its delivery, or the digest that it is part of, is dead."""
         if way.kind != "change":
             return None
-        id_ = delivery_id(way.destination, way.kind, message.subject, head.revision)
-        stored = self._get(CLOSED + id_.encode())
-        closed = None if stored is None else decode_closed(stored)
-        return closed.delivery if closed is not None and closed.state == "dead" else None
+        closed = self._closed(delivery_id(way.destination, way.kind, message.subject, head.newest))
+        if closed is not None and closed.delivery.part_of:
+            closed = self._closed(closed.delivery.part_of)
+        if closed is None or closed.state != "dead":
+            return None
+        parts = _parts(closed.delivery)
+        return next((Said(each.content) for each in parts if each.message.subject == message.subject), None)
 
     # --- what becomes of it
 
@@ -228,15 +259,36 @@ class Outbox(Ledger):
                     assert_never(never)
 
     def _pass_on(self, dead: Delivery) -> None:
-        """A newer change about the same, which waits already, says what the dead one did, too."""
-        if dead.kind != "change":
+        """Newer changes about the same, which wait already, say what the dead ones did, too: the newest, and as long as
+        that may be withdrawn the one before it."""
+        for part in _parts(dead):
+            if not part.message.is_alert:
+                head = decode_head(self._must(head_key(dead.destination, part.message.subject)))
+                newer = [head.newest, head.newest_before] if head.place.startswith(DEFERRED) else [head.newest]
+                for revision in newer:
+                    if revision > part.message.revision:
+                        self._say_too(dead.destination, part, revision)
+
+    def _say_too(self, destination: str, dead: Part, revision: int) -> None:
+        """A change says what the dead one did, where it waits still, by itself or as part of a digest."""
+        subject = dead.message.subject
+        id_ = delivery_id(destination, "change", subject, revision)
+        closed = self._closed(id_)
+        key = self._get(PLACE + (id_ if closed is None else closed.delivery.part_of).encode())
+        if key is None:
             return
-        head = decode_head(self._must(head_key(dead.destination, dead.subject)))
-        stored = self._get(head.place) if head.revision > dead.revision and head.place else None
-        if stored is not None:
-            newer = decode_delivery(stored)
-            content = in_place_of(newer.content, dead.content, may_be_sent=True)
-            self._changed[head.place] = encode(msgspec.structs.replace(newer, content=content))
+        waiting = decode_delivery(self._must(key))
+        said = [
+            in_place_of(Said(part.content, waiting.is_held), Said(dead.content), may_be_sent=True)
+            if part.message.subject == subject
+            else Said(part.content)
+            for part in _parts(waiting)
+        ]
+        if waiting.kind == "digest":
+            changed = msgspec.structs.replace(waiting, content=list_of(each.content for each in said))
+        else:
+            changed = msgspec.structs.replace(waiting, content=said[0].content, is_held=said[0].is_held)
+        self._changed[key] = encode(changed)
 
     def release(self) -> bool:
         """What was deferred until now is to be sent; digests are put together. False when there was nothing."""
@@ -267,9 +319,8 @@ class Outbox(Ledger):
         subject = f"{route}\0{due_ms}\0{deliveries[0].id}"
         id_ = delivery_id(destination, "digest", subject, 0)
         for each in deliveries:
-            part = msgspec.structs.replace(each, why=f"part of {id_}")
+            part = msgspec.structs.replace(each, why=f"part of {id_}", part_of=id_)
             self._close(part, each.deferred_key(), "superseded")
-        content = b"[" + b",".join(each.content for each in deliveries) + b"]"
         self._send(
             Delivery(
                 id=id_,
@@ -281,7 +332,7 @@ class Outbox(Ledger):
                 subject=subject,
                 revision=0,
                 operation="added",
-                content=content,
+                content=list_of(each.content for each in deliveries),
                 corrects=None,
                 created_ms=deliveries[0].created_ms,
                 begun_ms=self._now_ms,
@@ -291,8 +342,7 @@ class Outbox(Ledger):
         )
 
     def _retry(self, id_: str) -> None:
-        stored = self._get(CLOSED + id_.encode())
-        closed = None if stored is None else decode_closed(stored)
+        closed = self._closed(id_)
         if closed is None or closed.state != "dead":
             return
         delivery = closed.delivery
@@ -316,12 +366,11 @@ class Outbox(Ledger):
 
     def _still_newest(self, digest: Delivery) -> Delivery:
         """A digest without what a newer message came about since."""
-        contents = msgspec.json.decode(digest.content, type=list[msgspec.Raw])
-        messages = [message_of(part) for part in parts_of(digest)]
-        heads = [decode_head(self._must(head_key(digest.destination, each.subject))) for each in messages]
-        found = zip(contents, digest.part_operations(len(contents)), messages, heads, strict=True)
-        left = [(bytes(one), what) for one, what, message, head in found if head.revision <= message.revision]
-        content = b"[" + b",".join(one for one, _ in left) + b"]"
+        parts = _parts(digest)
+        heads = [decode_head(self._must(head_key(digest.destination, part.message.subject))) for part in parts]
+        found = zip(parts, digest.part_operations(len(parts)), heads, strict=True)
+        left = [(part.content, what) for part, what, head in found if head.revision <= part.message.revision]
+        content = list_of(one for one, _ in left)
         return msgspec.structs.replace(digest, content=content, operations=[what for _, what in left])
 
     def _acknowledge(self, alert: str) -> None:
@@ -350,8 +399,6 @@ class Outbox(Ledger):
             self.status_by_id[id_.decode()] = None
         return bool(due)
 
-    # --- rows
-
 
 def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> Iterator[list[Delivery]]:
     """The deliveries in lists of so many and so much content at most, and of one at least."""
@@ -369,3 +416,8 @@ def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> I
 
 def _group(delivery: Delivery) -> tuple[str, str, int]:
     return delivery.destination, delivery.route, delivery.due_ms
+
+
+def _parts(delivery: Delivery) -> list[Part]:
+    found = zip(parts_of(delivery), contents_of(delivery), strict=True)
+    return [Part(message_of(part), content) for part, content in found]

@@ -60,7 +60,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     """Of one subject at one destination. revision: the newest that came. told: what the receiver believes once all is
     sent that is planned: that it is so, that it is not, or nothing. first: the id of the first message about it, which
     corrections name. place: the row of the newest delivery, which may be gone. told_before: told without that one.
-    is_acknowledged: of an escalation, that somebody looks after the alert, so that it is not escalated any more."""
+    is_acknowledged: of an escalation, that somebody looks after the alert, so that it is not escalated any more.
+    newest, newest_before: the revision of the newest delivery, and of the one before it; -1 where there is none."""
 
     revision: int
     told: bool | None = None
@@ -68,6 +69,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
     place: bytes = b""
     told_before: bool | None = None
     is_acknowledged: bool = False
+    newest: int = -1
+    newest_before: int = -1
 
 
 class Delivery(msgspec.Struct, frozen=True, array_like=True):
@@ -76,7 +79,8 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     lane: the container; within it deliveries are sent one after the other. content: JSON of the alert, the change, or
     for a digest of a list of them. operation: what it does to who keeps a table. corrects: the id of the message that
     said otherwise. due_ms: not before; of a waiting one the next try. begun_ms: when it began to wait. name: of the
-    milestone or audience, empty for a digest. operations: of a digest's parts.
+    milestone or audience, empty for a digest. operations: of a digest's parts. part_of: the id of the digest in which
+    it is sent, empty where it is sent by itself. is_held: of a change, see `state.delivery.message.Said`.
     """
 
     id: str
@@ -98,6 +102,8 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True):
     digest: bool = False
     name: str = ""
     operations: list[Operation] = []
+    part_of: str = ""
+    is_held: bool = False
 
     @property
     def whose(self) -> str:

@@ -4,6 +4,7 @@
 as it stands on its topic, of a digest a list of them.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,9 +67,19 @@ def verb_of(change: MembershipChange) -> str:
 
 def parts_of(delivery: Delivery) -> list[Alert | MembershipChange]:
     """What it says, in order: one, but of a digest."""
+    return [_decoded(each) for each in contents_of(delivery)]
+
+
+def contents_of(delivery: Delivery) -> list[bytes]:
+    """The same, as the JSON of each."""
     if delivery.kind != "digest":
-        return [_decoded(delivery.content)]
-    return [_decoded(bytes(each)) for each in msgspec.json.decode(delivery.content, type=list[msgspec.Raw])]
+        return [delivery.content]
+    return [bytes(each) for each in msgspec.json.decode(delivery.content, type=list[msgspec.Raw])]
+
+
+def list_of(contents: Iterable[bytes]) -> bytes:
+    """The content of a digest of these."""
+    return b"[" + b",".join(contents) + b"]"
 
 
 def _decoded(content: bytes) -> Alert | MembershipChange:

@@ -7,12 +7,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from state.delivery.formats.message import parts_of
 from state.delivery.outbox import Answered, Outbox
 from state.delivery.queue import Queue, Waiting
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import WAITING, Delivery, decode_delivery
 from streams.alert import Alert
-from streams.membership import MembershipChange, decode_change
+from streams.membership import MembershipChange
 from tests.agents.delivery.worlds import alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 
@@ -28,6 +29,9 @@ STEPS = st.lists(
     ),
     max_size=60,
 )
+
+
+DAY_MS = 86_400_000
 
 
 class Receiver:
@@ -158,22 +162,24 @@ MEMBER = st.none() | st.sampled_from([{"email": name} for name in "abcd"])
 
 
 @given(
-    st.lists(st.tuples(MEMBER, st.sampled_from(["nothing", "done", "lost", "refused", "dead"])), max_size=12),
+    st.lists(st.tuples(MEMBER, st.sampled_from(["nothing", "day", "done", "lost", "refused", "dead"])), max_size=12),
     st.sampled_from([0, 1, 9]),
+    st.sampled_from([ALL, {**ALL, "digest": {"at": ["08:00"]}}]),
 )
 def test_oracle_a_list_holds_a_member_by_its_newest_address_only(
-    steps: list[tuple[dict[str, str] | None, str]], coalesce_above: int
+    steps: list[tuple[dict[str, str] | None, str]], coalesce_above: int, route: dict[str, Any]
 ) -> None:
-    """Whatever is coalesced, refused, or arrives with its answer lost or a refusal: behind a last message that is taken
-    whoever keeps a list by addresses has the newest one, and none of who left."""
-    partition, held = Partition({"hook": {**HOOK, "coalesce_above": coalesce_above}}, [ALL]), list[dict[str, str]]()
+    """Whatever is coalesced, put into digests, refused, or arrives with its answer lost or a refusal: behind a last
+    message that is taken whoever keeps a list by addresses has the newest one, and none of who left."""
+    partition, held = Partition({"hook": {**HOOK, "coalesce_above": coalesce_above}}, [route]), list[dict[str, str]]()
 
     def arrive(delivery: Delivery) -> None:
-        change = decode_change(delivery.content)
-        gone = [*change.former_attributes, change.attributes]
-        held[:] = [each for each in held if each not in gone]
-        if change.change != "exited":
-            held.append(change.attributes)
+        for part in parts_of(delivery):
+            assert isinstance(part, MembershipChange)
+            gone = [*part.former_attributes, part.attributes]
+            held[:] = [each for each in held if each not in gone]
+            if part.change != "exited":
+                held.append(part.attributes)
 
     def answer(verdict: Verdict | None, *, arrives: bool) -> None:
         for delivery in partition.waiting()[:1]:
@@ -191,11 +197,14 @@ def test_oracle_a_list_holds_a_member_by_its_newest_address_only(
             told = attributes or known or {}
             partition.take(change("A", revision, change=word, attributes=told, former_attributes=former))
             known = attributes
-        if what != "nothing":
+        if what == "day":
+            partition.pass_time(DAY_MS)
+        elif what != "nothing":
             answer(
                 Dead("HTTP 400") if what in ("refused", "dead") else Delivered() if what == "done" else None,
                 arrives=what != "refused",
             )
+    partition.pass_time(DAY_MS)
     while partition.waiting():
         answer(Delivered(), arrives=True)
     assert held == ([] if known is None else [known])

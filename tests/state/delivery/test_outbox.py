@@ -11,7 +11,7 @@ from state.delivery.retries import Dead, Delivered, Later
 from state.delivery.rows import DESTINATION, decode_destination
 from streams.alert import Alert, Involved
 from streams.delivery import Acknowledge, Pause, Resume, Retry
-from streams.membership import MembershipChange
+from streams.membership import MembershipChange, decode_change
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 
@@ -398,6 +398,81 @@ def test_what_a_dead_change_named_is_named_by_the_next() -> None:
     partition.take(changed(2, TWO, ONE))
     partition.answer(partition.waiting()[0], Dead("HTTP 400"))
     partition.take(change("A", 3, attributes=TWO, change="exited", former_attributes=[TWO]))
+    assert told(partition).former_attributes == [ONE, TWO]
+
+
+@pytest.mark.parametrize("when", ["behind", "deferred", "waiting"])
+def test_what_a_dead_digest_named_is_named_by_the_next_change(when: str) -> None:
+    """By that alone, whether it comes behind the digest's end, is deferred until then, or waits in the next digest."""
+    partition = one(DAILY)
+    partition.take(alert("A"))
+    partition.take(change("A", 1, attributes=ONE))
+    partition.pass_time(24 * HOUR_MS)
+    (first,) = partition.waiting()
+    if when == "behind":
+        partition.answer(first, Dead("HTTP 400"))
+    partition.take(alert("B"))
+    partition.take(changed(2, TWO, ONE))
+    if when == "waiting":
+        partition.pass_time(24 * HOUR_MS)
+    if when != "behind":
+        partition.answer(first, Dead("HTTP 400"))
+    if when != "waiting":
+        partition.pass_time(24 * HOUR_MS)
+    (second,) = partition.waiting()
+    of_b, entry = parts_of(second)
+    assert isinstance(entry, MembershipChange)
+    assert (of_b, entry.change, entry.former_attributes) == (alert("B"), "entered", [ONE])
+    partition.answer(second)
+    partition.take(change("A", 3, change="exited", attributes=TWO, former_attributes=[TWO]))
+    (last,) = (decode_change(each.content) for each in partition.deferred())
+    assert last.former_attributes == [TWO]
+
+
+DAILY = {**ALL, "digest": {"at": ["08:00"]}}
+
+
+def test_an_exit_that_is_dead_is_told_by_the_next() -> None:
+    """Also where whoever came in meanwhile has left before that was told: the receiver has the member still."""
+    partition = one(DAILY)
+    partition.take(change("A", 1, attributes=ONE))
+    partition.pass_time(24 * HOUR_MS)
+    partition.answer(partition.waiting()[0])
+    partition.take(change("A", 2, change="exited", attributes=ONE, former_attributes=[ONE]))
+    partition.pass_time(24 * HOUR_MS)
+    partition.answer(partition.waiting()[0], Dead("HTTP 400"))
+    partition.take(change("A", 3, attributes=TWO))
+    partition.take(change("A", 4, change="exited", attributes=TWO, former_attributes=[TWO]))
+    assert (told(partition).change, told(partition).former_attributes) == ("exited", [ONE])
+
+
+def test_attributes_that_came_back_before_they_were_told_are_former_ones_behind() -> None:
+    """A change does not name its own as former ones; whoever comes in its place does."""
+    partition = one(DAILY)
+    partition.take(change("A", 1, attributes=ONE))
+    partition.pass_time(24 * HOUR_MS)
+    partition.take(change("A", 2, change="exited", attributes=ONE, former_attributes=[ONE]))
+    partition.take(change("A", 3, attributes=ONE))
+    partition.answer(partition.waiting()[0])
+    assert told(partition).former_attributes == []
+    partition.take(changed(4, TWO, ONE))
+    assert (told(partition).change, told(partition).former_attributes) == ("entered", [ONE])
+
+
+def test_what_a_dead_digest_named_is_named_by_one_that_can_not_be_withdrawn() -> None:
+    """Else it was lost with who leaves before that was told."""
+    partition = one(DAILY)
+    partition.take(change("A", 1, attributes=ONE))
+    partition.pass_time(24 * HOUR_MS)
+    partition.answer(partition.waiting()[0])
+    partition.take(changed(2, TWO, ONE))
+    partition.pass_time(24 * HOUR_MS)
+    partition.take(change("A", 3, change="exited", attributes=TWO, former_attributes=[TWO]))
+    partition.pass_time(24 * HOUR_MS)
+    partition.take(change("A", 4, attributes=TWO))
+    partition.answer(partition.waiting()[0], Dead("HTTP 400"))
+    partition.take(change("A", 5, change="exited", attributes=TWO, former_attributes=[TWO]))
+    assert partition.deferred() == []
     assert told(partition).former_attributes == [ONE, TWO]
 
 
