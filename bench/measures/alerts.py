@@ -12,9 +12,10 @@ from bench.arena import Arena, arena
 from bench.definitions import everyday
 from bench.events import SourceEvent, World, event_id
 from bench.measured import Measured
-from bench.measures.latency import PERCENTS, await_ready, percentiles_ms, send
+from bench.measures.latency import PERCENTS, await_ready, percentiles_ms
 from bench.receiver import Message, Receiver, receiving
 from bench.schedule import Load
+from bench.sending import send
 from bench.working import Team
 from state.definitions import DefinitionFile
 from state.delivery.configuration import DeliveryFile

@@ -21,7 +21,7 @@ from bench.arena import Arena
 from bench.definitions import everyday
 from bench.events import DAY_MS, END_MS, GIANT, Happened, World, as_touchpoint, of_giant, of_others
 from bench.measured import Measured
-from bench.measures.latency import TICK_S, percentiles_ms
+from bench.measures.latency import percentiles_ms
 from bench.working import APPLIED, Team
 from streams.admin import end_offsets
 from streams.bulk_producer import BulkProducer
@@ -30,6 +30,7 @@ from streams.partitioning import partition_of
 
 PERCENTS = (50, 99)
 PIECE = 500
+TICK_S = 0.005
 LATE_EVERY_S = 0.05
 APPLIED_S_MAX = 900.0
 OTHERS_COUNT_MAX = 100_000_000

@@ -1,15 +1,13 @@
 """From when an event was due to when a consumer sees it in `journeys`, and in a snapshot, at a share of the throughput.
 
-The sender is open-loop: it sends what is due every few milliseconds, whatever became of what it sent before
-(`bench.schedule`). Sender, consumer, broker and workers share the machine's processors, so the throughput found without
+Sender (`bench.sending`), consumer, broker and workers share the machine's processors, so the throughput found without
 the first two is not one that all of them could hold.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import msgspec
 
@@ -20,15 +18,14 @@ from bench.measured import Measured
 from bench.measures.pipeline import ROLES, await_snapshots, throughput
 from bench.percentiles import percentile
 from bench.schedule import Load, journey_waits, snapshot_waits
+from bench.sending import Sent, send
 from bench.watcher import Sightings, Watched, watching
 from bench.working import READY, Team
-from streams.bulk_producer import BulkProducer
 
-TICK_S = 0.005
 TYPES = ("Page View", "Page View", "Lead Form Step 1", "MQL Qualified", "Opportunity Created", "Closed-Won")
 """Each account has each of them once, or its numbers would stand still, and so would snapshots."""
 PERCENTS = (50, 95, 99)
-START_S_MAX = 60.0
+START_S_MAX, LOOK_S = 60.0, 0.005
 READY_ROLES = ("accounts", "ingest", "snapshots")
 _to_json = msgspec.json.Encoder().encode
 
@@ -87,13 +84,6 @@ def percentiles_ms(seconds: list[float], what: str, percents: Sequence[int]) -> 
     return {f"{what}p{percent}, ms": 1e3 * percentile(ordered, percent) for percent in percents}
 
 
-class Sent(NamedTuple):
-    """The load with its begin, and by how much each sending was behind what was due, in seconds."""
-
-    load: Load
-    behind_s: list[float]
-
-
 def _under_load(own: Arena, load: Load) -> tuple[Sent, Sightings]:
     """The load as it was sent, and what a consumer saw of it until snapshots contained all."""
     own.make_topics(everyday())
@@ -114,27 +104,8 @@ def await_ready(team: Team) -> None:
         metrics = team.metrics()
         if all(metrics.get(f'{READY}{{role="{role}"}}') for role in READY_ROLES):
             return
-        time.sleep(TICK_S)
+        time.sleep(LOOK_S)
     raise RuntimeError(f"the workers are not ready after {START_S_MAX:g} s")
-
-
-async def send(own: Arena, load: Load, record: Callable[[int, int], tuple[bytes, bytes]]) -> Sent:
-    """Sends every event when it is due, or as soon after as this process gets to it. record: of an event's number, and
-    the time in milliseconds."""
-    topic, sent, behind_s = own.topic("web-events"), 0, list[float]()
-    async with BulkProducer(own.bootstrap) as producer:
-        await producer.send(topic, [])  # finds the topic, before anything is due
-        load = msgspec.structs.replace(load, begin_s=time.monotonic() + TICK_S)
-        while sent < load.events:
-            due = load.due_count(time.monotonic())
-            now_ms = int(time.time() * 1000)
-            await producer.send(topic, [record(number, now_ms) for number in range(sent, due)])
-            await producer.flush()
-            if load.warm_up < due > sent:
-                behind_s.append(time.monotonic() - load.due_s(sent))
-            sent = due
-            await asyncio.sleep(TICK_S)
-    return Sent(load, behind_s)
 
 
 def _record(load: Load, number: int, now_ms: int) -> tuple[bytes, bytes]:

@@ -23,6 +23,7 @@ from state.delivery.rows import (
     by_time_key,
     decode_closed,
     decode_configuration,
+    decode_delivery,
     decode_destination,
     encode,
     held_of,
@@ -89,6 +90,21 @@ class Ledger:
         """The delivery, where it is done with and not forgotten."""
         stored = self._get(CLOSED + id_.encode())
         return None if stored is None else decode_closed(stored)
+
+    def _saying(self, id_: str) -> bytes | None:
+        """The key of the row that has what a delivery says, its own or that of the digest that it is part of: where it
+        is deferred, waits or is dead."""
+        closed = self._closed(id_)
+        if closed is None:
+            return self._get(PLACE + id_.encode())
+        if closed.state == "dead":
+            return CLOSED + id_.encode()
+        return self._saying(closed.delivery.part_of) if closed.delivery.part_of else None
+
+    def _delivery(self, key: bytes) -> Delivery:
+        """The delivery in that row."""
+        value = self._must(key)
+        return decode_closed(value).delivery if key.startswith(CLOSED) else decode_delivery(value)
 
     def _put(self, key: bytes, delivery: Delivery, state: State) -> None:
         self._changed[key] = encode(delivery)

@@ -5,6 +5,7 @@ has one id, whatever crashes; of what was never sent, nothing is said when it is
 the rows.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice, takewhile
 from typing import NamedTuple, assert_never
@@ -30,12 +31,12 @@ from state.delivery.rows import (
     CLOSED,
     CONFIG_KEY,
     DEFERRED,
-    PLACE,
     Configuration,
     Delivery,
     Head,
     Operation,
     by_time_key,
+    decode_closed,
     decode_delivery,
     decode_head,
     encode,
@@ -138,14 +139,15 @@ class Outbox(Ledger):
         head, withdrawn = self._without_unsent(head)
         if withdrawn is not None and way.kind == "alert" and head.told is None:
             self._changed[cooling_of(message, way)] = None  # nobody has heard what it would cool down from
-        dead = self._dead_change(head, message, way)
+        dead = self._newest_dead(head, message, way)
         if not self._is_news(message, head, way, is_withdrawn=withdrawn is not None, is_dead=dead is not None):
             self._changed[key] = encode(msgspec.structs.replace(head, revision=message.revision))
             return False
-        unsent = withdrawn or self._superseded(head, way.destination)
+        is_deferred = way.due_ms > said_ms
+        unsent = withdrawn or (None if is_deferred else self._superseded(head, way.destination)) or dead
         said = Said(content)
-        if way.kind == "change":
-            former = Said(unsent.content, unsent.is_held) if unsent else dead
+        if way.kind == "change" and unsent is not None:
+            former = self._said_of(unsent, message.subject)
             said = said if former is None else in_place_of(said, former, may_be_sent=withdrawn is None)
         id_ = delivery_id(way.destination, way.kind, message.subject, message.revision)
         operation: Operation = "removed" if not message.is_there else "changed" if head.told else "added"
@@ -168,7 +170,7 @@ class Outbox(Ledger):
             name=message.name,
             is_held=said.is_held,
         )
-        place = self._defer(delivery) if way.due_ms > said_ms else self._send(delivery)
+        place = self._defer(delivery) if is_deferred else self._send(delivery)
         new = Head(
             revision=message.revision,
             told=message.is_there,
@@ -185,10 +187,10 @@ class Outbox(Ledger):
         return message.is_there
 
     def _is_news(self, message: Message, head: Head, way: Way, *, is_withdrawn: bool, is_dead: bool) -> bool:
-        """is_withdrawn, is_dead: that what would have been told last, or was before that, is."""
+        """is_withdrawn: the newest delivery was. is_dead: the newest that was not."""
         if not message.is_there:
-            # An exit that is dead has left the receiver with what it had.
-            return is_dead or (bool(head.told) and (way.route.corrections or not message.is_alert))
+            # One that was to take it back and is dead has left the receiver with what it had.
+            return (bool(head.told) or is_dead) and (way.route.corrections or not message.is_alert)
         if message.is_update and not head.told:
             return is_withdrawn  # the entry, which this one tells then
         if head.is_acknowledged:
@@ -200,9 +202,9 @@ class Outbox(Ledger):
 
     def _without_unsent(self, head: Head) -> tuple[Head, Delivery | None]:
         """The head without its newest delivery, where that is deferred still; and it, which is withdrawn."""
-        if not head.place.startswith(DEFERRED) or (stored := self._get(head.place)) is None:
+        withdrawn = self._deferred(head)
+        if withdrawn is None:
             return head, None
-        withdrawn = decode_delivery(stored)
         self._close(withdrawn, head.place, "withdrawn")
         return Head(
             revision=head.revision,
@@ -211,6 +213,11 @@ class Outbox(Ledger):
             is_acknowledged=head.is_acknowledged,
             newest=head.newest_before,
         ), withdrawn
+
+    def _deferred(self, head: Head) -> Delivery | None:
+        """The newest delivery, where that is deferred still."""
+        stored = self._get(head.place) if head.place.startswith(DEFERRED) else None
+        return None if stored is None else decode_delivery(stored)
 
     def _superseded(self, head: Head, destination: str) -> Delivery | None:
         """The newest delivery, which need not be sent where the destination is behind, for another one comes in its
@@ -222,17 +229,15 @@ class Outbox(Ledger):
         self._close(superseded, head.place, "superseded")
         return superseded
 
-    def _dead_change(self, head: Head, message: Message, way: Way) -> Said | None:
-        """The newest change, where its delivery, or the digest that it is part of, is dead."""
-        if way.kind != "change":
-            return None
-        closed = self._closed(delivery_id(way.destination, way.kind, message.subject, head.newest))
-        if closed is not None and closed.delivery.part_of:
-            closed = self._closed(closed.delivery.part_of)
-        if closed is None or closed.state != "dead":
-            return None
-        parts = _parts(closed.delivery)
-        return next((Said(each.content) for each in parts if each.message.subject == message.subject), None)
+    def _newest_dead(self, head: Head, message: Message, way: Way) -> Delivery | None:
+        """The newest delivery, or the digest that it is part of, where that is dead."""
+        key = self._saying(delivery_id(way.destination, way.kind, message.subject, head.newest))
+        return self._delivery(key) if key is not None and key.startswith(CLOSED) else None
+
+    def _said_of(self, delivery: Delivery, subject: str) -> Said | None:
+        """What it says of a subject; None where a digest that was tried anew says that no more."""
+        found = (Said(each.content, delivery.is_held) for each in _parts(delivery) if each.message.subject == subject)
+        return next(found, None)
 
     # --- what becomes of it
 
@@ -259,36 +264,40 @@ class Outbox(Ledger):
                     assert_never(never)
 
     def _pass_on(self, dead: Delivery) -> None:
-        """Newer changes about the same, which wait already, say what the dead ones did, too: the newest, and as long as
-        that may be withdrawn the one before it."""
+        """Newer changes about the same, which have not arrived either, say what the dead ones did, too: the newest, and
+        as long as that may be withdrawn the one before it."""
+        dead_by_key: dict[bytes, dict[str, Said]] = defaultdict(dict)
         for part in _parts(dead):
-            if not part.message.is_alert:
-                head = decode_head(self._must(head_key(dead.destination, part.message.subject)))
-                newer = [head.newest, head.newest_before] if head.place.startswith(DEFERRED) else [head.newest]
-                for revision in newer:
-                    if revision > part.message.revision:
-                        self._say_too(dead.destination, part, revision)
+            if part.message.is_alert:
+                continue
+            subject = part.message.subject
+            head = decode_head(self._must(head_key(dead.destination, subject)))
+            newer = [head.newest] if self._deferred(head) is None else [head.newest, head.newest_before]
+            for revision in newer:
+                key = self._saying(delivery_id(dead.destination, "change", subject, revision))
+                if key is not None and revision > part.message.revision:
+                    dead_by_key[key][subject] = Said(part.content)
+        for key, dead_by_subject in dead_by_key.items():
+            self._say_too(key, dead_by_subject)
 
-    def _say_too(self, destination: str, dead: Part, revision: int) -> None:
-        """A change says what the dead one did, where it waits still, by itself or as part of a digest."""
-        subject = dead.message.subject
-        id_ = delivery_id(destination, "change", subject, revision)
-        closed = self._closed(id_)
-        key = self._get(PLACE + (id_ if closed is None else closed.delivery.part_of).encode())
-        if key is None:
-            return
-        waiting = decode_delivery(self._must(key))
+    def _say_too(self, key: bytes, dead_by_subject: dict[str, Said]) -> None:
+        """The changes that the row of a delivery holds say what dead ones did, too."""
+        delivery = self._delivery(key)
         said = [
-            in_place_of(Said(part.content, waiting.is_held), Said(dead.content), may_be_sent=True)
-            if part.message.subject == subject
+            in_place_of(Said(part.content, delivery.is_held), dead_by_subject[part.message.subject], may_be_sent=True)
+            if part.message.subject in dead_by_subject
             else Said(part.content)
-            for part in _parts(waiting)
+            for part in _parts(delivery)
         ]
-        if waiting.kind == "digest":
-            changed = msgspec.structs.replace(waiting, content=list_of(each.content for each in said))
+        if delivery.kind == "digest":
+            changed = msgspec.structs.replace(delivery, content=list_of(each.content for each in said))
         else:
-            changed = msgspec.structs.replace(waiting, content=said[0].content, is_held=said[0].is_held)
-        self._changed[key] = encode(changed)
+            changed = msgspec.structs.replace(delivery, content=said[0].content, is_held=said[0].is_held)
+        if key.startswith(CLOSED):
+            closed = decode_closed(self._must(key))
+            self._changed[key] = encode(msgspec.structs.replace(closed, delivery=changed))
+        else:
+            self._changed[key] = encode(changed)
 
     def release(self) -> bool:
         """What was deferred until now is to be sent; digests are put together. False when there was nothing."""
@@ -353,7 +362,9 @@ class Outbox(Ledger):
         self._changed[by_time_key(closed.closed_ms, id_)] = None
         if delivery.kind == "digest":
             delivery = self._still_newest(delivery)
-        if (head is not None and head.revision > delivery.revision) or delivery.content == _NOTHING:
+        if (head is not None and not self._counts(head, delivery.revision, delivery.operation)) or (
+            delivery.content == _NOTHING
+        ):
             newer = msgspec.structs.replace(delivery, why="a newer message about the same came since")
             self._close(newer, b"", "superseded")
             return
@@ -361,15 +372,21 @@ class Outbox(Ledger):
             delivery, number=self._number(), attempts=0, why=None, begun_ms=self._now_ms, due_ms=self._now_ms
         )
         place = self._send(again)
-        if head is not None:
+        if head is not None and head.newest == delivery.revision:
             self._changed[key] = encode(msgspec.structs.replace(head, place=place))
+
+    def _counts(self, head: Head, revision: int, operation: Operation) -> bool:
+        """Whether what a dead delivery says is to be said still: nothing newer came, or it takes back what the receiver
+        has, and the newer one was withdrawn or may be."""
+        is_newest = revision == head.newest or (revision == head.newest_before and self._deferred(head) is not None)
+        return head.revision <= revision or (operation == "removed" and is_newest)
 
     def _still_newest(self, digest: Delivery) -> Delivery:
         """A digest without what a newer message came about since."""
         parts = _parts(digest)
         heads = [decode_head(self._must(head_key(digest.destination, part.message.subject))) for part in parts]
         found = zip(parts, digest.part_operations(len(parts)), heads, strict=True)
-        left = [(part.content, what) for part, what, head in found if head.revision <= part.message.revision]
+        left = [(part.content, what) for part, what, head in found if self._counts(head, part.message.revision, what)]
         content = list_of(one for one, _ in left)
         return msgspec.structs.replace(digest, content=content, operations=[what for _, what in left])
 

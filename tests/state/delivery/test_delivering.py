@@ -13,6 +13,7 @@ from state.delivery.queue import Queue, Waiting
 from state.delivery.retries import Dead, Delivered, Later, Verdict
 from state.delivery.rows import WAITING, Delivery, decode_delivery
 from streams.alert import Alert
+from streams.delivery import Retry
 from streams.membership import MembershipChange
 from tests.agents.delivery.worlds import alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
@@ -31,7 +32,7 @@ STEPS = st.lists(
 )
 
 
-DAY_MS = 86_400_000
+HOURS_MS = 12 * 3_600_000
 
 
 class Receiver:
@@ -161,17 +162,23 @@ MEMBER = st.none() | st.sampled_from([{"email": name} for name in "abcd"])
 """What a member is told to have next; None: it leaves."""
 
 
+STEP = st.sampled_from(["nothing", "hours", "done", "lost", "refused", "dead", "retry"])
+QUIET = {**ALL, "quiet": {"begin": "00:00", "end": "08:00", "zone": "UTC"}}
+DIGEST = {**ALL, "digest": {"at": ["08:00"]}}
+
+
 @given(
-    st.lists(st.tuples(MEMBER, st.sampled_from(["nothing", "day", "done", "lost", "refused", "dead"])), max_size=12),
-    st.sampled_from([0, 1, 9]),
-    st.sampled_from([ALL, {**ALL, "digest": {"at": ["08:00"]}}]),
+    st.lists(st.tuples(MEMBER, STEP), max_size=12),
+    st.fixed_dictionaries({"coalesce_above": st.sampled_from([0, 1, 9]), "waiting_max": st.sampled_from([1, 99])}),
+    st.sampled_from([ALL, QUIET, DIGEST]),
 )
 def test_oracle_a_list_holds_a_member_by_its_newest_address_only(
-    steps: list[tuple[dict[str, str] | None, str]], coalesce_above: int, route: dict[str, Any]
+    steps: list[tuple[dict[str, str] | None, str]], options: dict[str, int], route: dict[str, Any]
 ) -> None:
-    """Whatever is coalesced, put into digests, refused, or arrives with its answer lost or a refusal: behind a last
-    message that is taken whoever keeps a list by addresses has the newest one, and none of who left."""
-    partition, held = Partition({"hook": {**HOOK, "coalesce_above": coalesce_above}}, [route]), list[dict[str, str]]()
+    """Whatever is coalesced, deferred, put into digests, refused, tried anew, or arrives with its answer lost or a
+    refusal: behind a last message that is taken whoever keeps a list by addresses has the newest one, and none of who
+    left."""
+    partition, held = Partition({"hook": {**HOOK, **options}}, [route]), list[dict[str, str]]()
 
     def arrive(delivery: Delivery) -> None:
         for part in parts_of(delivery):
@@ -188,8 +195,16 @@ def test_oracle_a_list_holds_a_member_by_its_newest_address_only(
             if verdict is not None:
                 partition.answer(delivery, verdict)
 
+    def settle() -> None:
+        for _ in range(2):
+            partition.pass_time(HOURS_MS)
+            while partition.waiting():
+                answer(Delivered(), arrives=True)
+
     known, revision = None, 0
-    for attributes, what in [*steps, ({"email": "z"}, "nothing"), (steps[-1][0] if steps else None, "nothing")]:
+    room = "settle" if options["waiting_max"] == 1 else "nothing"
+    last = [({"email": "z"}, room), (steps[-1][0] if steps else None, "settle")]
+    for attributes, what in [*steps, (steps[-1][0] if steps else None, room), *last]:
         if attributes != known:
             revision += 1
             word = "exited" if attributes is None else "entered" if known is None else "changed"
@@ -197,14 +212,17 @@ def test_oracle_a_list_holds_a_member_by_its_newest_address_only(
             told = attributes or known or {}
             partition.take(change("A", revision, change=word, attributes=told, former_attributes=former))
             known = attributes
-        if what == "day":
-            partition.pass_time(DAY_MS)
+        if what == "hours":
+            partition.pass_time(HOURS_MS)
+        elif what == "settle":
+            settle()
+        elif what == "retry":
+            for status in list(partition.status.values()):
+                if status.state == "dead":
+                    partition.order(Retry(status.id))
         elif what != "nothing":
             answer(
                 Dead("HTTP 400") if what in ("refused", "dead") else Delivered() if what == "done" else None,
                 arrives=what != "refused",
             )
-    partition.pass_time(DAY_MS)
-    while partition.waiting():
-        answer(Delivered(), arrives=True)
     assert held == ([] if known is None else [known])

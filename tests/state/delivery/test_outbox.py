@@ -476,6 +476,77 @@ def test_what_a_dead_digest_named_is_named_by_one_that_can_not_be_withdrawn() ->
     assert told(partition).former_attributes == [ONE, TWO]
 
 
+def gone(revision: int, attributes: dict[str, str]) -> MembershipChange:
+    """The member leaves."""
+    return change("A", revision, change="exited", attributes=attributes, former_attributes=[attributes])
+
+
+def by_night(**options: object) -> Partition:
+    """Quiet from midnight to noon; a member came in and was told of, and it is noon."""
+    partition = one(QUIET, **options)
+    partition.take(change("A", 1, attributes=ONE))
+    partition.pass_time(12 * HOUR_MS)
+    partition.answer(partition.waiting()[0])
+    return partition
+
+
+def test_what_may_be_withdrawn_supersedes_nothing() -> None:
+    """Else neither an exit nor what came behind it were told."""
+    partition = by_night(coalesce_above=0)
+    partition.take(gone(2, ONE))
+    partition.pass_time(12 * HOUR_MS)
+    partition.take(change("A", 3, attributes=TWO))
+    partition.take(gone(4, TWO))
+    assert (told(partition).revision, told(partition).attributes) == (2, ONE)
+
+
+@pytest.mark.parametrize("is_withdrawn", [False, True])
+def test_an_exit_that_is_dead_is_sent_anew_behind_an_entry_that_was_not_sent(is_withdrawn: bool) -> None:
+    """The receiver has the member still, for it heard of neither."""
+    partition = by_night()
+    partition.take(gone(2, ONE))
+    (exit_,) = partition.waiting()
+    partition.pass_time(12 * HOUR_MS)
+    partition.take(change("A", 3, attributes=TWO))
+    if is_withdrawn:
+        partition.take(gone(4, TWO))
+    partition.answer(exit_, Dead("HTTP 400"))
+    partition.order(Retry(exit_.id))
+    assert [each.id for each in partition.waiting()] == [exit_.id]
+    partition.take(gone(5, TWO))
+    assert partition.deferred() == []
+    partition.order(Retry(exit_.id))
+    assert [each.id for each in partition.waiting()] == [exit_.id]
+
+
+def test_a_revocation_that_is_dead_is_told_by_the_next() -> None:
+    """As an exit, where the assertion behind it was withdrawn; not where routes tell no corrections."""
+    for corrections, left in ((True, 1), (False, 0)):
+        partition = one({**QUIET, "corrections": corrections})
+        partition.take(alert("A"))
+        partition.pass_time(12 * HOUR_MS)
+        partition.answer(partition.waiting()[0])
+        partition.take(alert("A", revision=2))
+        for each in partition.waiting():
+            partition.answer(each, Dead("HTTP 400"))
+        partition.pass_time(12 * HOUR_MS)
+        partition.take(alert("A", revision=3))
+        partition.take(alert("A", revision=4))
+        assert len(partition.deferred()) == left
+
+
+def test_what_a_dead_change_named_is_named_by_one_that_is_dead_already() -> None:
+    """For that is named by the next."""
+    partition = one(waiting_max=1)
+    partition.take(change("A", 1, attributes=ONE))
+    partition.answer(partition.waiting()[0])
+    partition.take(changed(2, TWO, ONE))
+    partition.take(changed(3, THREE, TWO))
+    partition.answer(partition.waiting()[0], Dead("HTTP 400"))
+    partition.take(gone(4, THREE))
+    assert told(partition).former_attributes == [ONE, TWO, THREE]
+
+
 def test_attributes_of_who_came_in_before_the_route_are_no_news() -> None:
     """Nor is the exit then."""
     partition = one()

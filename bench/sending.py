@@ -1,0 +1,82 @@
+"""Sends a steady load when it is due, whatever became of what was sent before (open-loop).
+
+Every batch is filled before the first is due: the sender stands for clients elsewhere, and shares the cores with the
+workers that are measured.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+
+from bench.arena import Arena
+from bench.schedule import Load
+from streams.partitioning import partition_of
+
+TICK_S = 0.02
+"""What is due within it is sent together, at its end."""
+BATCH_BYTES = 2**20
+
+Record = Callable[[int, int], tuple[bytes, bytes]]
+"""Key and value of an event, of its number and when it happened, in milliseconds."""
+
+
+class Sent(NamedTuple):
+    """The load with its begin, and by how much each sending was behind what was due, in seconds."""
+
+    load: Load
+    behind_s: list[float]
+
+
+class _Tick(NamedTuple):
+    """first: the number of its first event. at_s: when it is sent, from the begin. batches: by partition."""
+
+    first: int
+    at_s: float
+    batches: dict[int, Any]
+
+
+async def send(own: Arena, load: Load, record: Record) -> Sent:
+    """Events happen earlier than they are sent, by as long as filling all batches takes."""
+    topic = own.topic("web-events")
+    async with AIOKafkaProducer(
+        bootstrap_servers=own.bootstrap,
+        enable_idempotence=True,
+        acks="all",
+        compression_type="zstd",
+        max_batch_size=BATCH_BYTES,
+    ) as producer:
+        partitions = len(await producer.partitions_for(topic))
+        ticks = list(_ticks(load, record, partitions, producer.create_batch))
+        load = msgspec.structs.replace(load, begin_s=time.monotonic())
+        behind_s: list[float] = []
+        for tick in ticks:
+            await asyncio.sleep(load.begin_s + tick.at_s - time.monotonic())
+            sent = [await producer.send_batch(batch, topic, partition=at) for at, batch in tick.batches.items()]
+            await asyncio.gather(*sent)
+            if tick.first >= load.warm_up:
+                behind_s.append(time.monotonic() - load.due_s(tick.first))
+    return Sent(load, behind_s)
+
+
+def _ticks(load: Load, record: Record, partitions: int, create_batch: Callable[[], Any]) -> Iterator[_Tick]:
+    place_of = lru_cache(maxsize=None)(partition_of)
+    begin_ms = time.time() * 1000
+    for number, events in groupby(range(load.events), lambda event: int(event / load.rate / TICK_S)):
+        batches: dict[int, Any] = {}
+        numbers = list(events)
+        for event in numbers:
+            now_ms = int(begin_ms + event / load.rate * 1000)
+            key, value = record(event, now_ms)
+            place = place_of(key, partitions)
+            batch = batches.get(place) or batches.setdefault(place, create_batch())
+            if batch.append(timestamp=now_ms, key=key, value=value) is None:
+                raise ValueError(
+                    f"{len(numbers)} events are due at once, more than a batch of {BATCH_BYTES} bytes takes"
+                )
+        yield _Tick(numbers[0], (number + 1) * TICK_S, batches)
