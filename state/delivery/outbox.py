@@ -147,7 +147,7 @@ class Outbox(Ledger):
         unsent = withdrawn or (None if is_deferred else self._superseded(head, way.destination)) or dead
         said = Said(content)
         if way.kind == "change" and unsent is not None:
-            former = self._said_of(unsent, message.subject)
+            former = _said_of(unsent, message.subject)
             said = said if former is None else in_place_of(said, former, may_be_sent=withdrawn is None)
         id_ = delivery_id(way.destination, way.kind, message.subject, message.revision)
         operation: Operation = "removed" if not message.is_there else "changed" if head.told else "added"
@@ -233,11 +233,6 @@ class Outbox(Ledger):
         """The newest delivery, or the digest that it is part of, where that is dead."""
         key = self._saying(delivery_id(way.destination, way.kind, message.subject, head.newest))
         return self._delivery(key) if key is not None and key.startswith(CLOSED) else None
-
-    def _said_of(self, delivery: Delivery, subject: str) -> Said | None:
-        """What it says of a subject; None where a digest that was tried anew says that no more."""
-        found = (Said(each.content, delivery.is_held) for each in _parts(delivery) if each.message.subject == subject)
-        return next(found, None)
 
     # --- what becomes of it
 
@@ -438,3 +433,9 @@ def _group(delivery: Delivery) -> tuple[str, str, int]:
 def _parts(delivery: Delivery) -> list[Part]:
     found = zip(parts_of(delivery), contents_of(delivery), strict=True)
     return [Part(message_of(part), content) for part, content in found]
+
+
+def _said_of(delivery: Delivery, subject: str) -> Said | None:
+    """What it says of a subject; None where a digest that was tried anew says that no more."""
+    found = (Said(each.content, delivery.is_held) for each in _parts(delivery) if each.message.subject == subject)
+    return next(found, None)
