@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -42,7 +41,7 @@ class _Tick(NamedTuple):
 
 
 async def send(own: Arena, load: Load, record: Record) -> Sent:
-    """Events happen earlier than they are sent, by as long as filling all batches takes."""
+    """load: begins at 0, and now when it is sent. Events happen earlier, by as long as filling all batches takes."""
     topic = own.topic("web-events")
     async with AIOKafkaProducer(
         bootstrap_servers=own.bootstrap,
@@ -65,18 +64,24 @@ async def send(own: Arena, load: Load, record: Record) -> Sent:
 
 
 def _ticks(load: Load, record: Record, partitions: int, create_batch: Callable[[], Any]) -> Iterator[_Tick]:
+    """Of a load that begins at 0. A tick in which nothing is due is left out."""
     place_of = lru_cache(maxsize=None)(partition_of)
     begin_ms = time.time() * 1000
-    for number, events in groupby(range(load.events), lambda event: int(event / load.rate / TICK_S)):
+    first = number = 0
+    while first < load.events:
+        number += 1
+        at_s = number * TICK_S
         batches: dict[int, Any] = {}
-        numbers = list(events)
-        for event in numbers:
-            now_ms = int(begin_ms + event / load.rate * 1000)
+        due = load.due_count(at_s)
+        for event in range(first, due):
+            now_ms = int(begin_ms + load.due_s(event) * 1000)
             key, value = record(event, now_ms)
             place = place_of(key, partitions)
             batch = batches.get(place) or batches.setdefault(place, create_batch())
             if batch.append(timestamp=now_ms, key=key, value=value) is None:
                 raise ValueError(
-                    f"{len(numbers)} events are due at once, more than a batch of {BATCH_BYTES} bytes takes"
+                    f"{due - first} events are due at once, more than a batch of {BATCH_BYTES} bytes takes"
                 )
-        yield _Tick(numbers[0], (number + 1) * TICK_S, batches)
+        if due > first:
+            yield _Tick(first, at_s, batches)
+        first = due

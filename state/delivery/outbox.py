@@ -357,9 +357,8 @@ class Outbox(Ledger):
         self._changed[by_time_key(closed.closed_ms, id_)] = None
         if delivery.kind == "digest":
             delivery = self._still_newest(delivery)
-        if (head is not None and not self._counts(head, delivery.revision, delivery.operation)) or (
-            delivery.content == _NOTHING
-        ):
+        is_old = head is not None and not self._counts(head, delivery.revision, delivery.operation)
+        if is_old or delivery.content == _NOTHING:
             newer = msgspec.structs.replace(delivery, why="a newer message about the same came since")
             self._close(newer, b"", "superseded")
             return
