@@ -31,10 +31,12 @@ from state.rows import (
     container_key,
     decode_container,
     encode_row,
+    touchpoint_key,
 )
 from state.series import Revision, new_container
+from state.timeline import TOUCHPOINTS_MIN, Timeline
 from streams.store import Row, Rows
-from streams.touchpoint import Touchpoint
+from streams.touchpoint import Touchpoint, decode_touchpoint
 
 _SESSIONLIKE = (b"s", b"v")
 _NOTHING_REVISED: Mapping[bytes, Part] = {}
@@ -137,6 +139,17 @@ class AccountBatch:
         changes.newest_ms = max(changes.newest_ms, groups.newest_ms)
         for group, row in self._change():
             changes.account_counts[self._plan.code] += (row is not None) - (groups.values[group.key] is not None)
+            count = 0 if row is None else row.touchpoint_count
+            if count + len(group.removed) > TOUCHPOINTS_MIN:
+                self._keep_timeline(group, count)
+
+    def _keep_timeline(self, group: Group, count: int) -> None:
+        """count: how many touchpoints the account has behind the batch."""
+        account, values = group.account, self._groups.touchpoints
+        keyed = ((order, touchpoint_key(account, order)) for order, _, _ in group.added)
+        added = {order: decode_touchpoint(values[key]).ingest_time for order, key in keyed}
+        for row in Timeline(self._store, account).changed(count, [order for order, _ in group.removed], added):
+            self._put(row)
 
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and

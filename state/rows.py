@@ -5,6 +5,8 @@
 | touchpoint | t account 0 event_id 0 source                   | the record's bytes, as they came              |
 | container  | k layout account 0 kind id                      | ContainerRow                                  |
 | chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
+| timeline   | i account 0 order of its first                  | [(order, ingest time)] of neighbours in time, |
+|            |                                                 | of a large account; the first has no order    |
 | cell       | c version 0 cell                                | absolute contribution, decimal text; 0 where  |
 |            |                                                 | there was one                                 |
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
@@ -89,6 +91,7 @@ class ChunkRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
 encode_row = pack
 decode_container = msgspec.msgpack.Decoder(ContainerRow).decode
 decode_chunk = msgspec.msgpack.Decoder(ChunkRow).decode
+decode_leaf = msgspec.msgpack.Decoder(list[tuple[bytes, int]]).decode
 
 
 def frozen(packed: Any) -> Any:
@@ -116,6 +119,11 @@ def touchpoints_prefix(account: bytes) -> bytes:
 def touchpoint_key(account: bytes, order: bytes) -> bytes:
     """The row of the touchpoint with this position in its series."""
     return touchpoints_prefix(account) + order[_ORDER_TIME_BYTES:]
+
+
+def timeline_prefix(account: bytes) -> bytes:
+    """What the keys of the leaves of an account's timeline begin with."""
+    return b"i%b\0" % account
 
 
 def account_of(touchpoint: bytes) -> bytes:

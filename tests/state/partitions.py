@@ -14,6 +14,7 @@ from streams.stage import Applied, Slice, Work
 from streams.touchpoint import Touchpoint
 from tests.state.memory_store import MemoryStore
 from tests.state.test_accounts import assert_chunks_are_whole, brute, cells_of
+from tests.state.timelines import assert_timelines_are_whole
 from tests.state.worlds import Record
 
 
@@ -208,6 +209,7 @@ def assert_equal_to_scratch(partition: Partition, arrived: list[Touchpoint]) -> 
     counts, scratch_counts = ([count for _, count in each.store.scan(b"n")] for each in (partition, scratch))
     assert counts == scratch_counts
     assert_chunks_are_whole(partition.store)
+    assert_timelines_are_whole(partition.store)
 
 
 def with_tag(journey: Journey, like: Journey) -> Journey:

@@ -27,6 +27,7 @@ from tests.oracles.segments import counted_containers
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
+from tests.state.timelines import assert_timelines_are_whole, make_timelines_small
 from tests.state.worlds import (
     Record,
     analyses,
@@ -43,9 +44,10 @@ CUTS = st.lists(st.integers(0, 60), max_size=8)
 
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks so short that small worlds have many."""
+    """Chunks and timelines so short that small worlds have many."""
     monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
     monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_timelines_small(monkeypatch)
 
 
 def run(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoint]], store: MemoryStore) -> None:
@@ -159,6 +161,7 @@ def test_oracle_slices_equal_brute_force(
     assert cells_of(store) == brute(definitions, arrived)
     assert not list(store.scan(b"j"))
     assert_chunks_are_whole(store)
+    assert_timelines_are_whole(store)
 
 
 def assert_chunks_are_whole(store: MemoryStore) -> None:

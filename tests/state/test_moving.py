@@ -25,16 +25,18 @@ from tests.state.partitions import (
 )
 from tests.state.test_accounts import WORLDS
 from tests.state.test_rules import canvas, flow
+from tests.state.timelines import make_timelines_small
 from tests.state.worlds import DAY, START, Record, definition_set, definition_sets, touchpoint
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks and slices so small that small worlds have many."""
+    """Chunks, slices and timelines so small that small worlds have many."""
     monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
     monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
     monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
     monkeypatch.setattr(moving, "SLICE_ROWS", 3)
+    make_timelines_small(monkeypatch)
 
 
 @st.composite

@@ -21,6 +21,7 @@ from tests.oracles.brute import containers_of, surviving
 from tests.oracles.canvas import reach_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
+from tests.state.timelines import make_timelines_small
 from tests.state.worlds import (
     CONTAINERS,
     DAY,
@@ -37,11 +38,12 @@ from tests.state.worlds import (
 
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks and pools so short that small worlds have many, and jumps between them."""
+    """Chunks, timelines and pools so short that small worlds have many, and jumps between them."""
     monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
     monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
     monkeypatch.setattr("state.story_marks.JUMP_ENTRIES", 5)
     monkeypatch.setattr("state.story.POOL_COUNT", 4)
+    make_timelines_small(monkeypatch)
 
 
 class World:
@@ -88,12 +90,13 @@ FILTERS = st.fixed_dictionaries(
 @settings(max_examples=40)
 @given(
     WORLDS, FILTERS, st.sampled_from([{}, {"opportunity": {"o1"}}, {"buying_group": {"g1"}}]),
-    st.integers(1, 7),
+    st.integers(1, 7), st.sampled_from([0, 5, 2_000]),
 )  # fmt: skip
 def test_oracle_a_story_is_the_sorted_series(
-    arrived: list[Touchpoint], filters: dict[str, set[str]], container: dict[str, set[str]], count: int
+    arrived: list[Touchpoint], filters: dict[str, set[str]], container: dict[str, set[str]], count: int, look_max: int
 ) -> None:
-    """Every touchpoint that counts and is wanted, newest first, over pages of any size; late ones are marked."""
+    """Every touchpoint that counts and is wanted, newest first, over pages of any size, along the timeline, without it
+    and where it is given up; late ones are marked."""
     world = World(definition_set([NOTHING]), arrived)
     mine = [each for each in surviving(arrived) if each.account == "acme"]
     wanted = [
@@ -101,7 +104,9 @@ def test_oracle_a_story_is_the_sorted_series(
         for each in sorted(mine, key=order_of, reverse=True)
         if all(getattr(each, name) in values for name, values in {**filters, **container}.items())
     ]
-    found = world.story({"filters": filters, "container": container}, count)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("state.story.LOOK_COUNT_MAX", look_max)
+        found = world.story({"filters": filters, "container": container}, count)
     assert [(t.event_time, t.source_sequence, t.event_id, t.source) for t in found] == [order_of(t) for t in wanted]
     for shown, each in zip(found, wanted, strict=True):
         later = [other for other in mine if other.event_time > each.event_time]

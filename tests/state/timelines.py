@@ -1,0 +1,37 @@
+"""Timelines so small that small worlds have some, and what must hold of them."""
+
+import pytest
+
+from state import account_batch, timeline
+from state.rows import account_of, decode_leaf, keys_of, timeline_prefix
+from state.timeline import Timeline
+from streams.touchpoint import decode_touchpoint
+from tests.state.memory_store import MemoryStore
+
+
+def make_timelines_small(monkeypatch: pytest.MonkeyPatch, touchpoints_min: int = 3) -> None:
+    """Accounts with more touchpoints than these have one, with leaves of two or three."""
+    monkeypatch.setattr(account_batch, "TOUCHPOINTS_MIN", touchpoints_min)
+    monkeypatch.setattr(timeline, "TOUCHPOINTS_MIN", touchpoints_min)
+    monkeypatch.setattr(timeline, "LEAF_ENTRIES", 2)
+    monkeypatch.setattr(timeline, "LEAF_ENTRIES_MAX", 3)
+
+
+def assert_timelines_are_whole(store: MemoryStore) -> None:
+    """Each large account has all of its touchpoints that count, in order, and no other has anything; only the first
+    leaf may be empty, and none is too long."""
+    expected: dict[bytes, list[tuple[bytes, int]]] = {}
+    for key, value in store.scan(b"t"):
+        touchpoint = decode_touchpoint(value)
+        if not touchpoint.withdrawn:
+            entry = keys_of(account_of(key), touchpoint)[1], touchpoint.ingest_time
+            expected.setdefault(account_of(key), []).append(entry)
+    large = {account: entries for account, entries in expected.items() if len(entries) > timeline.TOUCHPOINTS_MIN}
+    leaf_count = 0
+    for account, entries in large.items():
+        found = [entry for leaf in Timeline(store, account).newest_first() for entry in leaf]
+        assert found == sorted(entries, reverse=True)
+        leaves = [decode_leaf(value) for _, value in store.scan(timeline_prefix(account))]
+        assert all(0 < len(leaf) <= timeline.LEAF_ENTRIES_MAX for leaf in leaves[1:])
+        leaf_count += len(leaves)
+    assert leaf_count == len(list(store.scan(b"i")))
