@@ -31,12 +31,11 @@ from state.rows import (
     container_key,
     decode_container,
     encode_row,
-    touchpoint_key,
 )
 from state.series import Revision, new_container
 from state.timeline import TOUCHPOINTS_MIN, Timeline
 from streams.store import Row, Rows
-from streams.touchpoint import Touchpoint, decode_touchpoint
+from streams.touchpoint import Touchpoint
 
 _SESSIONLIKE = (b"s", b"v")
 _NOTHING_REVISED: Mapping[bytes, Part] = {}
@@ -141,15 +140,9 @@ class AccountBatch:
             changes.account_counts[self._plan.code] += (row is not None) - (groups.values[group.key] is not None)
             count = 0 if row is None else row.touchpoint_count
             if count + len(group.removed) > TOUCHPOINTS_MIN:
-                self._keep_timeline(group, count)
-
-    def _keep_timeline(self, group: Group, count: int) -> None:
-        """count: how many touchpoints the account has behind the batch."""
-        account, values = group.account, self._groups.touchpoints
-        keyed = ((order, touchpoint_key(account, order)) for order, _, _ in group.added)
-        added = {order: decode_touchpoint(values[key]).ingest_time for order, key in keyed}
-        for row in Timeline(self._store, account).changed(count, [order for order, _ in group.removed], added):
-            self._put(row)
+                removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
+                for leaf in Timeline(self._store, group.account).changed(count, removed, added):
+                    self._put(leaf)
 
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and

@@ -44,8 +44,8 @@ BUDGETS = {
         rows_written=1_344, bytes_written=468_036, rows_published=301, bytes_published=74_480,
     ),
     "big-account": Cost(
-        calls=43_033, instructions=828_708, asks=192, keys=1_182, rows_read=160, bytes_read=194_099,
-        rows_written=1_144, bytes_written=385_168, rows_published=20, bytes_published=3_814,
+        calls=38_988, instructions=796_847, asks=192, keys=1_182, rows_read=160, bytes_read=174_234,
+        rows_written=1_144, bytes_written=365_593, rows_published=20, bytes_published=3_814,
     ),
     "partials": Cost(calls=17_873, instructions=197_382),
     "render": Cost(calls=48_337, instructions=795_663),

@@ -5,8 +5,8 @@
 | touchpoint | t account 0 event_id 0 source                   | the record's bytes, as they came              |
 | container  | k layout account 0 kind id                      | ContainerRow                                  |
 | chunk      | s layout account 0 kind id 0 order of its first | ChunkRow; the first chunk has no order        |
-| timeline   | i account 0 order of its first                  | [(order, ingest time)] of neighbours in time, |
-|            |                                                 | of a large account; the first has no order    |
+| timeline   | i account 0 order of its first                  | the order keys of neighbours in time, of a    |
+|            |                                                 | large account; the first leaf has no order    |
 | cell       | c version 0 cell                                | absolute contribution, decimal text; 0 where  |
 |            |                                                 | there was one                                 |
 | tally      | y version 0 account 0 kind id 0 cell            | how often or how much the container           |
@@ -91,7 +91,7 @@ class ChunkRow(msgspec.Struct, array_like=True, gc=False, frozen=True):
 encode_row = pack
 decode_container = msgspec.msgpack.Decoder(ContainerRow).decode
 decode_chunk = msgspec.msgpack.Decoder(ChunkRow).decode
-decode_leaf = msgspec.msgpack.Decoder(list[tuple[bytes, int]]).decode
+decode_leaf = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 def frozen(packed: Any) -> Any:

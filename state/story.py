@@ -1,9 +1,9 @@
 """The story of a container: its touchpoints in the order of its series, newest first, a page at a time.
 
-A large account has a timeline (`state.timeline`): a page reads little more of it than it shows, however large the
-account is. Where that finds too little of what is wanted, and of an account without one, a page is one scan over all
-of the account's touchpoints. Of most only the place in the series is decoded; of a few thousand at a time the newest
-are looked at whole, and a heap keeps the newest of all. Budget: 1 µs a touchpoint, 100,000 in a tenth of a second.
+A large account has a timeline (`state.timeline`): its newest pages take little more than what they show, however large
+it is. For those further back, for what is rare, and of an account without one, a page is one scan over all of the
+account's touchpoints. Of most only the place in the series is decoded; of a few thousand at a time the newest are
+looked at whole, and a heap keeps the newest of all. Budget: 1 µs a touchpoint, 100,000 in a tenth of a second.
 
 A touchpoint is late when one of its account with a later event time was there before it: in Kafka's time, which is
 that of the source record's arrival.
@@ -34,7 +34,7 @@ from streams.touchpoint import Touchpoint, decode_touchpoint, prefix_decoder
 FILTERS = ("type", "person", "channel", "opportunity", "buying_group", "session")
 POOL_COUNT = 4_000
 LOOK_COUNT_MAX = 2_000
-"""Touchpoints of a timeline that a page looks at: ten times what it usually shows. One of them costs 20 of a scan."""
+"""Touchpoints that are looked at along a timeline, the newest of all first: ten pages. One costs ten of a scan."""
 _decode_place = prefix_decoder(())
 
 Test = Callable[[bytes, Touchpoint], bool]
@@ -81,10 +81,10 @@ class _Times:
         self.happened = array("q")
         self.came = array("q")
 
-    def take(self, happened: int, came: int) -> None:
+    def take(self, touchpoint: Touchpoint) -> None:
         """Another one's."""
-        self.happened.append(happened)
-        self.came.append(came)
+        self.happened.append(touchpoint.event_time)
+        self.came.append(touchpoint.ingest_time)
 
 
 def _newest(
@@ -99,18 +99,16 @@ def _newest(
 def _newest_along(
     timeline: Timeline, rows: Rows, account: bytes, is_wanted: Test, before: bytes | None, count: int
 ) -> tuple[list[Placed], _Times] | None:
-    """The same from the timeline; None where too few of those that were looked at are wanted."""
+    """The same along the timeline; None where too few of those that were looked at are wanted."""
     found: list[Placed] = []
     times = _Times()
     looked_at = 0
-    for entries in timeline.newest_first():
-        for order, came in entries:
-            times.take(event_time_of(order), came)
-        orders = [order for order, _ in entries if before is None or order < before]
+    for orders in timeline.newest_first():
         for order, value in zip(orders, rows.get([touchpoint_key(account, each) for each in orders]), strict=True):
             assert value is not None, "a timeline has what there is"
             touchpoint = decode_touchpoint(value)
-            if is_wanted(order, touchpoint):
+            times.take(touchpoint)
+            if (before is None or order < before) and is_wanted(order, touchpoint):
                 found.append((order, touchpoint))
         looked_at += len(orders)
         if len(found) >= count:
@@ -160,7 +158,7 @@ class _Newest:
             if event_time < self.oldest_ms:
                 return
             touchpoint = decode_touchpoint(value)
-            self.times.take(event_time, touchpoint.ingest_time)
+            self.times.take(touchpoint)
             order = keys_of(self._account, touchpoint)[1]
             if (before is not None and order >= before) or not is_wanted(order, touchpoint):
                 continue

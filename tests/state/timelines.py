@@ -20,17 +20,16 @@ def make_timelines_small(monkeypatch: pytest.MonkeyPatch, touchpoints_min: int =
 def assert_timelines_are_whole(store: MemoryStore) -> None:
     """Each large account has all of its touchpoints that count, in order, and no other has anything; only the first
     leaf may be empty, and none is too long."""
-    expected: dict[bytes, list[tuple[bytes, int]]] = {}
+    expected: dict[bytes, list[bytes]] = {}
     for key, value in store.scan(b"t"):
         touchpoint = decode_touchpoint(value)
         if not touchpoint.withdrawn:
-            entry = keys_of(account_of(key), touchpoint)[1], touchpoint.ingest_time
-            expected.setdefault(account_of(key), []).append(entry)
-    large = {account: entries for account, entries in expected.items() if len(entries) > timeline.TOUCHPOINTS_MIN}
+            expected.setdefault(account_of(key), []).append(keys_of(account_of(key), touchpoint)[1])
+    large = {account: orders for account, orders in expected.items() if len(orders) > timeline.TOUCHPOINTS_MIN}
     leaf_count = 0
-    for account, entries in large.items():
-        found = [entry for leaf in Timeline(store, account).newest_first() for entry in leaf]
-        assert found == sorted(entries, reverse=True)
+    for account, orders in large.items():
+        found = [order for leaf in Timeline(store, account).newest_first() for order in leaf]
+        assert found == sorted(orders, reverse=True)
         leaves = [decode_leaf(value) for _, value in store.scan(timeline_prefix(account))]
         assert all(0 < len(leaf) <= timeline.LEAF_ENTRIES_MAX for leaf in leaves[1:])
         leaf_count += len(leaves)
