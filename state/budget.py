@@ -12,40 +12,40 @@ from streams.budget import Cost
 
 BUDGETS = {
     "in-order-1": Cost(
-        calls=15_430, instructions=251_695, asks=6, keys=1_144, rows_read=85, bytes_read=15_542,
-        rows_written=1_144, bytes_written=227_072, rows_published=142, bytes_published=26_808,
+        calls=15_524, instructions=253_963, asks=6, keys=1_144, rows_read=85, bytes_read=15_544,
+        rows_written=1_144, bytes_written=227_074, rows_published=142, bytes_published=26_808,
     ),
     "in-order-3": Cost(
-        calls=25_007, instructions=472_068, asks=6, keys=1_172, rows_read=88, bytes_read=60_942,
-        rows_written=1_188, bytes_written=317_458, rows_published=160, bytes_published=29_473,
+        calls=25_422, instructions=480_238, asks=6, keys=1_172, rows_read=88, bytes_read=41_512,
+        rows_written=1_214, bytes_written=300_760, rows_published=160, bytes_published=29_473,
     ),
     "in-order-12": Cost(
-        calls=64_974, instructions=1_296_940, asks=6, keys=1_594, rows_read=158, bytes_read=110_873,
-        rows_written=1_612, bytes_written=494_203, rows_published=280, bytes_published=34_616,
+        calls=65_884, instructions=1_313_830, asks=6, keys=1_594, rows_read=158, bytes_read=83_188,
+        rows_written=1_654, bytes_written=472_130, rows_published=280, bytes_published=34_616,
     ),
     "milestones-quiet": Cost(
-        calls=27_564, instructions=543_171, asks=6, keys=1_172, rows_read=88, bytes_read=63_395,
-        rows_written=1_188, bytes_written=321_523, rows_published=160, bytes_published=29_625,
+        calls=27_974, instructions=550_455, asks=6, keys=1_172, rows_read=88, bytes_read=43_138,
+        rows_written=1_214, bytes_written=304_074, rows_published=160, bytes_published=29_625,
     ),
     "milestones": Cost(
-        calls=54_442, instructions=1_049_541, asks=51, keys=1_280, rows_read=112, bytes_read=142_163,
-        rows_written=1_212, bytes_written=422_678, rows_published=182, bytes_published=46_426,
+        calls=55_770, instructions=1_069_647, asks=51, keys=1_280, rows_read=112, bytes_read=105_558,
+        rows_written=1_238, bytes_written=402_438, rows_published=182, bytes_published=46_426,
     ),
     "audiences-quiet": Cost(
-        calls=25_015, instructions=484_800, asks=6, keys=1_172, rows_read=88, bytes_read=62_168,
-        rows_written=1_188, bytes_written=319_394, rows_published=160, bytes_published=29_625,
+        calls=25_422, instructions=491_998, asks=6, keys=1_172, rows_read=88, bytes_read=42_323,
+        rows_written=1_214, bytes_written=302_306, rows_published=160, bytes_published=29_625,
     ),
     "audiences": Cost(
-        calls=124_952, instructions=1_995_112, asks=8, keys=1_250, rows_read=100, bytes_read=93_879,
-        rows_written=1_202, bytes_written=376_058, rows_published=185, bytes_published=37_499,
+        calls=126_710, instructions=2_052_999, asks=8, keys=1_250, rows_read=100, bytes_read=67_960,
+        rows_written=1_228, bytes_written=357_304, rows_published=185, bytes_published=38_699,
     ),
     "late": Cost(
-        calls=42_116, instructions=779_938, asks=68, keys=1_344, rows_read=283, bytes_read=219_562,
-        rows_written=1_344, bytes_written=468_036, rows_published=301, bytes_published=74_480,
+        calls=40_117, instructions=735_012, asks=84, keys=1_360, rows_read=296, bytes_read=155_704,
+        rows_written=1_374, bytes_written=403_562, rows_published=301, bytes_published=74_480,
     ),
     "big-account": Cost(
-        calls=38_988, instructions=796_847, asks=192, keys=1_182, rows_read=160, bytes_read=174_234,
-        rows_written=1_144, bytes_written=365_593, rows_published=20, bytes_published=3_814,
+        calls=38_779, instructions=797_494, asks=190, keys=1_180, rows_read=159, bytes_read=168_439,
+        rows_written=1_144, bytes_written=364_330, rows_published=20, bytes_published=3_814,
     ),
     "partials": Cost(calls=17_873, instructions=197_382),
     "render": Cost(calls=48_337, instructions=795_663),

@@ -34,7 +34,11 @@ from streams.batch import BatchTooLargeError
 from streams.store import Row, Rows
 from streams.topics import MESSAGE_BYTES_MAX
 
-CHUNK_ENTRIES = 32
+CHUNK_ENTRIES_FIRST, CHUNK_ENTRIES = 16, 32
+"""At so many the open chunk of a new and of a long series is sealed. What is open is written with every touchpoint; a
+sealed chunk costs a row, and a read of whoever refolds all of them."""
+SEALED_PER_ENTRY = 8
+"""For so many sealed chunks the open one may have an entry more."""
 CHUNK_ENTRIES_MAX = 64
 CHUNKS_BEFORE_LOOK = 256
 """Most revisions end within a few; for one that has not by then it is worth looking at what lies behind."""
@@ -78,8 +82,10 @@ def new_container(plan: KindPlan) -> ContainerRow:
 def note(row: ContainerRow, order: bytes, projections: list[Projection | None]) -> bool:
     """Adds an entry to the open chunk, whose states have moved behind it; says whether the chunk is full now."""
     row.entries += encode_entry(order, projections)
-    row.entry_count += 1
-    return row.entry_count >= CHUNK_ENTRIES
+    count = row.entry_count = row.entry_count + 1
+    return count >= CHUNK_ENTRIES_FIRST and (
+        count >= CHUNK_ENTRIES or count >= CHUNK_ENTRIES_FIRST + row.sealed_count // SEALED_PER_ENTRY
+    )
 
 
 class Series:

@@ -20,7 +20,7 @@ from bench.working import Team
 from state.definitions import DefinitionFile
 from state.delivery.configuration import DeliveryFile
 
-ROLES = (("accounts",), ("ingest", "snapshots"), ("deliver",))
+ROLES = (("accounts",), ("accounts",), ("ingest", "snapshots"), ("deliver",))
 TOLD = "Demo Requested"
 DUE_S_MAX = 120.0
 _to_json = msgspec.json.Encoder().encode

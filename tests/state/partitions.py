@@ -13,8 +13,8 @@ from streams.partials import COVERS_KEY, Covers, Tag, decode_cell, decode_covers
 from streams.stage import Applied, Slice, Work
 from streams.touchpoint import Touchpoint
 from tests.state.memory_store import MemoryStore
+from tests.state.small import assert_timelines_are_whole
 from tests.state.test_accounts import assert_chunks_are_whole, brute, cells_of
-from tests.state.timelines import assert_timelines_are_whole
 from tests.state.worlds import Record
 
 

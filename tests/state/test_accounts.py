@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from state import job, series
+from state import job
 from state.accounts import Accounts
 from state.definition_set import DefinitionSet
 from state.definitions import Canvas, Cohort, Flow
@@ -27,7 +27,7 @@ from tests.oracles.segments import counted_containers
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
-from tests.state.timelines import assert_timelines_are_whole, make_timelines_small
+from tests.state.small import assert_timelines_are_whole, make_chunks_small, make_timelines_small
 from tests.state.worlds import (
     Record,
     analyses,
@@ -45,8 +45,7 @@ CUTS = st.lists(st.integers(0, 60), max_size=8)
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and timelines so short that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     make_timelines_small(monkeypatch)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import chores, moving, series
+from state import chores, moving
 from state.definition_set import DefinitionSet
 from streams.touchpoint import Touchpoint
 from tests.state.audience_worlds import (
@@ -19,6 +19,7 @@ from tests.state.audience_worlds import (
     with_audiences,
 )
 from tests.state.partitions import Partition
+from tests.state.small import make_chunks_small
 from tests.state.test_accounts import CUTS, WORLDS, split
 from tests.state.test_milestones_any_order import ACTS, CLOCKS, dense
 from tests.state.worlds import DAY, START
@@ -27,8 +28,7 @@ from tests.state.worlds import DAY, START
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and slices so small that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
     monkeypatch.setattr(moving, "SLICE_ROWS", 3)
     monkeypatch.setattr(chores, "SLICE_TIMERS", 2)

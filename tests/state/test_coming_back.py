@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import moving, series
+from state import moving
 from state.definition_set import (
     RETIREMENT_VALUE,
     DefinitionSet,
@@ -19,6 +19,7 @@ from state.definition_set import (
 from state.definitions import DefinitionFile
 from streams.touchpoint import Touchpoint
 from tests.state.partitions import Partition, assert_equal_to_scratch, assert_what_is_complete_is_exact
+from tests.state.small import make_chunks_small
 from tests.state.test_accounts import WORLDS
 from tests.state.test_rules import canvas, flow
 from tests.state.worlds import DAY, START, definition_set, touchpoint
@@ -27,8 +28,7 @@ from tests.state.worlds import DAY, START, definition_set, touchpoint
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and slices so small that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
     monkeypatch.setattr(moving, "SLICE_ROWS", 3)
 

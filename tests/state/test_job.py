@@ -20,6 +20,7 @@ from tests.state.cells import cells_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.slicing import SlicingOwner
+from tests.state.small import make_chunks_small
 from tests.state.test_rules import DAY0, canvas
 from tests.state.worlds import DAY, START, Record, definition_set, touchpoint
 
@@ -31,8 +32,7 @@ APPLIED = Applied(Tag(0, 11), {"touchpoints": 5}, 99)
 @pytest.fixture
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of three entries, and slices of one chunk."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     monkeypatch.setattr(job, "SLICE_BYTES", 1)
 
 

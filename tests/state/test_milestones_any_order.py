@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from state import chores, moving, series
+from state import chores, moving
 from state.definition_set import DefinitionSet
 from streams.touchpoint import Touchpoint
 from tests.state.milestone_worlds import CONDITIONS, milestone_sets, require_told
 from tests.state.partitions import Partition
+from tests.state.small import make_chunks_small
 from tests.state.test_accounts import CUTS, WORLDS, split
 from tests.state.worlds import DAY, START
 
@@ -20,8 +21,7 @@ from tests.state.worlds import DAY, START
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks and slices so small that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
     monkeypatch.setattr(moving, "SLICE_ROWS", 3)
     monkeypatch.setattr(chores, "SLICE_TIMERS", 2)

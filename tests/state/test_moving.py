@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import chores, job, layers, moving, series
+from state import chores, job, layers, moving
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import Definition, DefinitionSet
 from state.layers import LayerReader, Layers, Plans, Share, layout_bytes
@@ -23,17 +23,16 @@ from tests.state.partitions import (
     assert_equal_to_scratch,
     assert_what_is_complete_is_exact,
 )
+from tests.state.small import make_chunks_small, make_timelines_small
 from tests.state.test_accounts import WORLDS
 from tests.state.test_rules import canvas, flow
-from tests.state.timelines import make_timelines_small
 from tests.state.worlds import DAY, START, Record, definition_set, definition_sets, touchpoint
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks, slices and timelines so small that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     monkeypatch.setattr(moving, "SLICE_TOUCHPOINTS", 4)
     monkeypatch.setattr(moving, "SLICE_ROWS", 3)
     make_timelines_small(monkeypatch)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from state import chores, job, moving, series
+from state import chores, job, moving
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.definition_set import DefinitionSet
 from streams.membership import MembershipChange, decode_change
@@ -13,6 +13,7 @@ from streams.partials import Tag
 from streams.stage import Applied
 from tests.state.audience_worlds import audience_definition, with_audiences
 from tests.state.partitions import Partition
+from tests.state.small import make_chunks_small
 from tests.state.test_audience_definitions import CANVAS, COHORT, HAS, MILESTONE, audience
 from tests.state.test_rules import is_
 from tests.state.test_rules_milestones import MINUTE, MISSING, at
@@ -475,8 +476,7 @@ def test_rule_a_late_touchpoint_that_is_cut_changes_who_is_in_at_the_last_slice(
 ) -> None:
     """Not before, though chunks are written."""
     monkeypatch.setattr(job, "SLICE_BYTES", 1)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     partition = partition_of({"has": {"match": is_("A"), "op": "=", "number": 30}})
     partition.take([at(minute) for minute in range(1, 30)])
     count = 0

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import moving, series
+from state import moving
 from state.definition_set import DefinitionSet
 from streams.touchpoint import Touchpoint
 from tests.check.batches import cells_of_oracle, cells_of_sql
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
+from tests.state.small import make_chunks_small
 from tests.state.test_accounts import brute, cells_of, run, split, take_sliced
 from tests.state.test_moving import ACTS, renewals, require_exact_changes
 from tests.state.test_why import require_sums, stores_of
@@ -25,8 +26,7 @@ MINUTE = 60_000
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks so short that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
 
 
 def moves() -> st.SearchStrategy[list[Touchpoint]]:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from state import series
 from state.accounts import Accounts
 from state.rows import decode_chunk
 from streams.store import Row
@@ -10,6 +9,7 @@ from streams.touchpoint import Touchpoint
 from tests.state.cells import cells_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
+from tests.state.small import make_chunks_small
 from tests.state.test_rules import canvas
 from tests.state.worlds import START, Record, definition_set, touchpoint
 
@@ -19,8 +19,7 @@ LAYERS = layers_of(definition_set([{"name": "it", **canvas("A", "B")}]))
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of three entries."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
 
 
 def take(store: MemoryStore, *batch: Touchpoint) -> list[Row]:

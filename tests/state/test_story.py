@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from state import series
 from state.accounts import Accounts
 from state.containers import Containers
 from state.cut import cut_of
@@ -21,7 +20,7 @@ from tests.oracles.brute import containers_of, surviving
 from tests.oracles.canvas import reach_of
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
-from tests.state.timelines import make_timelines_small
+from tests.state.small import make_chunks_small, make_timelines_small
 from tests.state.worlds import (
     CONTAINERS,
     DAY,
@@ -39,8 +38,7 @@ from tests.state.worlds import (
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks, timelines and pools so short that small worlds have many, and jumps between them."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
     monkeypatch.setattr("state.story_marks.JUMP_ENTRIES", 5)
     monkeypatch.setattr("state.story.POOL_COUNT", 4)
     make_timelines_small(monkeypatch)

@@ -18,9 +18,9 @@ from streams.touchpoint import Touchpoint
 from tests.budget.counting import CountingStore
 from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
+from tests.state.small import assert_timelines_are_whole, make_timelines_small
 from tests.state.test_accounts import CUTS, WORLDS, split
 from tests.state.test_rules import canvas
-from tests.state.timelines import assert_timelines_are_whole, make_timelines_small
 from tests.state.worlds import START, Record, definition_set, touchpoint
 
 DEFINITIONS = definition_set([{"name": "it", **canvas("A", "B")}])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from state import job, moving, series
+from state import job, moving
 from state.account_batch import Outcome
 from state.accounts import Accounts
 from state.containers import Containers
@@ -27,6 +27,7 @@ from tests.state.layers_of import layers_of
 from tests.state.memory_store import MemoryStore
 from tests.state.numbers import addresses_of, numbers_of
 from tests.state.partitions import Partition
+from tests.state.small import make_chunks_small
 from tests.state.test_moving import renewals
 from tests.state.worlds import (
     DAY,
@@ -47,8 +48,7 @@ TYPE_B = {"field": "type", "op": "=", "value": "B"}
 @pytest.fixture(autouse=True)
 def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks so short that small worlds have many."""
-    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
-    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
+    make_chunks_small(monkeypatch)
 
 
 # Three at once, for a list of hypothesis' has five elements most of the time.

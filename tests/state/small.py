@@ -1,12 +1,19 @@
-"""Timelines so small that small worlds have some, and what must hold of them."""
+"""Chunks and timelines so small that small worlds have many, and what must hold of timelines."""
 
 import pytest
 
-from state import account_batch, timeline
+from state import account_batch, series, timeline
 from state.rows import account_of, decode_leaf, keys_of, timeline_prefix
 from state.timeline import Timeline
 from streams.touchpoint import decode_touchpoint
 from tests.state.memory_store import MemoryStore
+
+
+def make_chunks_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of three entries, or up to five where something comes late."""
+    monkeypatch.setattr(series, "CHUNK_ENTRIES_FIRST", 3)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES", 3)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES_MAX", 5)
 
 
 def make_timelines_small(monkeypatch: pytest.MonkeyPatch, touchpoints_min: int = 3) -> None:
