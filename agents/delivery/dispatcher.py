@@ -8,7 +8,7 @@ waits for another one. Times are the broker's: by a wall clock that is wrong, th
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -46,14 +46,15 @@ LOOK_S = 1.0
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A try and its answers. keys: what was taken of the lane, deliveries: those of them that still waited; answers: to
-    each of these."""
+    """A try and its answers. keys: what was taken of the lane. deliveries: those of them that were sent; answers: to each
+    of these. put_back: the keys of those that wait on."""
 
     line: Line
     lane: str
     keys: Sequence[bytes]
     deliveries: list[Delivery]
     answers: list[Answer]
+    put_back: frozenset[bytes]
 
 
 class Dispatcher:
@@ -182,20 +183,29 @@ class Dispatcher:
 
     async def _send(self, line: Line, lane: str, keys: Sequence[bytes], deliveries: list[Delivery]) -> None:
         answer = await self._answer(line, deliveries)
-        answers = [answer] * len(deliveries)
+        sent, answers = deliveries, [answer] * len(deliveries)
         if answer.result == "refused" and len(deliveries) > 1:
-            answers = await self._answers_alone(line, deliveries)
+            sent, answers = await self._answers_alone(line, deliveries)
         crash_point("sent")
-        self._tried.put_nowait(_Tried(line, lane, keys, deliveries, answers))
+        put_back = frozenset(each.key() for each in deliveries) - {each.key() for each in sent}
+        self._tried.put_nowait(_Tried(line, lane, keys, sent, answers, put_back))
 
-    async def _answers_alone(self, line: Line, deliveries: Sequence[Delivery]) -> list[Answer]:
+    async def _answers_alone(self, line: Line, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Answer]]:
         """One of them is refused, and the others are not to die with it. Behind one that is to come again nothing is
-        sent, for order."""
+        sent, for order. Nor what comes behind a refused one of its container: once that is noted, it says more."""
+        sent: list[Delivery] = []
         answers: list[Answer] = []
+        refused: set[str] = set()
         for each in deliveries:
+            if each.lane in refused:
+                continue
             waits = bool(answers) and answers[-1].result == "later"
-            answers.append(answers[-1] if waits else await self._answer(line, [each]))
-        return answers
+            answer = answers[-1] if waits else await self._answer(line, [each])
+            if answer.result == "refused":
+                refused.add(each.lane)
+            sent.append(each)
+            answers.append(answer)
+        return sent, answers
 
     async def _answer(self, line: Line, deliveries: Sequence[Delivery]) -> Answer:
         # As late as possible: who has lost the partition must not send beside a successor.
@@ -231,8 +241,7 @@ class Dispatcher:
             tried.line.answered(tried.answers[-1], now_ms, random.random())
             self._count(tried, verdict_by_key, now_ms)
             self._open_count -= 1
-            again = [verdict_by_key.get(key) for key in tried.keys]
-            tried.line.queue.finish(tried.lane, [each.due_ms if isinstance(each, Later) else None for each in again])
+            tried.line.queue.finish(tried.lane, [_again_ms(tried, key, verdict_by_key) for key in tried.keys])
         self._wake.set()
 
     def _count(self, tried: _Tried, verdict_by_key: dict[bytes, Verdict], now_ms: int) -> None:
@@ -242,6 +251,14 @@ class Dispatcher:
             DELIVERIES.labels(tried.line.name, result).inc()
             if result == "delivered":
                 DELIVERY_SECONDS.labels(tried.line.name).observe(max(0, now_ms - delivery.begun_ms) / 1000)
+
+
+def _again_ms(tried: _Tried, key: bytes, verdict_by_key: Mapping[bytes, Verdict]) -> int | None:
+    """When what was taken is to be tried the next time; None for done with, or superseded since it was loaded."""
+    if key in tried.put_back:
+        return 0
+    verdict = verdict_by_key.get(key)
+    return verdict.due_ms if isinstance(verdict, Later) else None
 
 
 def _room(line: Line) -> int:

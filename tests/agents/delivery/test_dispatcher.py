@@ -12,6 +12,7 @@ from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 from state.delivery.stage import DeliverStage, Inputs
 from streams.delivery import Pause, Resume, decode_status
+from streams.membership import MembershipChange
 from streams.partials import Tag
 from streams.stage import Applied, Work
 from streams.writer import Writer
@@ -205,6 +206,37 @@ def test_one_that_is_refused_takes_no_other_with_it(later: str | None, states: l
             ids = [each.id for each in world.partition.waiting()]
             await world.look()
             assert [world.state(each) for each in ids] == states
+
+        await world.run(steps)
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_behind_a_refused_one_says_more() -> None:
+    """Of one member among many at once: what a dead change had to tell is in the next one as it is sent, and others do
+    not wait for that."""
+
+    def answer(deliveries: Sequence[Delivery]) -> Answer:
+        return Answer("refused" if any(b"first@" in each.content for each in deliveries[:1]) else "done")
+
+    def member(revision: int, email: str, former: list[dict[str, str]]) -> MembershipChange:
+        told: Any = {"change": "entered" if revision == 1 else "changed", "former_attributes": former}
+        return change("A", revision, attributes={"email": email}, **told)
+
+    async def scenario() -> None:
+        world = World(answer, kind="kafka", topic="out")
+
+        async def steps() -> None:
+            world.partition.take(member(1, "none@a", []))
+            await world.look()
+            world.hook.sent.clear()
+            world.partition.take(member(2, "first@a", [{"email": "none@a"}]))
+            world.partition.take(member(3, "second@a", [{"email": "first@a"}]))
+            world.partition.take(change("B"))
+            await world.look()
+            assert [each.lane[0] for each in world.hook.sent] == ["A", "A", "B", "A", "B", "A"]
+            last = msgspec.json.decode(world.hook.sent[-1].content, type=MembershipChange)
+            assert last.former_attributes == [{"email": "none@a"}, {"email": "first@a"}]
 
         await world.run(steps)
 
