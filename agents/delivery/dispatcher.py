@@ -46,8 +46,8 @@ LOOK_S = 1.0
 
 
 class _Tried(msgspec.Struct, frozen=True):
-    """A try and its answers. keys: what was taken of the lane. deliveries: those of them that were sent; answers: to each
-    of these. put_back: the keys of those that wait on."""
+    """A try and its answers. keys: what was taken of the lane. deliveries: those of them that were sent. answers: to
+    each of these. put_back: the keys of those that wait on."""
 
     line: Line
     lane: str
