@@ -33,7 +33,7 @@ from state.rows import (
     encode_row,
 )
 from state.series import Revision, new_container
-from state.timeline import TOUCHPOINTS_MIN, Timeline
+from state.timeline import TOUCHPOINTS_LEFT, Timeline
 from streams.store import Row, Rows
 from streams.touchpoint import Touchpoint
 
@@ -139,7 +139,7 @@ class AccountBatch:
         for group, row in self._change():
             changes.account_counts[self._plan.code] += (row is not None) - (groups.values[group.key] is not None)
             count = 0 if row is None else row.touchpoint_count
-            if count + len(group.removed) > TOUCHPOINTS_MIN:
+            if count + len(group.removed) > TOUCHPOINTS_LEFT:
                 removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
                 for leaf in Timeline(self._store, group.account).changed(count, removed, added):
                     self._put(leaf)

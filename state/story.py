@@ -33,8 +33,8 @@ from streams.touchpoint import Touchpoint, decode_touchpoint, prefix_decoder
 
 FILTERS = ("type", "person", "channel", "opportunity", "buying_group", "session")
 POOL_COUNT = 4_000
-LOOK_COUNT_MAX = 2_000
-"""Touchpoints that are looked at along a timeline, the newest of all first: ten pages. One costs ten of a scan."""
+VAIN_COUNT_MAX = 1_000
+"""Touchpoints that a page looks at in vain along a timeline, the newest of all first. One costs ten of a scan."""
 _decode_place = prefix_decoder(())
 
 Test = Callable[[bytes, Touchpoint], bool]
@@ -99,21 +99,23 @@ def _newest(
 def _newest_along(
     timeline: Timeline, rows: Rows, account: bytes, is_wanted: Test, before: bytes | None, count: int
 ) -> tuple[list[Placed], _Times] | None:
-    """The same along the timeline; None where too few of those that were looked at are wanted."""
+    """The same along the timeline; None where that takes longer than a scan."""
     found: list[Placed] = []
     times = _Times()
-    looked_at = 0
+    vain_count = 0
     for orders in timeline.newest_first():
         for order, value in zip(orders, rows.get([touchpoint_key(account, each) for each in orders]), strict=True):
-            assert value is not None, "a timeline has what there is"
-            touchpoint = decode_touchpoint(value)
+            touchpoint = None if value is None else decode_touchpoint(value)
+            if touchpoint is None or touchpoint.withdrawn or keys_of(account, touchpoint)[1] != order:
+                return None  # a build without timelines has left it behind
             times.take(touchpoint)
             if (before is None or order < before) and is_wanted(order, touchpoint):
                 found.append((order, touchpoint))
-        looked_at += len(orders)
+            else:
+                vain_count += 1
         if len(found) >= count:
             break
-        if looked_at > LOOK_COUNT_MAX:
+        if vain_count > VAIN_COUNT_MAX:
             return None
     return found[:count], times
 

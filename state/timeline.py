@@ -1,11 +1,11 @@
 """The timeline of a large account: the order keys of its touchpoints, in the order of time.
 
 Touchpoint rows lie by event, so whoever wants the newest ones reads them all. Of an account with few that is quick;
-one with more than `TOUCHPOINTS_MIN` has a timeline. It lies in leaves of neighbours, each under the order key of its
-first when it was made; the first leaf has none, so it lies before everything. Law: behind every commit it has the
-account's touchpoints that count, and nothing else.
+one that grows past `TOUCHPOINTS_MIN` has a timeline until it has `TOUCHPOINTS_LEFT`. It lies in leaves of neighbours,
+each under the order key of its first when it was made; the first leaf has none, so it lies before everything. Law:
+behind every commit it has the account's touchpoints that count, and nothing else.
 
-Cost of a batch: per large account the leaves in which something comes or goes, mostly the last, of 2 KiB each. An
+Cost of a batch: per large account the leaves in which something comes or goes, mostly the last, of 1 KiB each. An
 account that was larger before there were timelines has none.
 """
 
@@ -16,9 +16,8 @@ from state.rows import decode_leaf, encode_row, keys_of, timeline_prefix, touchp
 from streams.store import Row, Rows
 from streams.touchpoint import prefix_decoder
 
-TOUCHPOINTS_MIN = 2_000
-LEAF_ENTRIES = 32
-LEAF_ENTRIES_MAX = 48
+TOUCHPOINTS_MIN, TOUCHPOINTS_LEFT = 2_000, 1_000
+LEAF_ENTRIES, LEAF_ENTRIES_MAX = 16, 24
 
 _decode_place = prefix_decoder(())
 
@@ -49,11 +48,11 @@ class Timeline:
         """The rows of what a batch changes. count: how many touchpoints the account has behind it. removed, added: the
         order keys of those that go and of those that come; one may do both."""
         count_before = count - len(added) + len(removed)
-        if count <= TOUCHPOINTS_MIN:
+        if count <= TOUCHPOINTS_LEFT:
             yield from ((key, None) for key, _ in self._rows.scan(self._prefix))
         elif self.exists():
             yield from self._changed_leaves(removed, added)
-        elif count_before <= TOUCHPOINTS_MIN:
+        elif count_before <= TOUCHPOINTS_MIN < count:
             yield from self._leaves(self._prefix, (self._stored() - {*removed}) | {*added})
 
     def _stored(self) -> set[bytes]:
@@ -64,16 +63,18 @@ class Timeline:
     def _changed_leaves(self, removed: Iterable[bytes], added: Iterable[bytes]) -> Iterator[Row]:
         coming = frozenset(added)
         orders = sorted(dict.fromkeys([*removed, *added]))  # in the order of time already, most often
-        while orders:
-            home = self._rows.floor(self._prefix, self._prefix + orders[0])
+        start = 0
+        while start < len(orders):
+            home = self._rows.floor(self._prefix, self._prefix + orders[start])
             assert home is not None, "the first leaf lies before everything"
             place, leaf = home
             behind = self._rows.after(self._prefix, place)
-            end = len(orders) if behind is None else bisect_left(orders, behind[0].removeprefix(self._prefix))
-            here, orders = orders[:end], orders[end:]
+            end = len(orders) if behind is None else bisect_left(orders, behind[0].removeprefix(self._prefix), start)
+            here = orders[start:end]
             changing = frozenset(here)
             kept = [order for order in decode_leaf(leaf) if order not in changing]
             yield from self._leaves(place, kept + [order for order in here if order in coming])
+            start = end
 
     def _leaves(self, place: bytes, found: Iterable[bytes]) -> Iterator[Row]:
         """These in the leaf at a place, and in more where they are too many for one."""

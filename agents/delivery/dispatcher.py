@@ -17,7 +17,7 @@ from agents.delivery.line import Line
 from agents.delivery.senders import MakeSender
 from agents.metrics import DELIVERIES, DELIVERY_SECONDS, WAITING_DELIVERIES
 from state.delivery.ledger import file_of
-from state.delivery.outbox import Answered, chunked
+from state.delivery.outbox import Answered, chunked, subjects_of_changes
 from state.delivery.retries import Answer, Dead, Later, Verdict, verdict_of
 from state.delivery.rows import (
     CONFIG_KEY,
@@ -192,17 +192,18 @@ class Dispatcher:
 
     async def _answers_alone(self, line: Line, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], list[Answer]]:
         """One of them is refused, and the others are not to die with it. Behind one that is to come again nothing is
-        sent, for order. Nor what comes behind a refused one of its container: once that is noted, it says more."""
+        sent, for order. Nor what says more once it is noted that one before it is refused."""
         sent: list[Delivery] = []
         answers: list[Answer] = []
         refused: set[str] = set()
         for each in deliveries:
-            if each.lane in refused:
+            changes = subjects_of_changes(each)
+            if not refused.isdisjoint(changes):
                 continue
             waits = bool(answers) and answers[-1].result == "later"
             answer = answers[-1] if waits else await self._answer(line, [each])
             if answer.result == "refused":
-                refused.add(each.lane)
+                refused.update(changes)
             sent.append(each)
             answers.append(answer)
         return sent, answers
@@ -241,7 +242,7 @@ class Dispatcher:
             tried.line.answered(tried.answers[-1], now_ms, random.random())
             self._count(tried, verdict_by_key, now_ms)
             self._open_count -= 1
-            tried.line.queue.finish(tried.lane, [_again_ms(tried, key, verdict_by_key) for key in tried.keys])
+            tried.line.queue.finish(tried.lane, _again_ms(tried, verdict_by_key))
         self._wake.set()
 
     def _count(self, tried: _Tried, verdict_by_key: dict[bytes, Verdict], now_ms: int) -> None:
@@ -253,12 +254,12 @@ class Dispatcher:
                 DELIVERY_SECONDS.labels(tried.line.name).observe(max(0, now_ms - delivery.begun_ms) / 1000)
 
 
-def _again_ms(tried: _Tried, key: bytes, verdict_by_key: Mapping[bytes, Verdict]) -> int | None:
-    """When what was taken is to be tried the next time; None for done with, or superseded since it was loaded."""
-    if key in tried.put_back:
-        return 0
-    verdict = verdict_by_key.get(key)
-    return verdict.due_ms if isinstance(verdict, Later) else None
+def _again_ms(tried: _Tried, verdict_by_key: Mapping[bytes, Verdict]) -> list[int | None]:
+    """When each that was taken is to be tried the next time; None for done with, or superseded since it was loaded."""
+    verdicts = map(verdict_by_key.get, tried.keys)
+    due = {key: each.due_ms for key, each in zip(tried.keys, verdicts, strict=True) if isinstance(each, Later)}
+    put_back_ms = min(due.values(), default=0)
+    return [put_back_ms if key in tried.put_back else due.get(key) for key in tried.keys]
 
 
 def _room(line: Line) -> int:

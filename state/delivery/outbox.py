@@ -425,6 +425,13 @@ def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> I
         yield some
 
 
+def subjects_of_changes(delivery: Delivery) -> frozenset[str]:
+    """Of which members it tells a change: where it is dead, the next one about them tells more."""
+    if delivery.kind not in ("change", "digest"):
+        return frozenset()
+    return frozenset(part.message.subject for part in _parts(delivery) if not part.message.is_alert)
+
+
 def _group(delivery: Delivery) -> tuple[str, str, int]:
     return delivery.destination, delivery.route, delivery.due_ms
 

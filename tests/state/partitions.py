@@ -177,6 +177,7 @@ def assert_what_is_complete_is_exact(partition: Partition, taken: list[Touchpoin
     versions = {each.version for each in complete}
     assert {cell: count for cell, count in partition.published().items() if cell[0] in versions} == expected
     assert_progress_is_exact(partition)
+    assert_timelines_are_whole(partition.store)
 
 
 def assert_progress_is_exact(partition: Partition) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from state import series
 from state.accounts import Accounts
 from state.rows import decode_chunk
 from streams.store import Row
@@ -55,6 +56,16 @@ def test_a_chunk_that_loses_its_entries_goes_but_for_the_first() -> None:
     assert sizes(store) == [0, 3]
     take(store, event(4, revision=2))
     assert sizes(store) == [1, 3]
+
+
+def test_chunks_grow_with_their_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as there are few, what is written again and again is short."""
+    monkeypatch.setattr(series, "CHUNK_ENTRIES_FIRST", 2)
+    monkeypatch.setattr(series, "CHUNK_ENTRIES", 4)
+    monkeypatch.setattr(series, "SEALED_PER_ENTRY", 3)
+    store = MemoryStore()
+    take(store, *[event(n) for n in range(28)])
+    assert sizes(store) == [2, 2, 2, 3, 3, 3, 4, 4, 4]
 
 
 def test_a_container_without_touchpoints_leaves_no_row_but_theirs() -> None:

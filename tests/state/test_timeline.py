@@ -83,6 +83,11 @@ def withdrawn(*numbers: int) -> list[Touchpoint]:
     return [replace(each, withdrawn=True, revision=1) for each in minutes(*numbers)]
 
 
+def minutes_changed(number: int) -> list[Touchpoint]:
+    """That of this minute is one before all others."""
+    return [replace(each, event_time=START - 1, revision=1) for each in minutes(number)]
+
+
 def test_it_begins_with_what_the_batch_leaves() -> None:
     """In which something goes as well."""
     store = MemoryStore()
@@ -105,13 +110,18 @@ def leaf_sizes(store: MemoryStore) -> list[int]:
 
 
 def test_it_goes_when_the_account_is_small_again() -> None:
-    """And comes back with it, of everything."""
+    """Not at once, for an account may go to and fro; and it comes back, with everything."""
     store = MemoryStore()
     take(store, minutes(1, 2, 3, 4))
     assert leaf_sizes(store) == [2, 2]
-    take(store, withdrawn(2))
+    take(store, withdrawn(2, 3))
+    assert leaf_sizes(store) == [1, 1]
+    take(store, withdrawn(1))
     assert leaf_sizes(store) == []
     take(store, minutes(5, 6))
+    assert leaf_sizes(store) == []
+    take(store, minutes(7))
+    assert leaf_sizes(store) == [2, 2]
     assert_timelines_are_whole(store)
 
 
@@ -135,11 +145,24 @@ def test_a_page_reads_little_more_than_it_shows() -> None:
 
 def test_what_is_rare_is_found_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind those that a page looks at along the timeline."""
-    monkeypatch.setattr("state.story.LOOK_COUNT_MAX", 10)
+    monkeypatch.setattr("state.story.VAIN_COUNT_MAX", 10)
     store = MemoryStore()
     take(store, [*minutes(*range(1, 100)), touchpoint("0", START, "B", ingest_time=START)])
     (found,) = story(store, filters={"type": {"B"}}).touchpoints
     assert (found.event_id, found.is_late) == ("0", True)
+
+
+@pytest.mark.parametrize("later", [withdrawn(4), minutes_changed(4), []])
+def test_a_timeline_that_another_build_left_behind_is_not_believed(later: list[Touchpoint]) -> None:
+    """Where it differs from a touchpoint of the page."""
+    store = MemoryStore()
+    take(store, minutes(1, 2, 3, 4))
+    leaves = list(store.scan(timeline_prefix(b"acme")))
+    take(store, later)
+    store.apply(leaves)
+    if not later:
+        store.apply([(key, None) for key, _ in store.scan(b"t") if b"004" in key])
+    assert [each.event_id for each in story(store).touchpoints] == ["003", "002"]
 
 
 def test_an_account_that_was_large_before_has_its_story(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from streams.membership import MembershipChange
 from streams.partials import Tag
 from streams.stage import Applied, Work
 from streams.writer import Writer
-from tests.agents.delivery.worlds import AT_MS, change
+from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 from tests.state.memory_store import MemoryStore
 
@@ -237,6 +237,46 @@ def test_what_comes_behind_a_refused_one_says_more() -> None:
             assert [each.lane[0] for each in world.hook.sent] == ["A", "A", "B", "A", "B", "A"]
             last = msgspec.json.decode(world.hook.sent[-1].content, type=MembershipChange)
             assert last.former_attributes == [{"email": "none@a"}, {"email": "first@a"}]
+
+        await world.run(steps)
+
+    asyncio.run(scenario())
+
+
+def test_refused_alerts_of_one_container_take_one_round() -> None:
+    """Nothing is said in their place, so each is sent alone at once."""
+
+    async def scenario() -> None:
+        world = World(lambda _: Answer("refused"), kind="kafka", topic="out")
+
+        async def steps() -> None:
+            for number in range(20):
+                world.partition.take(alert("A", number))
+            await world.look()
+            assert world.hook.counts == [20] + 20 * [1]
+
+        await world.run(steps)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_put_back_waits_with_what_is_to_come_again() -> None:
+    """Else that would be tried again without its wait."""
+
+    def answer(deliveries: Sequence[Delivery]) -> Answer:
+        accounts = [each.lane[0] for each in deliveries]
+        return Answer("refused" if "A" in accounts else "later")
+
+    async def scenario() -> None:
+        world = World(answer, kind="kafka", topic="out")
+
+        async def steps() -> None:
+            world.partition.take(change("A", 1))
+            world.partition.take(change("A", 3))
+            world.partition.take(change("B"))
+            await world.look()
+            await world.look()
+            assert [each.lane[0] for each in world.hook.sent] == ["A", "A", "B", "A", "B"]
 
         await world.run(steps)
 
