@@ -44,8 +44,8 @@ BUDGETS = {
         rows_written=1_374, bytes_written=403_562, rows_published=301, bytes_published=74_480,
     ),
     "big-account": Cost(
-        calls=38_779, instructions=797_494, asks=190, keys=1_180, rows_read=159, bytes_read=168_439,
-        rows_written=1_144, bytes_written=364_330, rows_published=20, bytes_published=3_814,
+        calls=39_186, instructions=797_756, asks=198, keys=1_188, rows_read=167, bytes_read=136_078,
+        rows_written=1_179, bytes_written=350_347, rows_published=20, bytes_published=3_814,
     ),
     "partials": Cost(calls=17_873, instructions=197_382),
     "render": Cost(calls=48_337, instructions=795_663),
