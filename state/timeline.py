@@ -35,9 +35,11 @@ class Timeline:
         return self._rows.get([self._prefix])[0] is not None
 
     def newest_first(self) -> Iterator[list[bytes]]:
-        """All order keys, newest first, a leaf at a time."""
+        """All order keys of one that exists, newest first, a leaf at a time."""
         key = self._prefix + _END
-        while (found := self._rows.floor(self._prefix, key)) is not None:
+        while True:
+            found = self._rows.floor(self._prefix, key)
+            assert found is not None, "the first leaf lies before everything"
             place, leaf = found
             yield decode_leaf(leaf)[::-1]
             if place == self._prefix:

@@ -239,8 +239,10 @@ def test_what_interests_no_analysis_has_no_milestones() -> None:
     assert found.milestones == []
 
 
-def test_at_one_moment_the_source_s_own_order_counts() -> None:
+@pytest.mark.parametrize("touchpoints_min", [3, 1_000])
+def test_at_one_moment_the_source_s_own_order_counts(touchpoints_min: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the order in which the rows lie; also where a page is full of one moment."""
+    make_timelines_small(monkeypatch, touchpoints_min)
     arrived = [touchpoint(str(n), START, "A", source_sequence=9 - n) for n in range(5)]
     found = World(definition_set([FLOW]), arrived).story(count=1)
     assert [each.source_sequence for each in found] == [9, 8, 7, 6, 5]

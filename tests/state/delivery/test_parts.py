@@ -14,6 +14,7 @@ from state.delivery.configuration import DeliveryFile, Digest, Quiet
 from state.delivery.formats.template import BODY_CHARACTERS_MAX, TemplateProblemError, rendered
 from state.delivery.limits import FAILURES_MAX, Breaker, Rate
 from state.delivery.memory import RowMemory
+from state.delivery.outbox import subjects_of_changes
 from state.delivery.queue import Queue, Waiting
 from state.delivery.retries import (
     BACKOFF_MS_MAX,
@@ -25,7 +26,7 @@ from state.delivery.retries import (
     backoff_ms,
     verdict_of,
 )
-from tests.agents.delivery.worlds import AT_MS, alert
+from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 from tests.state.memory_store import MemoryStore
 
@@ -254,3 +255,18 @@ def test_a_template_makes_a_body() -> None:
     assert rendered(listed, {"data": ["a", "", "b"]}) == "1a, 2b"
     assert rendered("{{ data + 1 }}{{ missing | default('-') }}{{ more | first }}", {"data": 1, "more": "xy"}) == "2-x"
     assert len(rendered("x" * BODY_CHARACTERS_MAX, {})) == BODY_CHARACTERS_MAX
+
+
+def test_of_which_members_a_delivery_tells_a_change() -> None:
+    """By audience and container, in a digest too; an alert tells of none."""
+    partition = Partition({"hook": HOOK}, [{**ALL, "digest": {"at": ["09:00"]}}])
+    for each in (alert("A"), change("A"), change("B")):
+        partition.take(each)
+    assert [sorted(subjects_of_changes(each)) for each in partition.deferred()] == [
+        [],
+        ["warm\0A\0account\0"],
+        ["warm\0B\0account\0"],
+    ]
+    partition.pass_time(86_400_000)
+    (digest,) = partition.waiting()
+    assert sorted(subjects_of_changes(digest)) == ["warm\0A\0account\0", "warm\0B\0account\0"]
