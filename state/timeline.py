@@ -6,7 +6,7 @@ each under the order key of its first when it was made; the first leaf has none,
 behind every commit it has the account's touchpoints that count, and nothing else.
 
 Cost of a batch: per large account the leaves in which something comes or goes, mostly the last, of 1 KiB each. An
-account that was larger before there were timelines has none.
+account that was larger before there were timelines has none. Leaves that have lost most of theirs stay as they are.
 """
 
 from bisect import bisect_left
