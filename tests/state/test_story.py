@@ -248,6 +248,13 @@ def test_at_one_moment_the_source_s_own_order_counts(touchpoints_min: int, monke
     assert [each.source_sequence for each in found] == [9, 8, 7, 6, 5]
 
 
+def test_a_scan_finds_the_newest_wherever_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a pool of older ones too."""
+    make_timelines_small(monkeypatch, 1_000)
+    found = World(definition_set([FLOW]), letters("ABCDABCDAB")).story(count=2)
+    assert [each.event_id for each in found] == [f"{n:02}" for n in reversed(range(10))]
+
+
 def test_a_touchpoint_is_told_whole() -> None:
     """Everything of it but what only milepost needs; amounts as text."""
     full = touchpoint(
