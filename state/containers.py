@@ -21,22 +21,20 @@ from state.rows import (
     chunks_prefix,
     container_key,
     containers_prefix,
+    counting_touchpoints,
     decode_chunk,
     decode_container,
     decode_entries,
-    keys_of,
     kind_of,
     layout_of,
     pack,
     parts_of,
     place_of,
     tally_key_at,
-    touchpoints_prefix,
     unpack,
 )
 from streams.partials import Cell
 from streams.store import Rows
-from streams.touchpoint import Touchpoint
 
 Entries = Iterable[list[Any]]  # [order key, projections]
 _NOBODY = b""
@@ -140,11 +138,8 @@ class Containers:
         plan = container.plan
         account, _, id_ = parts_of(container.place)
         decode = self._layers.plan_with(layout_of(container.key)).decode
-        placed: list[tuple[bytes, Touchpoint]] = []
-        for _, value in self._rows.scan(touchpoints_prefix(account)):
-            touchpoint = decode(value)
-            if not touchpoint.withdrawn and plan.id_of(touchpoint) == id_.decode():
-                placed.append((keys_of(account, touchpoint)[1], touchpoint))
+        found = counting_touchpoints(self._rows, account, decode)
+        placed = [(order, touchpoint) for order, touchpoint in found if plan.id_of(touchpoint) == id_.decode()]
         placed.sort(key=lambda each: each[0])
         entries = [[order, plan.project(touchpoint)] for order, touchpoint in placed]
         if entries and plan.needs_first and entries[0][1] is None:

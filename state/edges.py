@@ -4,14 +4,14 @@ They lie by event and not by time, so all of an account's are read, once for all
 time. Kept are two of them per container, whatever their number.
 """
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 
 import msgspec
 
 from state.groups import Group
 from state.layers import Share
 from state.plan import KindPlan
-from state.rows import ContainerRow, keys_of, touchpoints_prefix
+from state.rows import ContainerRow, counting_touchpoints
 from streams.store import Rows
 from streams.touchpoint import Touchpoint
 
@@ -51,7 +51,7 @@ def edges_of(
     for group in groups:
         for order, _, touchpoint in group.added:
             _take(found, group.key, (order, touchpoint))
-    for placed in _stored(share.plan.decode, store, account, superseded):
+    for placed in counting_touchpoints(store, account, share.plan.decode, superseded):
         if share.until is not None and placed[0] > share.until:
             continue
         for kind in plans:
@@ -59,17 +59,6 @@ def edges_of(
             if key is not None and _belongs(kind, placed[1]):
                 _take(found, key, placed)
     return found
-
-
-def _stored(
-    decode: Callable[[bytes], Touchpoint], store: Rows, account: bytes, superseded: Container[bytes]
-) -> Iterable[Placed]:
-    """An account's touchpoints that the batch leaves as they are."""
-    for key, value in store.scan(touchpoints_prefix(account)):
-        if key not in superseded:
-            touchpoint = decode(value)
-            if not touchpoint.withdrawn:
-                yield keys_of(account, touchpoint)[1], touchpoint
 
 
 def _belongs(plan: KindPlan, touchpoint: Touchpoint) -> bool:

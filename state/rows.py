@@ -33,10 +33,12 @@ Ids hold no control characters, so a zero byte ends them. A layout is one byte, 
 """
 
 import struct
+from collections.abc import Callable, Container, Iterator
 from typing import Any
 
 import msgspec
 
+from streams.store import Rows
 from streams.touchpoint import Touchpoint
 
 EVENT_TIME_KEY = b"e"
@@ -114,6 +116,18 @@ def event_time_of(order: bytes) -> int:
 def touchpoints_prefix(account: bytes) -> bytes:
     """What the keys of all touchpoints of an account begin with."""
     return b"t%b\0" % account
+
+
+def counting_touchpoints(
+    rows: Rows, account: bytes, decode: Callable[[bytes], Touchpoint], superseded: Container[bytes] = ()
+) -> Iterator[tuple[bytes, Touchpoint]]:
+    """An account's touchpoints that count, with their order keys, as their rows lie: by event, not by time.
+    superseded: the keys of rows to leave out."""
+    for key, value in rows.scan(touchpoints_prefix(account)):
+        if key not in superseded:
+            touchpoint = decode(value)
+            if not touchpoint.withdrawn:
+                yield keys_of(account, touchpoint)[1], touchpoint
 
 
 def touchpoint_key(account: bytes, order: bytes) -> bytes:

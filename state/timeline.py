@@ -12,7 +12,7 @@ account that was larger before there were timelines has none. Leaves that have l
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
 
-from state.rows import decode_leaf, encode_row, keys_of, timeline_prefix, touchpoints_prefix
+from state.rows import counting_touchpoints, decode_leaf, encode_row, timeline_prefix
 from streams.store import Row, Rows
 from streams.touchpoint import prefix_decoder
 
@@ -59,8 +59,7 @@ class Timeline:
 
     def _stored(self) -> set[bytes]:
         """What the touchpoint rows say."""
-        found = (_decode_place(value) for _, value in self._rows.scan(touchpoints_prefix(self._account)))
-        return {keys_of(self._account, each)[1] for each in found if not each.withdrawn}
+        return {order for order, _ in counting_touchpoints(self._rows, self._account, _decode_place)}
 
     def _changed_leaves(self, removed: Iterable[bytes], added: Iterable[bytes]) -> Iterator[Row]:
         coming = frozenset(added)

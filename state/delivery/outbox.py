@@ -427,8 +427,6 @@ def chunked(deliveries: Iterable[Delivery], count_max: int, bytes_max: int) -> I
 
 def subjects_of_changes(delivery: Delivery) -> frozenset[str]:
     """Of which members it tells a change: where it is dead, the next one about them tells more."""
-    if delivery.kind not in ("change", "digest"):
-        return frozenset()
     return frozenset(part.message.subject for part in _parts(delivery) if not part.message.is_alert)
 
 
