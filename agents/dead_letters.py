@@ -10,7 +10,8 @@ from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from streams.admin import end_offsets, topic_ids
 from streams.errors import UnavailableError, UsageError
-from streams.event import DETAIL_CHARACTERS_MAX, EVENT_BYTES_MAX
+from streams.event import EVENT_BYTES_MAX
+from streams.event_parsing import DETAIL_CHARACTERS_MAX
 from streams.ingest import letter_headers
 from streams.poison import SetAside, encode_set_aside, record_id
 from streams.protocol_rows import COMMIT_KEY, Poison, decode_commit

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from streams.event import EVENT_BYTES_MAX, Reason
+from streams.event import EVENT_BYTES_MAX
+from streams.event_parsing import Reason
 
 Fields = dict[str, object]
 

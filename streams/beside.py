@@ -1,4 +1,4 @@
-"""Work in C that lets go of Python's lock, done beside the event loop where it is worth the way to a thread."""
+"""Work that is mostly C, done beside the event loop where it is worth the way to a thread."""
 
 import asyncio
 from collections.abc import Callable

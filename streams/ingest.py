@@ -1,18 +1,18 @@
 """The ingest stage: source records become touchpoints, keyed by account, or dead letters with reason and origin.
 
 Nothing is lost and nothing is decided by the order of arrival: a batch that is read again gives the same records, and
-whoever reads them drops what it has seen (touchpoints by event, dead letters by their id). Budget: 9 µs an event;
+whoever reads them drops what it has seen (touchpoints by event, dead letters by their id). Budget: 4 µs an event;
 what that is in calls and instructions stands in `streams/budget.py`, and is held.
 """
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from streams.errors import MilepostError
-from streams.event import Reason, Rejection, touchpoint_of
+from streams.event_parsing import Reason, Rejection, touchpoint_of
 from streams.partitioning import partition_of
 from streams.poison import record_id
 from streams.topics import MIB
@@ -78,16 +78,18 @@ class Ingestion:
 
     def route(self, partition: int, records: Sequence[SourceRecord]) -> Routed:
         """What the records of one source partition become."""
-        routed = Routed({}, [], [], "")
+        routed = Routed(defaultdict(list), [], [], "")
+        touchpoints, place_of = routed.touchpoints, self._partition_by_account.get
+        topic, stream, tolerance_ms = self._topic, self._stream, self._future_tolerance_ms
         for place_in_batch, record in enumerate(records):
-            origin = (self._topic, partition, record.offset)
-            found = touchpoint_of(record.value, self._stream, record.timestamp, origin, self._future_tolerance_ms)
+            origin = (topic, partition, record.offset)
+            found = touchpoint_of(record.value, stream, record.timestamp, origin, tolerance_ms)
             if isinstance(found, Touchpoint):
                 account = found.account.encode()
-                place = self._partition_by_account.get(account)
+                place = place_of(account)
                 if place is None:
                     place = self._place_of(account)
-                routed.touchpoints.setdefault(place, []).append((account, encode_touchpoint(found)))
+                touchpoints[place].append((account, encode_touchpoint(found)))
             else:
                 routed.dead_letters.append(self._dead_letter(record, partition, found))
                 routed.rejects.append((place_in_batch, found.reason))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.event import DETAIL_CHARACTERS_MAX, Reason, Rejection, touchpoint_of
+from streams.event_parsing import DETAIL_CHARACTERS_MAX, Reason, Rejection, touchpoint_of
 from streams.mapping.lookups import Lookups
 from streams.mapping.model import ATTRIBUTE, REQUIRED_FIELDS, Const, EventRule, MappingFile
 from streams.mapping.paths import Condition

@@ -22,7 +22,7 @@ from bench.events import (
     scaled,
 )
 from bench.scenarios import SCENARIO_BY_NAME
-from streams.event import touchpoint_of
+from streams.event_parsing import touchpoint_of
 from streams.touchpoint import Touchpoint, decode_touchpoint
 
 WORLD = World(events=12_000, accounts=300)

@@ -36,7 +36,8 @@ from state.rows import decode_chunk, decode_container, decode_entries, encode_ro
 from streams.alert import decode_alert, encode_alert
 from streams.delivery import Configure, decode_order, decode_status, encode_order, encode_status
 from streams.errors import MismatchError, UnavailableError, UsageError
-from streams.event import Event, Rejection, touchpoint_of
+from streams.event import Event
+from streams.event_parsing import Rejection, touchpoint_of
 from streams.ingest import Ingestion
 from streams.mapping.file import open_rows
 from streams.mapping.lookups import Lookups, load_lookups

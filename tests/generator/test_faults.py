@@ -10,7 +10,7 @@ from generator.faults import Delivery
 from generator.ledger import CRM, Written
 from generator.plan import GroundTruth
 from generator.rhythm import HOUR_MS
-from streams.event import Rejection, touchpoint_of
+from streams.event_parsing import Rejection, touchpoint_of
 from streams.touchpoint import Touchpoint
 from tests.generator.worlds import END_MS, FAULTLESS, PLAN, Run, run
 

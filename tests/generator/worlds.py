@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from generator.plan import GeneratorPlan, GroundTruth
 from generator.rhythm import DAY_MS
 from generator.stream import generate
-from streams.event import Rejection, touchpoint_of
+from streams.event_parsing import Rejection, touchpoint_of
 from streams.touchpoint import Touchpoint
 
 END_MS = 20_454 * DAY_MS  # 2026-01-01

@@ -8,7 +8,8 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.event import EVENT_BYTES_MAX, Reason
+from streams.event import EVENT_BYTES_MAX
+from streams.event_parsing import Reason
 from streams.ingest import Ingestion, RejectLimitError, RejectLimits
 from streams.touchpoint import Touchpoint, decode_touchpoint, encode_touchpoint, prefix_decoder, version_of
 
