@@ -26,9 +26,6 @@ def logging_config() -> dict[str, Any]:
             "asyncio": {"level": _NEVER},
             "aiokafka": {"level": _NEVER},
             "kafka": {"level": "ERROR"},
-            # At INFO it tells each request with its address, which may be a secret.
-            "httpx": {"level": "WARNING"},
-            "httpcore": {"level": "WARNING"},
             # Its classes are services of mode, which say under its name that they start and stop.
             "streams.transport": {"level": "WARNING"},
             "streams.consumer_thread": {"level": "WARNING"},

@@ -6,12 +6,19 @@ import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from urllib.parse import urlsplit
 
-import httpx
+from aiohttp import (
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    InvalidURL,
+    ServerDisconnectedError,
+    TCPConnector,
+)
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 from standardwebhooks.webhooks import Webhook as Signing
+from yarl import URL
 
 from agents.delivery.guard import ForbiddenAddressError, Guard
 from agents.delivery.secrets import MissingSecretError, Secrets
@@ -23,10 +30,10 @@ from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 
 ANSWER_BYTES_MAX = 65_536
-# Not of RemoteProtocolError: its text has the receiver's bytes, which may repeat what we said.
-_TOLD = (ForbiddenAddressError, OSError, httpx.NetworkError, httpx.TimeoutException)
+# Not of ClientResponseError: its text has the receiver's bytes, which may repeat what we said.
+_TOLD = (ForbiddenAddressError, OSError, ServerDisconnectedError)
 _LATER = frozenset((408, 425, 429))
-_PORT_BY_SCHEME = {"http": 80, "https": 443}
+_SCHEMES = ("http", "https")
 
 
 class HttpSender:
@@ -42,25 +49,19 @@ class HttpSender:
         self._secrets = secrets
         self._guard = guard
         self._now_s = now_s
-        # A client of its own: connections are kept by address, and must not be shared with another host there.
-        self._client = httpx.AsyncClient(
-            verify=ssl.create_default_context(),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # none is kept
-            trust_env=False,
-            follow_redirects=False,
-            timeout=destination.timeout_s,
-            limits=httpx.Limits(max_connections=destination.at_once, max_keepalive_connections=destination.at_once),
-        )
+        self._session: ClientSession | None = None
 
     async def send(self, deliveries: Sequence[Delivery]) -> Answer:
         (delivery,) = deliveries
         try:
             async with asyncio.timeout(self._destination.timeout_s):
                 return await self._request(delivery)
-        except (ForbiddenAddressError, ValueError, httpx.InvalidURL, httpx.LocalProtocolError) as error:
+        except (ForbiddenAddressError, InvalidURL) as error:
             return Answer("refused", self._said(error))
-        except (MissingSecretError, OSError, httpx.TransportError) as error:
-            return Answer("later", self._said(error))
+        except (MissingSecretError, OSError, ClientError) as error:
+            return Answer("later", self._said(error))  # a certificate that is not believed too, which is a ValueError
+        except ValueError as error:
+            return Answer("refused", self._said(error))
 
     def _said(self, error: Exception) -> str:
         """What is told of an error: its text only where no secret can be part of it."""
@@ -72,33 +73,38 @@ class HttpSender:
         return name
 
     async def _request(self, delivery: Delivery) -> Answer:
-        url = self._url()
-        parts = urlsplit(url)
-        if parts.scheme not in _PORT_BY_SCHEME or not parts.hostname:
+        url = _parsed(self._url())
+        if url.scheme not in _SCHEMES or not url.host or not url.port:
             return Answer("refused", "the secret that is to be the address is no web address")
-        address = await self._guard.address_of(parts.hostname, parts.port or _PORT_BY_SCHEME[parts.scheme])
+        address = await self._guard.address_of(url.host, url.port)
         headers, body = self._content(delivery)
-        request = self._client.build_request(
+        async with self._opened().request(
             self._method,
-            httpx.URL(url).copy_with(host=address),
-            headers={**headers, "Host": parts.netloc.rpartition("@")[2]},
-            content=body,
-            extensions={"sni_hostname": parts.hostname},
-        )
-        try:
-            response = await self._client.send(request, stream=True)
-        except AttributeError as error:
-            # anyio asks a socket for its peer that uvloop has taken away, where a connection is reset as it is made.
-            raise ConnectionResetError("the connection was reset as it was made") from error
-        try:
+            url.with_host(address),
+            headers={**headers, "Host": url.host_port_subcomponent or url.host},
+            data=body,
+            allow_redirects=False,
+            server_hostname=url.raw_host,
+        ) as response:
             size = 0
-            async for chunk in response.aiter_raw():
+            async for chunk in response.content.iter_any():
                 size += len(chunk)
                 if size > ANSWER_BYTES_MAX:
                     break
-        finally:
-            await response.aclose()
-        return answer_of(response.status_code, response.headers.get("Retry-After"), self._now_s())
+        return answer_of(response.status, response.headers.get("Retry-After"), self._now_s())
+
+    def _opened(self) -> ClientSession:
+        """A session of its own: connections are kept by address, and must not be shared with another host there."""
+        if self._session is None:
+            self._session = ClientSession(
+                connector=TCPConnector(ssl=ssl.create_default_context(), limit=self._destination.at_once),
+                cookie_jar=DummyCookieJar(),
+                headers={"User-Agent": "milepost"},
+                timeout=ClientTimeout(),
+                auto_decompress=False,
+                trust_env=False,
+            )
+        return self._session
 
     def _url(self) -> str:
         secret = self._destination.url_secret
@@ -124,7 +130,6 @@ class HttpSender:
         headers = {
             **destination.headers,
             "Content-Type": destination.content_type,
-            "User-Agent": "milepost",
             **signed(delivery.id, body, [self._secrets.get(name) for name in destination.signing], self._now_s()),
         }
         if destination.bearer is not None:
@@ -133,7 +138,13 @@ class HttpSender:
 
     async def close(self) -> None:
         self._guard.close()
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+
+def _parsed(url: str) -> URL:
+    """An address; one that can be sent as it stands is, for its query may be signed."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
 
 
 def signed(id_: str, body: bytes, keys: Sequence[str], now_s: float) -> dict[str, str]:

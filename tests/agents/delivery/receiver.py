@@ -1,6 +1,7 @@
 """A small real HTTP server that answers as a test says, and keeps every request that it received whole."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -50,10 +51,11 @@ def accept(_: Received, __: int) -> Reply:
 
 
 class Receiver:
-    """answer: may be replaced at any time."""
+    """answer: may be replaced at any time. tls: speaks it from the next start on."""
 
     def __init__(self) -> None:
         self.answer: Answering = accept
+        self.tls: ssl.SSLContext | None = None
         self.received: list[Received] = []
         self.accepted: list[Received] = []
         """Those that were answered with a status of 2xx, whole."""
@@ -94,6 +96,8 @@ class Receiver:
 
         self._server = Server(("127.0.0.1", self.port), Handler)
         self.port = self._server.server_address[1]
+        if self.tls is not None:
+            self._server.socket = self.tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def stop(self) -> None:

@@ -335,7 +335,7 @@ def test_a_secret_stays_where_it_is(settings: Settings, world: World, receiver: 
         wait_for(lambda: any("no secret 'address'" in (each.why or "") for each in all_states(world)), [running])
         (settings.secrets_folder / "token").write_text(secret)
         (settings.secrets_folder / "address").write_text(f"http://127.0.0.1:1/{secret}")
-        wait_for(lambda: any("ConnectError" in (each.why or "") for each in all_states(world)), [running])
+        wait_for(lambda: any("ClientConnectorError" in (each.why or "") for each in all_states(world)), [running])
         (settings.secrets_folder / "token").write_text(f"{secret}\nX: y")
         (settings.secrets_folder / "address").write_text(f"{receiver.url}?key={secret}")
         wait_for(lambda: any(each.state == "dead" for each in all_states(world)), [running])

@@ -5,6 +5,8 @@ import base64
 import email
 import re
 import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,8 @@ from typing import Any
 
 import duckdb
 import pytest
+import trustme
+import uvloop
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from kafka.admin import KafkaAdminClient, NewTopic
@@ -74,18 +78,64 @@ def secrets(tmp_path: Path) -> Secrets:
 # --- HTTP
 
 
-def test_a_connection_that_is_reset_as_it_is_made_is_tried_again(
-    receiver: Receiver, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_that_is_reset_as_it_is_made_is_tried_again(secrets: Secrets) -> None:
+    """At whatever moment that is noticed, on the event loop that workers have."""
+
+    def reset_all(server: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+    async def often(url: str) -> set[str]:
+        sender = HttpSender(Webhook(kind="webhook", url=url), secrets, here(), time.time)
+        results = {(await sender.send(made(alert("A")))).result for _ in range(100)}
+        await sender.close()
+        return results
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=reset_all, args=(server,), daemon=True).start()
+        assert uvloop.run(often(f"http://127.0.0.1:{server.getsockname()[1]}/")) == {"later"}
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_certificate_is_held_against_the_name_and_not_the_address(
+    secrets: Secrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of that neither httpcore nor anyio makes an error of the network: the socket is gone when it is asked."""
+    authority, receiver = trustme.CA(), Receiver()
+    receiver.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(receiver.tls)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
 
-    def asked(*_: object) -> None:
-        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+    def sent(host: str) -> Answer:
+        hook = Webhook(kind="webhook", url=f"https://{host}:{receiver.port}/hook")
+        return send(HttpSender(hook, secrets, here(), time.time), made(alert("A")))
 
-    monkeypatch.setattr("httpcore._backends.anyio.AnyIOStream.get_extra_info", asked)
-    hook = Webhook(kind="webhook", url=receiver.url)
-    answer = send(HttpSender(hook, secrets, here(), time.time), made(alert("A")))
-    assert answer == Answer("later", "ConnectionResetError: the connection was reset as it was made")
+    receiver.start()
+    try:
+        unknown = sent("localhost")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        known, other = sent("localhost"), sent("127.0.0.1")
+    finally:
+        receiver.close()
+    assert known == Answer("done")
+    assert [each.headers["host"] for each in receiver.received] == [f"localhost:{receiver.port}"]
+    for answer in (unknown, other):
+        assert answer.result == "later"
+        assert "certificate" in answer.why.lower()
+
+
+def test_an_address_is_sent_as_it_stands(receiver: Receiver, secrets: Secrets) -> None:
+    """Its query may be signed."""
+    for path in ("/a%7Eb/%2F?sig=a%2Bb+c%20d&x=~'", "/?", "/Zürich straße"):
+        hook = Webhook(kind="webhook", url=f"http://127.0.0.1:{receiver.port}{path}")
+        assert send(HttpSender(hook, secrets, here(), time.time), made(alert("A"))) == Answer("done")
+    first, _, last = (each.path for each in receiver.received)
+    assert first == "/a%7Eb/%2F?sig=a%2Bb+c%20d&x=~'"
+    assert last == "/Z%C3%BCrich%20stra%C3%9Fe"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +191,7 @@ def test_slack_is_sent_to_its_secret_address(receiver: Receiver, tmp_path: Path)
 
     assert sent("slack") == Answer("done")
     assert receiver.received[0].message["text"] == "Opportunity created · Acme"
-    assert sent("down") == Answer("later", "ConnectError")
+    assert sent("down") == Answer("later", "ClientConnectorError")
     assert sent("slack", Guard("")) == Answer("refused", "ForbiddenAddressError")
     assert "no web address" in sent("nonsense").why
 
@@ -167,7 +217,7 @@ def test_an_answer_that_repeats_a_secret_is_not_told(secrets: Secrets) -> None:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         hook = Webhook(kind="webhook", url=url, bearer="password")
         answer = send(HttpSender(hook, secrets, here(), time.time), made(alert("A")))
-    assert answer == Answer("later", "RemoteProtocolError")
+    assert answer == Answer("later", "ClientResponseError")
 
 
 def test_cookies_are_not_kept(receiver: Receiver, secrets: Secrets) -> None:
