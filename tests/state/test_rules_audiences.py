@@ -142,6 +142,17 @@ def test_rule_an_arrow_that_is_not_followed_yet() -> None:
     assert not is_in(partition)
 
 
+def test_rule_an_arrow_that_is_followed() -> None:
+    """By whoever comes to its target from its origin, also where that turns out late; taken back, they are out."""
+    partition = partition_of({"canvas": "way", "arrow": "n0>n1"})
+    partition.take([at(2, "B")])
+    assert not is_in(partition)
+    partition.take([at(1)])
+    assert is_in(partition)
+    partition.take([replace(at(1), withdrawn=True, revision=1)])
+    assert not is_in(partition)
+
+
 def test_rule_a_milestone_counts_for_so_long() -> None:
     """Told or not, from the moment at which it happened."""
     partition = partition_of({"milestone": "m", "within": "10m"})
