@@ -27,7 +27,7 @@ test: $(READY)
 	$(BIN)/coverage report --fail-under=100
 
 STATE_TESTS := tests/state tests/docs tests/budget
-# Random worlds that take long, and twice as long where coverage is counted; what they cover others do.
+# Random worlds that take long, and half as long again where coverage is counted; what they cover others do.
 RANDOM_TESTS := tests/check tests/state/test_audiences_any_order.py tests/state/test_milestones_any_order.py
 # What waits for brokers and receivers most of the time, or has nothing to do with state/: it covers none of it alone.
 WAITING_TESTS := tests/streams tests/agents/delivery tests/generator tests/model

@@ -34,6 +34,12 @@ Amount = Annotated[
 ]
 
 
+TEXT_FIELDS = (
+    "event_id", "source", "type", "account", "global_account", "opportunity", "buying_group", "person", "session",
+    "channel", "campaign", "content", "content_type", "marketing_event",
+)  # fmt: skip
+
+
 class Event(BaseModel):
     """An event as a source sends it."""
 
@@ -66,12 +72,7 @@ class Event(BaseModel):
     content: Content | None = Field(None, description="The page, asset or message, up to 2,048 bytes.")
     content_type: Id | None = None
     marketing_event: Id | None = Field(None, description="The webinar, trade show or dinner.")
-    value: (
-        Annotated[
-            Decimal, Field(max_digits=VALUE_WHOLE_DIGITS_MAX + VALUE_DECIMALS_MAX, decimal_places=VALUE_DECIMALS_MAX)
-        ]
-        | None
-    ) = Field(
+    value: Amount | None = Field(
         None,
         description="An amount in one currency: decimal text or number, at most six decimals and twelve other digits.",
     )

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
-from streams.event import CONTENT_BYTES_MAX, EVENT_BYTES_MAX, ID_BYTES_MAX, Event
+from streams.event import CONTENT_BYTES_MAX, EVENT_BYTES_MAX, ID_BYTES_MAX, TEXT_FIELDS, Event
 from streams.plain_event import PlainEvent, plain_event
 from streams.shown import shown
 from streams.touchpoint import MILLIONTHS, Touchpoint
@@ -37,12 +37,8 @@ class Rejection(msgspec.Struct, frozen=True):
 
 
 _validate = TypeAdapter(Event).validator.validate_json
-_TEXT_FIELDS = (
-    "event_id", "source", "type", "account", "global_account", "opportunity", "buying_group", "person", "session",
-    "channel", "campaign", "content", "content_type", "marketing_event",
-)  # fmt: skip
 _INT64 = range(-(2**63), 2**63)
-_BYTES_MAX_BY_FIELD = {name: CONTENT_BYTES_MAX if name == "content" else ID_BYTES_MAX for name in _TEXT_FIELDS}
+_BYTES_MAX_BY_FIELD = {name: CONTENT_BYTES_MAX if name == "content" else ID_BYTES_MAX for name in TEXT_FIELDS}
 
 
 def touchpoint_of(
@@ -130,7 +126,7 @@ def _too_large(attributes: dict[str, Any]) -> str | None:
 
 def _normalised(fields: dict[str, Any]) -> dict[str, Any]:
     fields = dict(fields)
-    for name in _TEXT_FIELDS:
+    for name in TEXT_FIELDS:
         if fields[name] is not None:
             fields[name] = _nfc(name, fields[name], _BYTES_MAX_BY_FIELD[name])
     if fields["attributes"]:
