@@ -8,7 +8,8 @@ costs more than one of a backlog. So what they sustain is looked for: the sustai
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from statistics import median
 from typing import NamedTuple
@@ -18,7 +19,7 @@ import msgspec
 from bench.arena import Arena, arena
 from bench.definitions import everyday
 from bench.events import SourceEvent, World, event_id
-from bench.measured import Check, Measured
+from bench.measured import Measured
 from bench.measures.pipeline import ROLES, await_snapshots, throughput
 from bench.percentiles import percentile
 from bench.schedule import Load, journey_waits, snapshot_waits
@@ -77,7 +78,8 @@ class Latency(msgspec.Struct, frozen=True):
 
     def _at(self, outer: Arena, share: float, throughput: float, name: str) -> Sequence[Measured]:
         trial = Trial(outer, name, share * throughput, *map(outer.shortened, (self.warm_up_s, self.seconds)))
-        sent, sightings, partitions, check = trial.run()
+        with trial.running() as (own, sent, sightings):
+            partitions, check = own.settings.partitions, own.check()
         waits_by_name = {
             "journeys": journey_waits(sent.load, sightings.journeys),
             **{
@@ -110,19 +112,20 @@ class Trial(NamedTuple):
     warm_up_s: float
     seconds: float
 
-    def run(self) -> tuple[Sent, Sightings, int, Check]:
-        """The load as it was sent, what a consumer saw of it, of how many partitions, and the check behind it."""
+    @contextmanager
+    def running(self) -> Iterator[tuple[Arena, Sent, Sightings]]:
+        """The arena, the load as it was sent, and what a consumer saw of it."""
         outer, events = self.outer, int(self.rate * (self.warm_up_s + self.seconds))
         load = Load(0.0, self.rate, events, -(-events // len(TYPES)), int(self.rate * self.warm_up_s))
         with arena(outer.broker, outer.broker_folder, outer.settings.folder, self.name, outer.scale) as own:
             sent, sightings = _under_load(own, load)
-            return sent, sightings, own.settings.partitions, own.check()
+            yield own, sent, sightings
 
     def is_kept_up(self) -> bool:
         """Whether what comes in the last quarter does not wait much longer than it takes."""
-        sent, sightings, _, _ = self.run()
-        last = msgspec.structs.replace(sent.load, warm_up=sent.load.events * 3 // 4)
-        return median(journey_waits(last, sightings.journeys)) < KEPT_UP_S
+        with self.running() as (_, sent, sightings):
+            last = msgspec.structs.replace(sent.load, warm_up=sent.load.events * 3 // 4)
+            return median(journey_waits(last, sightings.journeys)) < KEPT_UP_S
 
 
 def percentiles_ms(seconds: list[float], what: str, percents: Sequence[int]) -> dict[str, float]:
