@@ -265,7 +265,7 @@ def test_an_agent_without_state_loses_nothing(kafka: EmbeddedBroker, prefix: str
     again = launch("w1", "copies", step=100, slow=0.02)
     time.sleep(1.0)
     assert second.end(signal.SIGTERM) == 0
-    wait_for(lambda: copied() == set(sent))
+    wait_for(lambda: copied() == set(sent) and again.state()["ready"])
     assert again.end(signal.SIGTERM) == 0
     committed = committed_offsets(kafka.bootstrap_servers, f"{prefix}-copy-0")
     assert committed == {
