@@ -76,7 +76,7 @@ def test_what_is_wrong_is_a_difference(case: str) -> None:
     assert (count, found.what, found.partition) == (1, "account acme", 1)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(milestone_sets(count_max=1), WORLDS, CUTS, st.integers(0, 30))
 def test_differential_what_a_partition_tells_is_right(
     definitions: Any, arrived: list[Touchpoint], cuts: list[int], days: int

@@ -37,7 +37,7 @@ def by_sql(
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data(), WORLDS, st.booleans(), CLOCKS)
 def test_oracle_audiences_in_sql_equal_brute_force(
     question: str, data: st.DataObject, arrived: list[Touchpoint], is_dense: bool, clock_ms: int

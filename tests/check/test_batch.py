@@ -8,7 +8,7 @@ from streams.touchpoint import Touchpoint
 from tests.check.batches import cells_of_oracle, cells_of_sql
 from tests.state.worlds import definition_sets, touchpoints
 
-SQL = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+SQL = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 
 
 @SQL

@@ -32,7 +32,7 @@ def found_by_sql(made: MilestoneDefinition, touchpoints: Iterable[Touchpoint]) -
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data(), WORLDS, st.booleans())
 def test_oracle_milestones_in_sql_equal_brute_force(
     condition: str, data: st.DataObject, arrived: list[Touchpoint], is_dense: bool

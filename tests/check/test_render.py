@@ -15,7 +15,7 @@ from tests.check.batches import cells_of_oracle
 from tests.state.worlds import DAY, START, cohorts, definition_set, definition_sets, touchpoints
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(touchpoints(), definition_sets(), st.integers(-3, 800))
 def test_differential_bodies_equal_the_published_ones(
     arrived: list[Touchpoint], definitions: DefinitionSet, days: int
@@ -41,7 +41,7 @@ FIGURES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(cohorts(), FIGURES, st.integers(0, 600), st.sampled_from(["UTC", "Europe/Berlin", "America/Sao_Paulo"]))
 def test_differential_cohorts_of_any_figures(
     cohort: dict[str, Any], figures: list[tuple[Any, ...]], day: int, zone: str

@@ -71,7 +71,7 @@ def split(items: list[Any], cuts: list[int]) -> list[list[Any]]:
     return [items[a:b] for a, b in pairwise(edges) if a < b]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_differential_any_order_and_batching_gives_the_same_cells(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -107,7 +107,7 @@ def _local_day(zone: ZoneInfo, ms: int) -> int:
     return (datetime.fromtimestamp(ms / 1000, tz=zone).date() - date(1970, 1, 1)).days
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(flows(), st.lists(analyses("session"), min_size=1, max_size=2), touchpoints(), st.data())
 def test_oracle_distinct_sessions_equal_brute_force(
     flow: dict[str, Any], others: list[dict[str, Any]], arrived: list[Touchpoint], data: st.DataObject
@@ -123,7 +123,7 @@ def test_oracle_distinct_sessions_equal_brute_force(
     assert cells_of(store) == brute(sessions, browsed)
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_any_order_and_batching_equals_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -146,7 +146,7 @@ def take_sliced(definitions: DefinitionSet, batches: Sequence[Sequence[Touchpoin
     return owner.slice_counts
 
 
-@settings(max_examples=110)
+@settings(max_examples=55)
 @given(definition_sets(), WORLDS, st.randoms(use_true_random=False), CUTS)
 def test_oracle_slices_equal_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]

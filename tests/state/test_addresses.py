@@ -111,7 +111,7 @@ def reasons_found(behind: Behind, kind: str, series: Sequence[Touchpoint]) -> li
     return [(each.order[16:], each.amount) for each in changes if each.started_ms == started_ms]
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(definition_sets(2), WORLDS, st.randoms(use_true_random=False), st.sampled_from(RANGES))
 def test_oracle_the_touchpoints_that_made_a_container_count(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, days: Any
@@ -137,7 +137,7 @@ def test_oracle_the_touchpoints_that_made_a_container_count(
                         assert reasons_found(behind, kind, series) == expected, cell
 
 
-@settings(max_examples=25)
+@settings(max_examples=13)
 @given(flows(), WORLDS, st.randoms(use_true_random=False))
 def test_oracle_the_containers_behind_the_paths_through_items(
     flow: dict[str, Any], arrived: list[Touchpoint], random_: random.Random
@@ -159,7 +159,7 @@ def test_oracle_the_containers_behind_the_paths_through_items(
             assert sum(each.amount or 0 for each in all_of(behinds, 9)) == number, address
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(cohorts(), WORLDS)
 def test_oracle_the_containers_that_returned_within_a_percentile(
     cohort: dict[str, Any], arrived: list[Touchpoint]

@@ -16,7 +16,7 @@ from tests.state.test_milestone_trial import records
 from tests.state.worlds import DAY, START
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data(), WORLDS, CUTS, st.integers(0, 30))
 def test_differential_a_trial_tells_what_a_partition_tells(
     data: st.DataObject, arrived: list[Touchpoint], cuts: list[int], days: int

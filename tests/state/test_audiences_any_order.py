@@ -41,7 +41,7 @@ def newest(touchpoints_: list[Touchpoint]) -> int:
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-@settings(max_examples=45)
+@settings(max_examples=23)
 @given(st.data(), WORLDS, st.booleans(), st.randoms(use_true_random=False), CUTS, st.lists(CLOCKS, max_size=9))
 def test_oracle_any_order_batching_and_clock_equals_brute_force(
     question: str,
@@ -76,7 +76,7 @@ def test_oracle_any_order_batching_and_clock_equals_brute_force(
     require_members(partition, made, arrived)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(audiences(), max_size=2), min_size=3, max_size=3),
     WORLDS,

@@ -187,7 +187,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(WORLDS, ACTS)
 def test_oracle_definitions_that_are_changed_back_equal_brute_force(
     arrived: list[Touchpoint], acts: list[tuple[str, Any]]
@@ -279,7 +279,7 @@ GONE = DefinitionSet(OLD.definitions[1:])
 SETS = st.lists(st.sampled_from([OLD, GONE, OTHER, DefinitionSet(OTHER.definitions, OLD.definitions)]), max_size=5)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(WORLDS, SETS, st.lists(st.sampled_from(["take", "define", "chore", "chore", "chore"]), max_size=60))
 def test_oracle_a_version_that_comes_back_is_exact_or_away(
     arrived: list[Touchpoint], sets: list[DefinitionSet], acts: list[str]

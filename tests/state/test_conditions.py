@@ -78,6 +78,23 @@ def test_an_attribute_that_is_no_number_is_neither_more_nor_less() -> None:
     assert holds({"field": "attributes.a", "op": ">", "value": 1}, attributes={"a": 1.5})
 
 
+def test_conditions_are_joined_and_the_type_may_decide() -> None:
+    """All, any and not, one in the other: what a touchpoint is, and what all of a type are."""
+    web, is_a = {"field": "channel", "value": "web"}, {"field": "type", "value": "A"}
+    both, either = {"all": [is_a, web]}, {"any": [is_a, web]}
+    same = {"any": [both, {"not": either}]}
+    assert [holds(same, type=type_, channel=channel) for type_ in "AB" for channel in ("web", "mail")] == [
+        True, False, False, True,
+    ]  # fmt: skip
+    assert set(fields_of(_condition.validate_python(same))) == {"type", "channel"}
+    for condition, of_a, of_b in [
+        (is_a, True, False), (web, None, None), (both, None, False), (either, True, None), (same, None, None),
+        ({"not": either}, False, None), ({"all": [is_a, is_a]}, True, False), ({"any": [both, is_a]}, True, False),
+    ]:  # fmt: skip
+        checked = _condition.validate_python(condition)
+        assert (given_type(checked, "A"), given_type(checked, "B")) == (of_a, of_b)
+
+
 @given(matches(), st.sampled_from(TYPES), st.sampled_from([None, "x", "z"]), st.sampled_from([None, 1_000_000]))
 def test_differential_what_the_type_decides_agrees_with_the_whole(
     condition: dict[str, Any], type_: str, content_type: str | None, value: int | None

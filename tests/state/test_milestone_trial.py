@@ -33,7 +33,7 @@ def records(touchpoints: Sequence[Touchpoint], start: int = 0) -> list[Record]:
     return [Record(each, start + number) for number, each in enumerate(touchpoints)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(milestone_sets(count_max=2), WORLDS, CUTS, st.integers(0, 30))
 def test_differential_a_trial_tells_what_a_partition_tells(
     definitions: DefinitionSet, arrived: list[Touchpoint], cuts: list[int], days: int

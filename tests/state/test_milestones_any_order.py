@@ -38,7 +38,7 @@ def dense(touchpoints_: list[Touchpoint]) -> list[Touchpoint]:
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data(), WORLDS, st.booleans(), st.randoms(use_true_random=False), CUTS, st.lists(CLOCKS, max_size=9))
 def test_oracle_any_order_batching_and_clock_equals_brute_force(
     condition: str,
@@ -78,7 +78,7 @@ def require_all_told(partition: Partition, definitions: DefinitionSet, taken: li
 ACTS = st.lists(st.one_of(st.integers(1, 6), st.sampled_from(["define", "chore", "chore", "clock"])), max_size=60)
 
 
-@settings(max_examples=45)
+@settings(max_examples=23)
 @given(
     st.tuples(milestone_sets(stem="a"), milestone_sets(stem="b"), milestone_sets(stem="c")),
     WORLDS,

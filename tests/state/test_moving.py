@@ -58,7 +58,7 @@ def renewals(
 ACTS = st.lists(st.one_of(st.integers(1, 6), st.just("define"), st.just("chore"), st.just("chore")), max_size=60)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(renewals(), WORLDS, st.randoms(use_true_random=False), ACTS)
 def test_oracle_changing_definitions_equal_brute_force(
     sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, acts: list[int | str]
@@ -108,7 +108,7 @@ def act_all(
 BAD_VERSIONS = frozenset({"v0-0", "v1-0", "v1-1"})
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(renewals(), WORLDS, st.randoms(use_true_random=False), st.data())
 def test_oracle_moves_that_can_not_be_computed_equal_brute_force(
     sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, data: st.DataObject

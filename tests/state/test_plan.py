@@ -1,6 +1,6 @@
 """What a kind of container reads of a touchpoint is what each of its analyses reads by itself."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state.definition_set import DefinitionSet
@@ -14,6 +14,7 @@ from tests.state.worlds import definition_sets, restless_touchpoints
 SETS = definition_sets() | milestone_sets() | st.builds(audience_definition, audiences()).map(with_audiences)
 
 
+@settings(max_examples=50)
 @given(SETS, restless_touchpoints())
 def test_projections_are_those_of_the_analyses(definitions: DefinitionSet, touchpoints: list[Touchpoint]) -> None:
     """Also where the type alone was seen before: what an analysis says it reads is all that it reads."""

@@ -4,7 +4,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import preview as preview_module
@@ -46,6 +46,7 @@ def accounts_in(arrived: list[Touchpoint]) -> set[bytes]:
     return {each.account.encode() for each in arrived}
 
 
+@settings(max_examples=50)
 @given(definition_sets(), touchpoints())
 def test_over_all_accounts_it_is_what_is_applied(definitions: DefinitionSet, arrived: list[Touchpoint]) -> None:
     """Totals over the days that the definition asks for, as the sums of the applied analysis have them."""

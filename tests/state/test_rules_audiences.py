@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from state import chores, job, moving
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
+from state.analyses.audiences.course import always, during, joined
 from state.definition_set import DefinitionSet
 from streams.membership import MembershipChange, decode_change
 from streams.partials import Tag
@@ -151,6 +152,15 @@ def test_rule_an_arrow_that_is_followed() -> None:
     assert is_in(partition)
     partition.take([replace(at(1), withdrawn=True, revision=1)])
     assert not is_in(partition)
+
+
+def test_rule_what_time_turns_counts_where_it_makes_a_difference() -> None:
+    """Of conditions that are joined: one that turns beside one that decides alone changes nothing."""
+    turns, never, later = during(5, None), always(False), during(7, None)
+    assert joined([turns, always(True)], any) == always(True)
+    assert joined([turns, never], any) == turns
+    assert joined([turns, later], all) == later
+    assert joined([turns, during(None, 7)], all) == during(5, 7)
 
 
 def test_rule_a_milestone_counts_for_so_long() -> None:

@@ -372,6 +372,23 @@ def test_rule_first_the_account_then_the_person_then_its_own() -> None:
         assert cells(all_three, come[:n] + come[n + 1 :]) == {}
 
 
+def test_rule_an_account_opens_the_sessions_that_name_its_people() -> None:
+    """When it comes to have one of what is asked; one more changes nothing."""
+    both = of_sessions(account=some("opportunity", has("Y")), then={"person": has("Z")})
+    come = [visit("1", "A", session="s1"), visit("2", "A", session="s2", person="p2"), CALL]
+    first, second = (touchpoint(f"y{n}", START, "Y", stream="crm", opportunity=f"o{n}") for n in (1, 2))
+    assert cells(both, come) == {}
+    assert cells(both, come, [first]) == cells(both, come, [first], [second]) == ONE
+
+
+def test_rule_a_session_has_its_person_of_touchpoints_that_its_analysis_does_not_read() -> None:
+    """A flow of contents reads nothing of a touchpoint without one; that names the person all the same."""
+    contents = {**flow(columns=2, filter={"person": has("Z")}), "container": "session", "dimension": "content_type"}
+    come = [visit("1", "A", session="s1", person=None, content_type="x"), visit("2", "A", 1, session="s1")]
+    assert cells(contents, come) == {}
+    assert cells(contents, come, [CALL]) == cells(contents, [CALL], come) == {("o", DAY0, (), ("x",)): 1}
+
+
 # ------------------------------------------------------------------------------------- some of what lies under it
 
 

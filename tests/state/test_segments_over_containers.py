@@ -104,7 +104,7 @@ def filtered_sets(draw: st.DrawFn, count_max: int = 2) -> DefinitionSet:
     return definition_set([{"name": f"a{n}", **each} for n, each in enumerate(made)])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(filtered_sets(), *WORLDS)
 def test_oracle_any_order_and_batching_equals_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -116,7 +116,7 @@ def test_oracle_any_order_and_batching_equals_brute_force(
     assert cells_of(store) == brute(definitions, arrived)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(filtered_sets(1), *WORLDS)
 def test_oracle_slices_equal_brute_force(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -128,7 +128,7 @@ def test_oracle_slices_equal_brute_force(
     assert cells_of(store) == brute(definitions, arrived)
 
 
-@settings(max_examples=70, deadline=None)
+@settings(max_examples=35, deadline=None)
 @given(filtered_sets(1), *WORLDS)
 def test_tallies_are_those_of_what_is_there(
     definitions: DefinitionSet, arrived: list[Touchpoint], random_: random.Random, cuts: list[int]
@@ -141,7 +141,7 @@ def test_tallies_are_those_of_what_is_there(
     assert list(pieces.scan(b"y")) == list(whole.scan(b"y"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(filtered_sets(), moves())
 def test_oracle_the_batch_in_sql_equals_brute_force(definitions: DefinitionSet, arrived: list[Touchpoint]) -> None:
     """What `milepost check` compares with."""
@@ -149,7 +149,7 @@ def test_oracle_the_batch_in_sql_equals_brute_force(definitions: DefinitionSet, 
     assert cells_of_sql(arrived, definitions) == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(renewals(filtered_sets), moves(), st.randoms(use_true_random=False), ACTS)
 def test_oracle_while_definitions_change(
     sets: list[DefinitionSet], arrived: list[Touchpoint], random_: random.Random, acts: list[int | str]
@@ -161,7 +161,7 @@ def test_oracle_while_definitions_change(
         require_exact_changes(sets, arrived, random_, acts)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(filtered_sets(), moves())
 def test_oracle_the_containers_behind_a_number_add_up_to_it(
     definitions: DefinitionSet, arrived: list[Touchpoint]

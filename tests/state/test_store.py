@@ -268,6 +268,14 @@ def test_a_reading_stands_at_one_commit(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_scan_of_a_reading_ends_where_other_rows_begin(tmp_path: Path) -> None:
+    """Within a page, before a row that does not begin so."""
+    store = filled(tmp_path / "rows")
+    with store.reading() as rows:
+        assert [key for key, _ in rows.scan(b"k0000", b"k00006")] == [b"k00007", b"k00008", b"k00009"]
+    store.close()
+
+
 def test_a_scan_stands_at_the_commit_of_its_reading(tmp_path: Path) -> None:
     """One that is under way when something is written, one that begins later, and one that begins meanwhile."""
     store = filled(tmp_path / "rows")

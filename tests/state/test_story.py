@@ -85,7 +85,7 @@ FILTERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     WORLDS, FILTERS, st.sampled_from([{}, {"opportunity": {"o1"}}, {"buying_group": {"g1"}}]),
     st.integers(1, 7), st.sampled_from([0, 5, 1_000]),
@@ -138,7 +138,7 @@ def walks(draw: st.DrawFn) -> list[Touchpoint]:
     return draw(st.permutations(made))
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.one_of(canvases(), chains()), st.one_of(WORLDS, walks()), st.integers(1, 50))
 def test_oracle_milestones_are_where_nodes_are_reached(
     canvas: dict[str, Any], arrived: list[Touchpoint], count: int

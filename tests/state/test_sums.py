@@ -130,6 +130,24 @@ def test_sums_stand_at_covers() -> None:
     assert totals(sums) == {PLACES[0]: 7, PLACES[1]: 1}
 
 
+def test_what_a_former_owner_sends_late_is_passed_over() -> None:
+    """Its fence, and a cell under an older tag than the one that stands."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    sums.apply(0, [(b"!fence", b""), *commit(2, {PLACES[0]: 7})])
+    sums.apply(0, [*commit(1, {PLACES[0]: 5})[:1], *commit(3, {})])
+    assert totals(sums) == {PLACES[0]: 7}
+
+
+def test_another_range_is_summed_from_what_was_read() -> None:
+    """At the covers of then: what comes behind does not reach it."""
+    sums = PartialSums(DEFINITIONS.definitions)
+    sums.apply(0, commit(1, dict.fromkeys(PLACES, 1)))
+    other = sums.over("c", (2, 3))
+    sums.apply(0, commit(2, {PLACES[1]: 9}))
+    other.define(DEFINITIONS.definitions[:1])
+    assert (other.totals("c"), other.covers[0].tag) == ({PLACES[1][1]: 1}, Tag(0, 1))
+
+
 def test_covers_never_go_back() -> None:
     """A former owner's late covers, or the same again, move nothing."""
     sums = PartialSums(DEFINITIONS.definitions)

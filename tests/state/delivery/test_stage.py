@@ -126,8 +126,8 @@ def test_what_the_last_commit_published_is_published_again() -> None:
 
 
 def test_a_destination_that_is_held_is_published() -> None:
-    """Paused or disabled, once when that changes and again behind a crash; what only waits for it says nothing. An idle
-    commit says it of all: they may have been held by a version that did not publish it."""
+    """Paused or disabled, once when that changes and again behind a crash; what only waits for it says nothing, as
+    who pauses it again. An idle commit says it of all: they may have been held by a version that did not publish it."""
     owner = configured()
 
     def order(*orders: Order) -> None:
@@ -144,6 +144,9 @@ def test_a_destination_that_is_held_is_published() -> None:
     was, owner.held = owner.held, {}
     owner.publish(owner.stage.again(owner.pending)(APPLIED))
     assert owner.held == was
+    owner.held = {}
+    order(Pause("hook"))
+    assert owner.held == {}
     order(Resume("hook"))
     assert owner.held == {}
     owner.held = was

@@ -48,7 +48,7 @@ def test_no_event_has_no_watermark() -> None:
     assert (found.watermark_ms, found.tag, found.range, found.title) == (None, None, None, "f")
 
 
-@settings(deadline=None)
+@settings(max_examples=50)
 @given(definition_sets())
 def test_record_reads_back(definitions: DefinitionSet) -> None:
     """What is written is what a reader gets, for every kind and every option."""
