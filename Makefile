@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-waiting test-state test-rest oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
+.PHONY: demo test test-others test-covering test-streams test-random test-deliveries oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -20,25 +20,28 @@ demo: $(READY)
 	$(BIN)/milepost demo
 
 test: $(READY)
-	@# Three at once, for tests of the transport mostly wait for a broker. What covers state/ is counted together.
-	@rm -f .coverage.*
-	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j3 --output-sync=line test-waiting test-state test-rest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=100
+	@# Several at once, for tests of the transport mostly wait for a broker; the longest first.
+	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j4 --output-sync=line test-others test-covering test-streams test-random test-deliveries
 
-STATE_TESTS := tests/state tests/check tests/docs tests/budget
-# What waits for brokers and receivers most of the time, or has nothing to do with state/: it covers none of it alone.
-WAITING_TESTS := tests/streams tests/agents/delivery tests/generator tests/model
-test-waiting: $(READY)
-	$(BIN)/python -m pytest $(WAITING_TESTS)
+# What covers state/, and nothing random is needed for that: it would take half as long again.
+COVERING_TESTS := tests/state tests/check tests/docs tests/budget tests/agents/answers $(addprefix tests/agents/test_,audiences_command.py checking.py comparing.py defining.py milestones_command.py snapshots.py)
+DELIVERY_TESTS := tests/agents/delivery tests/generator tests/model
+NOT_RANDOM := $(BIN)/python -m pytest -m "not hypothesis"
 
-test-state: $(READY)
-	@# What is random takes half as long again where coverage is counted, and covers nothing that others do not.
-	COVERAGE_FILE=.coverage.state $(BIN)/python -m pytest $(STATE_TESTS) -m "not hypothesis" --cov --cov-report=
-	$(BIN)/python -m pytest $(STATE_TESTS) -m hypothesis
+test-covering: $(READY)
+	$(NOT_RANDOM) $(COVERING_TESTS) --cov --cov-fail-under=100
 
-test-rest: $(READY)
-	COVERAGE_FILE=.coverage.rest $(BIN)/python -m pytest tests $(addprefix --ignore=,$(WAITING_TESTS) $(STATE_TESTS)) --cov --cov-report=
+test-streams: $(READY)
+	$(NOT_RANDOM) tests/streams
+
+test-deliveries: $(READY)
+	$(NOT_RANDOM) $(DELIVERY_TESTS)
+
+test-others: $(READY)
+	$(NOT_RANDOM) tests $(addprefix --ignore=,tests/streams $(COVERING_TESTS) $(DELIVERY_TESTS))
+
+test-random: $(READY)
+	$(BIN)/python -m pytest tests -m hypothesis
 
 # Random definitions and worlds against brute force and SQL, other ones each time; a minute a run.
 ORACLE_RUNS ?= 24

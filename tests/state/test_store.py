@@ -269,10 +269,13 @@ def test_a_reading_stands_at_one_commit(tmp_path: Path) -> None:
 
 
 def test_a_scan_of_a_reading_ends_where_other_rows_begin(tmp_path: Path) -> None:
-    """Within a page, before a row that does not begin so."""
+    """Within a page, before a row that does not begin so; also one that begins while something is written."""
     store = filled(tmp_path / "rows")
     with store.reading() as rows:
-        assert [key for key, _ in rows.scan(b"k0000", b"k00006")] == [b"k00007", b"k00008", b"k00009"]
+        wanted = [b"k00007", b"k00008", b"k00009"]
+        assert [key for key, _ in rows.scan(b"k0000", b"k00006")] == wanted
+        with store._writing:
+            assert [key for key, _ in rows.scan(b"k0000", b"k00006")] == wanted
     store.close()
 
 
