@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TEST_LISTS := test-others test-covering test-streams test-random test-deliveries # the longest first
 
-.PHONY: demo test test-others test-covering test-streams test-random test-deliveries oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
+.PHONY: demo test $(TEST_LISTS) oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
 $(READY): constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "milepost needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 demo")'
@@ -20,8 +21,8 @@ demo: $(READY)
 	$(BIN)/milepost demo
 
 test: $(READY)
-	@# Several at once, for tests of the transport mostly wait for a broker; the longest first.
-	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j4 --output-sync=line test-others test-covering test-streams test-random test-deliveries
+	@# Several at once, for tests of the transport mostly wait for a broker. BESIDE: what else to make when there is a place.
+	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j4 --output-sync=line $(TEST_LISTS) $(BESIDE)
 
 # What covers state/, and nothing random is needed for that: it would take half as long again.
 COVERING_TESTS := tests/state tests/check tests/docs tests/budget tests/agents/answers $(addprefix tests/agents/test_,audiences_command.py checking.py comparing.py defining.py milestones_command.py snapshots.py)
