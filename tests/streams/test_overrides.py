@@ -594,6 +594,23 @@ def test_a_topic_made_again_under_a_running_group_is_an_error(
     run(kafka, prefix, tmp_path, steps)
 
 
+def test_what_was_fetched_of_another_topic_reaches_nobody(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """`require_same` is asked behind the fetch: looking after the topics now and then is too late for what comes at
+    once."""
+
+    async def steps(world: Running) -> None:
+        await world.ready()
+        await until(lambda: all(world.consumer._committed_offset[tp] == COUNT for tp in world.places()))
+        world.consumer.transport.id_by_topic = {world.topic: "of one that was deleted"}
+        more = [b"%d" % n for n in range(PARTITIONS)]
+        await asyncio.to_thread(produce, kafka.bootstrap_servers, world.topic, more, PARTITIONS)
+        await until(lambda: world.consumer.failure is not None)
+        assert isinstance(world.consumer.failure, MismatchError)
+        assert [probe.batches[-1][1] for probe in world.probes] == [COUNT - 1] * PARTITIONS
+
+    run(kafka, prefix, tmp_path, steps)
+
+
 def test_a_topic_that_the_group_was_told_nothing_of_is_assigned_soon(
     kafka: EmbeddedBroker, prefix: str, tmp_path: Path
 ) -> None:
