@@ -44,7 +44,7 @@ test-others: $(READY)
 test-random: $(READY)
 	$(BIN)/python -m pytest tests -m hypothesis
 
-# Random definitions and worlds against brute force and SQL, other ones each time; a minute a run.
+# Random definitions and worlds against brute force and SQL, other ones each time; up to three minutes a run.
 ORACLE_RUNS ?= 24
 oracle: $(READY)
 	@for run in $$(seq $(ORACLE_RUNS)); do \
