@@ -1,8 +1,9 @@
 """Rows become events by a mapping: every row is taken whole, rejected with its reason, or none of the events."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +305,22 @@ def test_cdnow_keeps_every_purchase() -> None:
     assert len({event["event_id"] for event in events}) == len(lines) == 69_659
     assert len({event["account"] for event in events}) == 23_570
     assert sum(Decimal(event["value"]) for event in events) == sum(Decimal(line[3]) for line in lines)
+
+
+@pytest.mark.shared_data
+def test_bpic_2012_gives_its_known_figures() -> None:
+    """Completed events only: cases per activity, and the transitions when ties keep the log's order."""
+    events, rejects = outcomes(shared_data("bpic2012", "bpic2012.xes.gz"), "bpic2012.yaml")
+    assert not rejects
+    assert len(events) == 164_506
+    cases: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for event in events:
+        cases[event["account"]].append((event["event_time"], event["source_sequence"], event["type"]))
+    reached = Counter(kind for steps in cases.values() for kind in {kind for _, _, kind in steps})
+    known = {"A_SUBMITTED": 13_087, "A_PREACCEPTED": 7_367, "O_SENT": 5_015, "O_SENT_BACK": 3_254, "A_ACTIVATED": 2_246}
+    assert {kind: reached[kind] for kind in known} == known
+    edges = Counter((a[2], b[2]) for steps in cases.values() for a, b in pairwise(sorted(steps)))
+    assert (len(edges), edges.total()) == (138, 151_419)
 
 
 @pytest.mark.parametrize("text", ["1e999999999", "-1e-999999999", "NaN", "sNaN", "Infinity", "-inf", "9" * 301])
