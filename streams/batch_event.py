@@ -14,6 +14,7 @@ An event is acknowledged here and nowhere else: behind its work, or never; so a 
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from operator import attrgetter
 from typing import Any
 
 import faust
@@ -26,6 +27,7 @@ from streams.errors import LostError
 from streams.ownership import Holding
 
 _LOG_APPEND_TIME = 1  # as every topic has it (`streams.topics`)
+_key, _value = attrgetter("key"), attrgetter("value")
 
 
 class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no types
@@ -71,7 +73,7 @@ class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no typ
 
 
 def _byte_count(records: Sequence[Any]) -> int:
-    return sum(len(each.key or b"") + len(each.value or b"") for each in records)
+    return sum(sum(map(len, filter(None, map(field, records)))) for field in (_key, _value))
 
 
 class _BatchSchema(faust.Schema):  # type: ignore[misc]  # Faust ships no types

@@ -1,12 +1,17 @@
 """Records as consumers give them say what aiokafka's own would."""
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 
 from streams.consumed import ConsumedRecord, lighten_records
 
@@ -15,23 +20,56 @@ PLACE = TopicPartition("topic", 3)
 
 @pytest.fixture
 def _as_it_was() -> Iterator[None]:
-    stock = PartitionRecords._consumer_record
+    unpack, getall = PartitionRecords._unpack_records, FetchResult.getall
     yield
-    PartitionRecords._consumer_record = stock
+    PartitionRecords._unpack_records, FetchResult.getall = unpack, getall
 
 
-def parsed() -> PartitionRecords:
-    """Two batches, the first behind the wanted offset; with headers, and without key or value."""
-    packed = b""
-    for base in (0, 3):
-        builder = DefaultRecordBatchBuilder(2, DefaultRecordBatch.CODEC_ZSTD, 0, -1, -1, 0, 1 << 20)
-        builder.append(0, 5, b"k", b"v", [("h", b"1"), ("h", None)])
-        builder.append(1, 6, None, b"w", [])
-        builder.append(2, 7, b"l", None, [])
+def packed() -> bytes:
+    """Two batches of three, with headers, and without key or value; before the second the marker of a transaction."""
+    found = b""
+    for base in (0, 3, 4):
+        codec = DefaultRecordBatch.CODEC_NONE if base == 3 else DefaultRecordBatch.CODEC_ZSTD
+        builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 1 << 20)
+        if base == 3:
+            builder.append(0, 5, b"\0\0\0\1", b"\0\0\0\0\0\0", [])
+        else:
+            builder.append(0, 5, b"k", b"v", [("h", b"1"), ("h", None)])
+            builder.append(1, 6, None, b"w", [])
+            builder.append(2, 7, b"l", None, [])
         batch = builder.build()
         batch[:8] = base.to_bytes(8, "big")
-        packed += bytes(batch)
-    return PartitionRecords(PLACE, MemoryRecords(packed), [], 1, None, None, True, 0)
+        if base == 3:
+            batch[22] |= 0x20  # a control batch
+            batch[17:21] = calc_crc32c(batch[21:]).to_bytes(4, "big")
+        found += bytes(batch)
+    return found
+
+
+def parsed(content: bytes | None = None, isolation: int = READ_UNCOMMITTED) -> PartitionRecords:
+    """The first record lies before the wanted offset."""
+    records = MemoryRecords(packed() if content is None else content)
+    return PartitionRecords(PLACE, records, [], 1, None, None, True, isolation)
+
+
+async def result_at(position: int) -> tuple[FetchResult, Any]:
+    """An answer that begins at 1, to a consumer that stands at a position; and what says where it stands."""
+    subscription = SubscriptionState()
+    subscription.assign_from_user([PLACE])
+    assignment = subscription.subscription.assignment
+    state = assignment.state_value(PLACE)
+    state.reset_to(position)
+    return FetchResult(PLACE, assignment=assignment, partition_records=parsed(), backoff=0.0), state
+
+
+def pages(max_records: int | None) -> list[tuple[list[Any], int]]:
+    """What calls for so many give, with the consumer's position behind each, until there is no more."""
+    result, state = asyncio.run(result_at(1))
+    found: list[tuple[list[Any], int]] = []
+    while result.has_more():
+        records = [(each.offset, each.key, each.value) for each in result.getall(max_records)]
+        found.append((records, state.position))
+    return found
 
 
 @pytest.mark.usefixtures("_as_it_was")
@@ -39,9 +77,42 @@ def test_they_say_what_stock_ones_say() -> None:
     stock = list(parsed())
     lighten_records()
     light = list(parsed())
-    assert [record.offset for record in light] == [1, 2, 3, 4, 5]
+    assert [record.offset for record in light] == [1, 2, 4, 5, 6]
     for one, other in zip(light, stock, strict=True):
         assert type(one) is ConsumedRecord
         for field in ("topic", "partition", "offset", "timestamp", "key", "value"):
             assert getattr(one, field) == getattr(other, field)
         assert tuple(one.headers) == other.headers
+
+
+@pytest.mark.usefixtures("_as_it_was")
+@pytest.mark.parametrize("max_records", [None, 1, 2, 3, 5, 6])
+def test_calls_for_some_give_what_stock_gives(max_records: int | None) -> None:
+    stock = pages(max_records)
+    lighten_records()
+    assert pages(max_records) == stock
+    assert stock[-1][1] == 7
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_a_partition_that_was_sought_gives_nothing() -> None:
+    lighten_records()
+    result, _ = asyncio.run(result_at(2))
+    assert result.getall() == []
+    assert not result.has_more()
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_what_is_damaged_is_an_error() -> None:
+    lighten_records()
+    damaged = bytearray(packed())
+    damaged[-1] ^= 1
+    with pytest.raises(CorruptRecordException):
+        list(parsed(bytes(damaged)))
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_who_reads_committed_transactions_only_goes_on_as_before() -> None:
+    stock = list(parsed(isolation=READ_COMMITTED))
+    lighten_records()
+    assert list(parsed(isolation=READ_COMMITTED)) == stock
