@@ -31,4 +31,4 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, repr_o
     bytes_published: int = 0
 
 
-BUDGETS = {"ingest": Cost(calls=15_059, instructions=347_353, rows_published=1_000, bytes_published=182_532)}
+BUDGETS = {"ingest": Cost(calls=14_059, instructions=229_442, rows_published=1_000, bytes_published=182_532)}
