@@ -62,7 +62,7 @@ def _options() -> Options:
     options.create_if_missing(True)
     options.set_block_based_table_factory(table)
     # Two of them per partition; four partitions of a process then stay below its memory bound of 1 GiB.
-    options.set_write_buffer_size(24 * MIB)
+    options.set_write_buffer_size(12 * MIB)
     options.set_max_write_buffer_number(2)
     options.set_memtable_whole_key_filtering(True)
     options.set_memtable_prefix_bloom_ratio(0.05)
