@@ -132,17 +132,24 @@ class AccountBatch:
         """Adds what the records of the share, in the order of their offsets, change. Raises BatchTooLargeError as soon
         as that is more than a commit holds."""
         groups, changes = self._groups, self._changes
+        values = groups.values
         self._read()
         changes.rows.rows.extend(groups.touchpoints.items())
         changes.rows.rows.extend(groups.waiting_rows())
         changes.newest_ms = max(changes.newest_ms, groups.newest_ms)
+        more = 0
         for group, row in self._change():
-            changes.account_counts[self._plan.code] += (row is not None) - (groups.values[group.key] is not None)
-            count = 0 if row is None else row.touchpoint_count
-            if count + len(group.removed) > TOUCHPOINTS_LEFT:
-                removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
-                for leaf in Timeline(self._store, group.account).changed(count, removed, added):
-                    self._put(leaf)
+            more += (row is not None) - (values[group.key] is not None)
+            if row is None or group.removed or row.touchpoint_count > TOUCHPOINTS_LEFT:
+                self._change_timeline(group, 0 if row is None else row.touchpoint_count)
+        changes.account_counts[self._plan.code] += more
+
+    def _change_timeline(self, group: Group, touchpoint_count: int) -> None:
+        """Changes the account's timeline, where it has one behind the batch, or may have had one before it."""
+        if touchpoint_count + len(group.removed) > TOUCHPOINTS_LEFT:
+            removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
+            for leaf in Timeline(self._store, group.account).changed(touchpoint_count, removed, added):
+                self._put(leaf)
 
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and
@@ -200,7 +207,7 @@ class AccountBatch:
         changed: list[tuple[Group, ContainerRow | None]] = []
         for group in own:
             row = self._stepped(group, self._row_of(group))
-            if row is not None and not self._note_siblings(row, moved.get(group.account, [])):
+            if moved and row is not None and not self._note_siblings(row, moved.get(group.account, [])):
                 list_siblings(row, self._standings(group.account))
             self._put((group.key, None if row is None else encode_row(row)))
             changed.append((group, row))
@@ -245,10 +252,13 @@ class AccountBatch:
         return new_container(group.plan) if value is None else decode_container(value)
 
     def _stepped(self, group: Group, row: ContainerRow) -> ContainerRow | None:
-        sinks = self._sinks_of(group)
+        plan = group.plan
+        sinks = self._sinks.get(plan.code)
+        if sinks is None:
+            sinks = self._new_sinks(group)
         row_after = self._stepper.stepped(group, row, sinks)
-        if group.plan.together is not None:
-            place, lens = group.plan.together
+        if plan.together is not None:
+            place, lens = plan.together
             if sinks[place]:
                 self._report(group, lens, sinks[place], None if row_after is None else row_after.states[place])
                 sinks[place] = {}  # the next one's claims are its own
@@ -266,11 +276,10 @@ class AccountBatch:
             else:
                 self._changes.claims.report(lens, group.key, mine, silent, is_aside=is_aside)
 
-    def _sinks_of(self, group: Group) -> Sinks:
+    def _new_sinks(self, group: Group) -> Sinks:
+        """Where a container's changes go: with all of its kind's, unless an analysis keeps tallies of each."""
         plan, silent = group.plan, self._share.silent
         if plan.keeps_tallies:
             return self._cells.own_sinks_of(plan, group.key, silent)
-        found = self._sinks.get(plan.code)
-        if found is None:
-            found = self._sinks[plan.code] = self._cells.sinks_of(plan, silent)
+        found = self._sinks[plan.code] = self._cells.sinks_of(plan, silent)
         return found

@@ -10,7 +10,6 @@ from state.journeys import encode_journey
 from state.layers import Layers
 from state.rows import (
     JOB_KEY,
-    ContainerRow,
     cell_row_key,
     container_key,
     decode_container,
@@ -114,11 +113,12 @@ class Accounts:
 
     def journey_records(self, outcome: Outcome, tag: Tag) -> list[Row]:
         """The records of `journeys`."""
-        return [(account, self._journey(tag, account, row)) for account, row in outcome.journeys]
-
-    def _journey(self, tag: Tag, account: bytes, row: ContainerRow | None) -> bytes:
-        positions = {} if row is None else self._layers.plan_of(account).account.positions(row.states)
-        return encode_journey(tag, account, row, positions)
+        plan_of = self._layers.plan_of
+        records: list[Row] = []
+        for account, row in outcome.journeys:
+            positions = {} if row is None else plan_of(account).account.positions(row.states)
+            records.append((account, encode_journey(tag, account, row, positions)))
+        return records
 
     def partial_records(self, outcome: Outcome, applied: Applied) -> list[Row]:
         """The records of `partials`: the changed cells, of which those that are not in force are deleted; then what

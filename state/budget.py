@@ -12,39 +12,39 @@ from streams.budget import Cost
 
 BUDGETS = {
     "in-order-1": Cost(
-        calls=15_524, instructions=253_963, asks=6, keys=1_144, rows_read=85, bytes_read=15_544,
+        calls=15_078, instructions=248_092, asks=6, keys=1_144, rows_read=85, bytes_read=15_544,
         rows_written=1_144, bytes_written=227_074, rows_published=142, bytes_published=26_808,
     ),
     "in-order-3": Cost(
-        calls=25_422, instructions=480_238, asks=6, keys=1_172, rows_read=88, bytes_read=41_512,
+        calls=23_172, instructions=450_483, asks=6, keys=1_172, rows_read=88, bytes_read=41_512,
         rows_written=1_214, bytes_written=300_760, rows_published=160, bytes_published=29_473,
     ),
     "in-order-12": Cost(
-        calls=65_884, instructions=1_313_830, asks=6, keys=1_594, rows_read=158, bytes_read=83_188,
+        calls=58_332, instructions=1_213_631, asks=6, keys=1_594, rows_read=158, bytes_read=83_188,
         rows_written=1_654, bytes_written=472_130, rows_published=280, bytes_published=34_616,
     ),
     "milestones-quiet": Cost(
-        calls=27_974, instructions=550_455, asks=6, keys=1_172, rows_read=88, bytes_read=43_138,
+        calls=24_724, instructions=497_610, asks=6, keys=1_172, rows_read=88, bytes_read=43_138,
         rows_written=1_214, bytes_written=304_074, rows_published=160, bytes_published=29_625,
     ),
     "milestones": Cost(
-        calls=55_770, instructions=1_069_647, asks=51, keys=1_280, rows_read=112, bytes_read=105_558,
+        calls=53_520, instructions=1_037_722, asks=51, keys=1_280, rows_read=112, bytes_read=105_558,
         rows_written=1_238, bytes_written=402_438, rows_published=182, bytes_published=46_426,
     ),
     "audiences-quiet": Cost(
-        calls=25_422, instructions=491_998, asks=6, keys=1_172, rows_read=88, bytes_read=42_323,
+        calls=23_173, instructions=462_154, asks=6, keys=1_172, rows_read=88, bytes_read=42_323,
         rows_written=1_214, bytes_written=302_306, rows_published=160, bytes_published=29_625,
     ),
     "audiences": Cost(
-        calls=126_710, instructions=2_052_999, asks=8, keys=1_250, rows_read=100, bytes_read=67_960,
+        calls=124_460, instructions=2_021_152, asks=8, keys=1_250, rows_read=100, bytes_read=67_960,
         rows_written=1_228, bytes_written=357_304, rows_published=185, bytes_published=38_699,
     ),
     "late": Cost(
-        calls=40_117, instructions=735_012, asks=84, keys=1_360, rows_read=296, bytes_read=155_704,
+        calls=37_088, instructions=695_197, asks=84, keys=1_360, rows_read=296, bytes_read=155_704,
         rows_written=1_374, bytes_written=403_562, rows_published=301, bytes_published=74_480,
     ),
     "big-account": Cost(
-        calls=39_186, instructions=797_756, asks=198, keys=1_188, rows_read=167, bytes_read=136_078,
+        calls=37_200, instructions=771_870, asks=198, keys=1_188, rows_read=167, bytes_read=136_078,
         rows_written=1_179, bytes_written=350_347, rows_published=20, bytes_published=3_814,
     ),
     "partials": Cost(calls=17_873, instructions=197_382),

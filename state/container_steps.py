@@ -33,8 +33,8 @@ class Stepper:
             added = [each for each in added if each[0] > row.last]
             row = self._revised_row(group, row, sinks)
         if added:
-            order, projections, touchpoint = added[0]
             if not row.first:
+                order, projections, touchpoint = added[0]
                 row.first = order
                 if projections is None and plan.needs_first:
                     added[0] = (order, plan.nothing, touchpoint)

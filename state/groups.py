@@ -27,7 +27,7 @@ class TouchpointRecord(Protocol):
     def value(self) -> bytes: ...
 
 
-class Group(msgspec.Struct):
+class Group(msgspec.Struct, gc=False):
     """What a batch changes in one container: (order key, what the plan reads, touchpoint) that joins, and the first
     two of what leaves."""
 

@@ -14,7 +14,7 @@ from state.analyses.cohort_tracked import cohort_lens
 from state.analyses.flow import FlowLens
 from state.analyses.flow_dimensions import DimensionsFlowLens
 from state.analyses.gap import GapLens
-from state.analyses.lens import Cells, Lens, Placing, Projection, TypeCache
+from state.analyses.lens import Cells, KnowingTypes, Lens, Placing, Project, Projection, TypeCache
 from state.analyses.milestones import milestone_lens
 from state.analyses.milestones.lens import OwnerLens
 from state.analyses.property import Property
@@ -33,7 +33,6 @@ from streams.touchpoint import Touchpoint, prefix_decoder
 SESSION_GAP_MS = 1_800_000
 _ACCOUNT = CODE_BY_KIND[ContainerKind.ACCOUNT]
 _TYPE = frozenset({"type"})
-Project = Callable[[Touchpoint], Projection | None]
 _GivenType = tuple[list[Projection | None] | None, list[tuple[int, Project]]]
 
 
@@ -90,12 +89,11 @@ class KindPlan:
         return None if projections == self._nothing else projections
 
     def _given_type(self, type_: str) -> _GivenType:
-        """What analyses that read nothing but the type read of it, and the others."""
+        """What analyses that read nothing but the type read of it, and those of the others that it may interest."""
         touchpoint = cast(Touchpoint, _OfType(type_))
-        open_: list[tuple[int, Project]] = [
-            (index, lens.project) for index, lens in enumerate(self.lenses) if not lens.fields <= _TYPE
-        ]
         decided = [lens.project(touchpoint) if lens.fields <= _TYPE else None for lens in self.lenses]
+        others = ((index, lens) for index, lens in enumerate(self.lenses) if not lens.fields <= _TYPE)
+        open_ = [(index, project) for index, lens in others if (project := _project_of(lens, type_)) is not None]
         return (decided if open_ or decided != self._nothing else None), open_
 
     @property
@@ -248,6 +246,10 @@ def lens_of(definition: Definition) -> Lens:
     """The analysis of one definition, compiled."""
     lens, wanted = _unfiltered(definition), definition.analysis.filter
     return lens if wanted is None else filtered_lens(lens, wanted)
+
+
+def _project_of(lens: Lens, type_: str) -> Project | None:
+    return lens.project_of(type_) if isinstance(lens, KnowingTypes) else lens.project
 
 
 def needs_place(lens: Lens) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 
 from state.analyses.dimension import item_of
 from state.analyses.gate import Gate, Level
-from state.analyses.lens import Cells, Projection, State
+from state.analyses.lens import Cells, Project, Projection, State
 from state.analyses.masks import matcher_of
 from state.calendar import Calendar
-from state.conditions import fields_of, wire_field
+from state.conditions import fields_of, given_type, wire_field
 from state.definitions import AnchorMatch, Flow
 from state.flow_columns import admission_of, lengths_of
 from streams.partials import Cell
@@ -45,14 +45,15 @@ class FlowLens:
         anchor = definition.starts_with or definition.ends_with or definition.contains
         matched = anchor if isinstance(anchor, AnchorMatch) else None
         self._value = anchor if isinstance(anchor, str) else None
-        self._anchored = matcher_of(matched.match) if matched else None
+        self._match = matched.match if matched else None
+        self._anchored = matcher_of(self._match) if self._match else None
         self._unanchored = anchor is None
         self._back_max, self._fore_max = lengths_of(definition)
         # Of whole paths, rendering leaves out what a filter does not admit; nodes and links are of no path any more.
         self._admits = admission_of(definition) if self.distinct else None
         self._only_first = self._unanchored or definition.limit == "first"
         self._only_last = definition.limit == "last"
-        read = {"type", *fields_of(matched.match)} if matched else set()
+        read = {"type", *fields_of(self._match)} if self._match else set()
         self.fields = frozenset(read | {wire_field(definition.dimension)})
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
@@ -60,6 +61,10 @@ class FlowLens:
         if self._anchored is not None and self._anchored(touchpoint):
             return (item, True)
         return item
+
+    def project_of(self, type_: str) -> Project | None:
+        never = self._match is None or given_type(self._match, type_) is False
+        return self._item if never else self.project
 
     def empty(self) -> State:
         return [None, [], [], None]

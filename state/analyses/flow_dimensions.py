@@ -9,7 +9,7 @@ from typing import Any
 
 from state.analyses.dimension import item_of
 from state.analyses.flow import FlowLens
-from state.analyses.lens import Cells, Projection, State
+from state.analyses.lens import Cells, Project, Projection, State
 from state.calendar import Calendar
 from state.conditions import wire_field
 from state.definitions import Flow
@@ -40,6 +40,9 @@ class DimensionsFlowLens(FlowLens):
         values = [item(touchpoint) for item in self._items]
         anchored = self._anchored is not None and self._anchored(touchpoint)
         return [values, anchored] if anchored or any(value is not None for value in values) else None
+
+    def project_of(self, type_: str) -> Project | None:
+        return self.project
 
     def empty(self) -> State:
         return [[None] * len(self._items), [[] for _ in self._back], [], None]

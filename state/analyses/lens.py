@@ -16,6 +16,7 @@ from streams.touchpoint import Touchpoint
 # What an analysis keeps of a container, and what it reads of a touchpoint: lists of msgpack's types.
 State = list[Any]
 Projection = Any
+Project = Callable[[Touchpoint], Projection | None]
 Cells = MutableMapping[Cell, int]
 
 
@@ -50,6 +51,14 @@ class Placing(Protocol):
 
     def position(self, state: State) -> Any:
         """Where the container stands, in JSON's types; None when nowhere."""
+
+
+@runtime_checkable
+class KnowingTypes(Protocol):
+    """An analysis that has less to read of a touchpoint whose type is known."""
+
+    def project_of(self, type_: str) -> Project | None:
+        """What gives of touchpoints of the type what `project` gives; None where that is always None."""
 
 
 class TypeCache(dict[str, Any]):

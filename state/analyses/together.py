@@ -5,11 +5,11 @@ A touchpoint's type says which of them may read it. What is kept of a container 
 something of it, and of those that look at every container. A cell begins with the number of its milestone or audience.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from state.analyses.audiences import AudienceLens
 from state.analyses.gate import Gate, Level
-from state.analyses.lens import Cells, Projection, State, TypeCache
+from state.analyses.lens import Cells, Project, Projection, State, TypeCache
 from state.analyses.milestones.lens import MilestoneLens
 from streams.partials import Cell
 from streams.touchpoint import Touchpoint
@@ -33,16 +33,17 @@ class TogetherLens:
         self.needs_first = bool(self._always)
         self._reading = TypeCache(self._reading_type)
 
-    def _reading_type(self, type_: str) -> list[tuple[int, Callable[[Touchpoint], Projection | None]]]:
+    def _reading_type(self, type_: str) -> list[tuple[int, Project]]:
         """Those that may read something of a type."""
         return [(number, lens.project) for number, lens in enumerate(self.lenses) if lens.may_read(type_)]
 
     def project(self, touchpoint: Touchpoint) -> Projection | None:
         reading = self._reading[touchpoint.type]
-        if not reading:
-            return None
         found = [(number, projection) for number, project in reading if (projection := project(touchpoint)) is not None]
         return found or None
+
+    def project_of(self, type_: str) -> Project | None:
+        return self.project if self._reading[type_] else None
 
     def empty(self) -> State:
         return []
