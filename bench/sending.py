@@ -1,25 +1,26 @@
 """Sends a steady load when it is due, whatever became of what was sent before (open-loop).
 
-Every batch is filled before the first is due: the sender stands for clients elsewhere, and shares the cores with the
-workers that are measured.
+Every batch is filled and compressed before the first is due: the sender stands for clients elsewhere, and shares the
+cores with the workers that are measured.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer
 
 from bench.arena import Arena
 from bench.schedule import Load
+from streams.batch import Batch, one_batch
 from streams.partitioning import partition_of
+from streams.store import Row
 
 TICK_S = 0.02
 """What is due within it is sent together, at its end."""
-BATCH_BYTES = 2**20
 
 Record = Callable[[int, int], tuple[bytes, bytes]]
 """Key and value of an event, of its number and when it happened, in milliseconds."""
@@ -37,7 +38,7 @@ class _Tick(NamedTuple):
 
     first: int
     at_s: float
-    batches: dict[int, Any]
+    batches: dict[int, Batch]
 
 
 async def send(own: Arena, load: Load, record: Record) -> Sent:
@@ -47,11 +48,9 @@ async def send(own: Arena, load: Load, record: Record) -> Sent:
         bootstrap_servers=own.bootstrap,
         enable_idempotence=True,
         acks="all",
-        compression_type="zstd",
-        max_batch_size=BATCH_BYTES,
     ) as producer:
         partitions = len(await producer.partitions_for(topic))
-        ticks = list(_ticks(load, record, partitions, producer.create_batch))
+        ticks = list(_ticks(load, record, partitions))
         load = msgspec.structs.replace(load, begin_s=time.monotonic())
         behind_s: list[float] = []
         for tick in ticks:
@@ -63,25 +62,23 @@ async def send(own: Arena, load: Load, record: Record) -> Sent:
     return Sent(load, behind_s)
 
 
-def _ticks(load: Load, record: Record, partitions: int, create_batch: Callable[[], Any]) -> Iterator[_Tick]:
-    """Of a load that begins at 0. A tick in which nothing is due is left out."""
+def _ticks(load: Load, record: Record, partitions: int) -> Iterator[_Tick]:
+    """Of a load that begins at 0. A tick in which nothing is due is left out. Raises BatchTooLargeError where more is
+    due at once than Kafka takes at once."""
     place_of = lru_cache(maxsize=None)(partition_of)
     begin_ms = time.time() * 1000
     first = number = 0
     while first < load.events:
         number += 1
         at_s = number * TICK_S
-        batches: dict[int, Any] = {}
+        rows: dict[int, list[Row]] = {}
         due = load.due_count(at_s)
         for event in range(first, due):
-            now_ms = int(begin_ms + load.due_s(event) * 1000)
-            key, value = record(event, now_ms)
-            place = place_of(key, partitions)
-            batch = batches.get(place) or batches.setdefault(place, create_batch())
-            if batch.append(timestamp=now_ms, key=key, value=value) is None:
-                raise ValueError(
-                    f"{due - first} events are due at once, more than a batch of {BATCH_BYTES} bytes takes"
-                )
+            key, value = record(event, int(begin_ms + load.due_s(event) * 1000))
+            rows.setdefault(place_of(key, partitions), []).append((key, value))
         if due > first:
+            batches = {place: one_batch(mine) for place, mine in rows.items()}
+            for batch in batches.values():
+                batch.pack()
             yield _Tick(first, at_s, batches)
         first = due
