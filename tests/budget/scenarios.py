@@ -9,7 +9,6 @@ from typing import NamedTuple
 from agents.commands.demo import everyday_definitions
 from agents.defining import load_definitions
 from bench.definitions import so_many
-from generator.plan import GeneratorPlan
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.audience_set import AudienceDefinition
 from state.definition_set import Definition, DefinitionSet
@@ -36,6 +35,7 @@ from tests.budget.worlds import (
     batches_of,
     new_ingestions,
     plan,
+    rounds_of,
     source_records,
     touchpoint_records,
 )
@@ -134,9 +134,9 @@ class Partition:
         self.store.write(rows, Position(self._offset, 0, END_MS, "id", 0), was)
 
 
-def accounts(definitions: DefinitionSet, wanted: GeneratorPlan, size: int = MANY) -> Counted:
-    """Touchpoints before five sixths of a plan, `size` in a batch."""
-    touchpoints, counter = touchpoint_records(wanted), Counter()
+def accounts(definitions: DefinitionSet, touchpoints: Sequence[Record], size: int = MANY) -> Counted:
+    """Those before five sixths of the touchpoints, `size` in a batch."""
+    counter = Counter()
     until = len(touchpoints) * 5 // 6
     written: list[Row] = []
     published: list[Row] = []
@@ -162,7 +162,7 @@ def _partials() -> list[Row]:
     """All that the partials of a plan say."""
     found: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
-        partition = Partition(_THREE, folder)
+        partition = Partition(THREE, folder)
         for records in batches_of(touchpoint_records(plan()), MANY):
             batch = partition.compute(records)
             partition.write(batch.written)
@@ -174,16 +174,16 @@ def _partials() -> list[Row]:
 def partials() -> Counted:
     """Records of partials, summed."""
     records, counter = _partials(), Counter()
-    sums = PartialSums(_THREE.definitions)
+    sums = PartialSums(THREE.definitions)
     counter.run(lambda: sums.apply(0, records))
     return _counted(counter, len(records))
 
 
 def render() -> Counted:
     """Snapshots, by the cells of the totals that they are made from."""
-    sums, counter, cell_count = PartialSums(_THREE.definitions), Counter(), 0
+    sums, counter, cell_count = PartialSums(THREE.definitions), Counter(), 0
     sums.apply(0, _partials())
-    for each in _THREE.definitions:
+    for each in THREE.definitions:
         totals = sums.totals(each.version)
         cell_count += len(totals)
         made = counter.run(partial(snapshot_of, each, totals, sums.covers, touchpoints=TOUCHPOINTS, lateness_ms=0))
@@ -200,40 +200,41 @@ def _set_of(file: DefinitionFile, count: int) -> DefinitionSet:
 
 
 _EVERYDAY = load_definitions(everyday_definitions())
-_ONE, _THREE, _TWELVE = _set_of(_EVERYDAY, 1), _set_of(_EVERYDAY, 3), _set_of(so_many(12), 12)
+_ONE, THREE, _TWELVE = _set_of(_EVERYDAY, 1), _set_of(_EVERYDAY, 3), _set_of(so_many(12), 12)
 
 _ADVANCED = load_definitions(everyday_definitions().with_name("advanced.yaml"))
 _WITH_MILESTONES = DefinitionSet(
-    _THREE.definitions, (), tuple(MilestoneDefinition(each.name, 0, each) for each in _ADVANCED.milestones)
+    THREE.definitions, (), tuple(MilestoneDefinition(each.name, 0, each) for each in _ADVANCED.milestones)
 )
 _QUIET = Milestone.model_validate(
     {"name": "quiet", "container": "account", "when": {"match": {"field": "type", "value": "Nothing"}}}
 )
 _WITH_QUIET_MILESTONES = DefinitionSet(
-    _THREE.definitions, (), tuple(MilestoneDefinition(f"quiet{n}", 0, _QUIET) for n in range(20))
+    THREE.definitions, (), tuple(MilestoneDefinition(f"quiet{n}", 0, _QUIET) for n in range(20))
 )
 
 _WITH_AUDIENCES = DefinitionSet(
-    _THREE.definitions, (), (), tuple(AudienceDefinition(each.name, "", each) for each in _ADVANCED.audiences)
+    THREE.definitions, (), (), tuple(AudienceDefinition(each.name, "", each) for each in _ADVANCED.audiences)
 )
 _QUIET_AUDIENCE = Audience.model_validate(
     {"name": "quiet", "container": "account", "when": {"has": {"match": {"field": "type", "value": "Nothing"}}}}
 )
 _WITH_QUIET_AUDIENCES = DefinitionSet(
-    _THREE.definitions, (), (), tuple(AudienceDefinition(f"quiet{n}", "", _QUIET_AUDIENCE) for n in range(20))
+    THREE.definitions, (), (), tuple(AudienceDefinition(f"quiet{n}", "", _QUIET_AUDIENCE) for n in range(20))
 )
 
 SCENARIOS: dict[str, Callable[[], Counted]] = {
     "ingest": ingest,
-    "in-order-1": lambda: accounts(_ONE, plan()),
-    "in-order-3": lambda: accounts(_THREE, plan()),
-    "in-order-12": lambda: accounts(_TWELVE, plan()),
-    "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, plan()),
-    "milestones": lambda: accounts(_WITH_MILESTONES, plan()),
-    "audiences-quiet": lambda: accounts(_WITH_QUIET_AUDIENCES, plan()),
-    "audiences": lambda: accounts(_WITH_AUDIENCES, plan()),
-    "late": lambda: accounts(_THREE, plan(days=60, late=0.05), FEW),
-    "big-account": lambda: accounts(_THREE, plan(accounts=1, days=60, late=0.05), FEW),
+    "in-order-1": lambda: accounts(_ONE, touchpoint_records(plan())),
+    "in-order-3": lambda: accounts(THREE, touchpoint_records(plan())),
+    "in-order-12": lambda: accounts(_TWELVE, touchpoint_records(plan())),
+    "live": lambda: accounts(THREE, rounds_of(touchpoint_records(plan(30_000, 1_000)), 10), FEW),
+    "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, touchpoint_records(plan())),
+    "milestones": lambda: accounts(_WITH_MILESTONES, touchpoint_records(plan())),
+    "audiences-quiet": lambda: accounts(_WITH_QUIET_AUDIENCES, touchpoint_records(plan())),
+    "audiences": lambda: accounts(_WITH_AUDIENCES, touchpoint_records(plan())),
+    "late": lambda: accounts(THREE, touchpoint_records(plan(days=60, late=0.05)), FEW),
+    "big-account": lambda: accounts(THREE, touchpoint_records(plan(accounts=1, days=60, late=0.05)), FEW),
     "partials": partials,
     "render": render,
 }

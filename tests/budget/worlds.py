@@ -1,7 +1,9 @@
 """The events that are counted: generated, always the same, in the form in which consumers give them."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import NamedTuple
 
 from generator.plan import GeneratorPlan
@@ -49,6 +51,19 @@ def touchpoint_records(wanted: GeneratorPlan) -> list[Record]:
     ingestions = new_ingestions()
     found = [ingestions[each.topic].route(0, [each]).touchpoints[0][0] for each in source_records(wanted)]
     return [Record(TOUCHPOINTS, offset, key, value) for offset, (key, value) in enumerate(found)]
+
+
+def rounds_of(records: Sequence[Record], rounds: int) -> list[Record]:
+    """The first record of every account, then the second of every account, and so on: so a batch of live traffic has
+    them. Of accounts with fewer than `rounds` all."""
+    counts: Counter[bytes | None] = Counter()
+    ranked: list[tuple[int, Record]] = []
+    for record in records:
+        if counts[record.key] < rounds:
+            ranked.append((counts[record.key], record))
+            counts[record.key] += 1
+    in_rounds = (record for _, record in sorted(ranked, key=itemgetter(0)))
+    return [record._replace(offset=offset) for offset, record in enumerate(in_rounds)]
 
 
 def batches_of(records: Sequence[Record], size: int) -> Iterator[Sequence[Record]]:
