@@ -140,16 +140,12 @@ class AccountBatch:
         more = 0
         for group, row in self._change():
             more += (row is not None) - (values[group.key] is not None)
-            if row is None or group.removed or row.touchpoint_count > TOUCHPOINTS_LEFT:
-                self._change_timeline(group, 0 if row is None else row.touchpoint_count)
+            count = 0 if row is None else row.touchpoint_count
+            if count + len(group.removed) > TOUCHPOINTS_LEFT:
+                removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
+                for leaf in Timeline(self._store, group.account).changed(count, removed, added):
+                    self._put(leaf)
         changes.account_counts[self._plan.code] += more
-
-    def _change_timeline(self, group: Group, touchpoint_count: int) -> None:
-        """Changes the account's timeline, where it has one behind the batch, or may have had one before it."""
-        if touchpoint_count + len(group.removed) > TOUCHPOINTS_LEFT:
-            removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
-            for leaf in Timeline(self._store, group.account).changed(touchpoint_count, removed, added):
-                self._put(leaf)
 
     def join(self, account: bytes, touchpoints: Iterable[tuple[bytes, Touchpoint]]) -> None:
         """Adds what touchpoints of an account, with their order keys and in order, change whose rows are there and

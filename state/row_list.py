@@ -19,19 +19,16 @@ class RowList:
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self._counted = 0
-        self._look_at = ROWS_PER_LOOK
         self._byte_count = 0
 
     def put(self, row: Row) -> None:
         """Adds a row. Raises BatchTooLargeError when they can not be one commit any more."""
-        rows = self.rows
-        rows.append(row)
-        if len(rows) >= self._look_at and self.byte_count() > BYTES_MAX:
+        self.rows.append(row)
+        if len(self.rows) - self._counted >= ROWS_PER_LOOK and self.byte_count() > BYTES_MAX:
             raise BatchTooLargeError(f"{len(self.rows)} rows and more are larger than {BYTES_MAX} bytes")
 
     def byte_count(self) -> int:
         """The size of all keys and values, before compression."""
         self._byte_count += sum(map(len, filter(None, chain.from_iterable(self.rows[self._counted :]))))
         self._counted = len(self.rows)
-        self._look_at = self._counted + ROWS_PER_LOOK
         return self._byte_count

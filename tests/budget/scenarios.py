@@ -9,6 +9,7 @@ from typing import NamedTuple
 from agents.commands.demo import everyday_definitions
 from agents.defining import load_definitions
 from bench.definitions import so_many
+from generator.plan import GeneratorPlan
 from state.accounts_stage import OUTPUT_NAMES, AccountsStage
 from state.audience_set import AudienceDefinition
 from state.definition_set import Definition, DefinitionSet
@@ -134,9 +135,14 @@ class Partition:
         self.store.write(rows, Position(self._offset, 0, END_MS, "id", 0), was)
 
 
-def accounts(definitions: DefinitionSet, touchpoints: Sequence[Record], size: int = MANY) -> Counted:
-    """Those before five sixths of the touchpoints, `size` in a batch."""
-    counter = Counter()
+def accounts(
+    definitions: DefinitionSet,
+    wanted: GeneratorPlan,
+    size: int = MANY,
+    arrange: Callable[[list[Record]], list[Record]] = list,
+) -> Counted:
+    """Touchpoints before five sixths of a plan, in the order of arrival or as arranged, `size` in a batch."""
+    touchpoints, counter = arrange(touchpoint_records(wanted)), Counter()
     until = len(touchpoints) * 5 // 6
     written: list[Row] = []
     published: list[Row] = []
@@ -225,16 +231,16 @@ _WITH_QUIET_AUDIENCES = DefinitionSet(
 
 SCENARIOS: dict[str, Callable[[], Counted]] = {
     "ingest": ingest,
-    "in-order-1": lambda: accounts(_ONE, touchpoint_records(plan())),
-    "in-order-3": lambda: accounts(THREE, touchpoint_records(plan())),
-    "in-order-12": lambda: accounts(_TWELVE, touchpoint_records(plan())),
-    "live": lambda: accounts(THREE, rounds_of(touchpoint_records(plan(30_000, 1_000)), 10), FEW),
-    "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, touchpoint_records(plan())),
-    "milestones": lambda: accounts(_WITH_MILESTONES, touchpoint_records(plan())),
-    "audiences-quiet": lambda: accounts(_WITH_QUIET_AUDIENCES, touchpoint_records(plan())),
-    "audiences": lambda: accounts(_WITH_AUDIENCES, touchpoint_records(plan())),
-    "late": lambda: accounts(THREE, touchpoint_records(plan(days=60, late=0.05)), FEW),
-    "big-account": lambda: accounts(THREE, touchpoint_records(plan(accounts=1, days=60, late=0.05)), FEW),
+    "in-order-1": lambda: accounts(_ONE, plan()),
+    "in-order-3": lambda: accounts(THREE, plan()),
+    "in-order-12": lambda: accounts(_TWELVE, plan()),
+    "live": lambda: accounts(THREE, plan(30_000, 1_000), FEW, partial(rounds_of, rounds=10)),
+    "milestones-quiet": lambda: accounts(_WITH_QUIET_MILESTONES, plan()),
+    "milestones": lambda: accounts(_WITH_MILESTONES, plan()),
+    "audiences-quiet": lambda: accounts(_WITH_QUIET_AUDIENCES, plan()),
+    "audiences": lambda: accounts(_WITH_AUDIENCES, plan()),
+    "late": lambda: accounts(THREE, plan(days=60, late=0.05), FEW),
+    "big-account": lambda: accounts(THREE, plan(accounts=1, days=60, late=0.05), FEW),
     "partials": partials,
     "render": render,
 }
