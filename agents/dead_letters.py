@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from agents.reading import ReadRecord, read_topic
+from agents.read_record import ReadRecord
+from agents.reading import read_topic
 from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from streams.admin import end_offsets, topic_ids

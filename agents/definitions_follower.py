@@ -3,7 +3,8 @@
 import threading
 from collections.abc import Iterator
 
-from agents.reading import Definitions, ReadRecord, follow_topic
+from agents.read_record import ReadRecord
+from agents.reading import Definitions, follow_topic
 from agents.settings import Settings
 from state.definition_set import DefinitionSet, require_tzdata
 from streams.topics import topic_name

@@ -3,7 +3,8 @@
 import msgspec
 
 from agents.ordering import configure_of
-from agents.reading import ReadRecord, read_topic
+from agents.read_record import ReadRecord
+from agents.reading import read_topic
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
 from state.delivery.memory import RowMemory

@@ -5,12 +5,12 @@ Nothing here joins a group or commits an offset: a reader leaves no trace.
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-import msgspec
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from agents.read_record import ReadRecord, read_quickly
 from agents.settings import Settings
 from state.definition_set import DefinitionSet, definition_set_of
 from streams.admin import CONNECT_MS
@@ -19,17 +19,7 @@ from streams.protocol_rows import FENCE_KEY
 from streams.topics import topic_name
 
 POLL_MS = 250
-
-
-class ReadRecord(msgspec.Struct, frozen=True, gc=False):
-    """One record: its place, the broker's append time in milliseconds, key, value and headers."""
-
-    partition: int
-    offset: int
-    append_time: int
-    key: bytes
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]] = ()
+POLL_RECORDS = 10_000
 
 
 def read_topic(
@@ -71,7 +61,9 @@ def follow_topic(
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            max_poll_records=POLL_RECORDS,
         )
+        read_quickly(consumer)
     except (KafkaTimeoutError, OSError) as error:
         raise UnavailableError(
             f"no Kafka answers at {bootstrap} ({error}); start it, name another one with --bootstrap-servers HOST:PORT,"
@@ -124,11 +116,7 @@ def _follow(
 
 
 def _fetched(consumer: KafkaConsumer) -> Iterator[list[ReadRecord]]:
-    for place, records in consumer.poll(POLL_MS).items():
-        yield [
-            ReadRecord(place.partition, each.offset, each.timestamp, each.key, each.value, each.headers)
-            for each in records
-        ]
+    yield from consumer.poll(POLL_MS).values()
 
 
 class Definitions:

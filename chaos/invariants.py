@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from agents.reading import ReadRecord, read_definitions, read_topic
+from agents.read_record import ReadRecord
+from agents.reading import read_definitions, read_topic
 from agents.settings import Settings
 from check.cells import summed
 from check.compare import body_differences

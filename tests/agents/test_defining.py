@@ -9,7 +9,8 @@ import pytest
 from agents import defining, definitions_follower, definitions_writer
 from agents.defining import apply_definitions
 from agents.definitions_follower import DefinitionsFollower
-from agents.reading import Definitions, ReadRecord
+from agents.read_record import ReadRecord
+from agents.reading import Definitions
 from agents.settings import Settings
 from agents.snapshots import RETIRE_AFTER_S
 from state import definition_set

@@ -135,6 +135,7 @@ def wait_until_swept(settings: Settings, former: set[str]) -> None:
         partials = topic_name("partials", settings.prefix, settings.generation)
         records = read_topic(settings.bootstrap_servers, partials)
         newest = {(each.partition, each.key): each.value for each in records if b"\0" in each.key}
+        time.sleep(0.5)
 
 
 def require_no_difference(settings: Settings) -> None:

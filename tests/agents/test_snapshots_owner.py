@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agents.reading import ReadRecord, read_topic
+from agents.read_record import ReadRecord
+from agents.reading import read_topic
 from agents.settings import Settings
 from agents.snapshots_owner import SnapshotsOwner
 from streams.admin import create_topics

@@ -9,11 +9,10 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import calc_crc32c
 
 from streams.consumed import ConsumedRecord, lighten_records
+from tests.record_batches import packed
 
 PLACE = TopicPartition("topic", 3)
 
@@ -23,28 +22,6 @@ def _as_it_was() -> Iterator[None]:
     unpack, getall = PartitionRecords._unpack_records, FetchResult.getall
     yield
     PartitionRecords._unpack_records, FetchResult.getall = unpack, getall
-
-
-def packed() -> bytes:
-    """Two batches of three, with headers, and without key or value; behind them the marker of a transaction."""
-    found = b""
-    for base in (0, 3, 6):
-        is_marker = base == 6
-        codec = DefaultRecordBatch.CODEC_NONE if is_marker else DefaultRecordBatch.CODEC_ZSTD
-        builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 1 << 20)
-        if is_marker:
-            builder.append(0, 5, b"\0\0\0\1", b"\0\0\0\0\0\0", [])
-        else:
-            builder.append(0, 5, b"k", b"v", [("h", b"1"), ("h", None)])
-            builder.append(1, 6, None, b"w", [])
-            builder.append(2, 7, b"l", None, [])
-        batch = builder.build()
-        batch[:8] = base.to_bytes(8, "big")
-        if is_marker:
-            batch[22] |= 0x20  # a control batch
-            batch[17:21] = calc_crc32c(batch[21:]).to_bytes(4, "big")
-        found += bytes(batch)
-    return found
 
 
 def parsed(content: bytes | None = None, isolation: int = READ_UNCOMMITTED) -> PartitionRecords:

@@ -1,0 +1,30 @@
+"""Record batches as a broker gives them."""
+
+from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+
+Records = list[tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]]
+HEADER_BYTES = 61
+
+
+def packed() -> bytes:
+    """Two batches of three, with headers, and without key or value; behind them the marker of a transaction."""
+    records: Records = [(b"k", b"v", [("h", b"1"), ("h", None)]), (None, b"w", []), (b"l", None, [])]
+    marker = bytearray(batch(6, [(b"\0\0\0\1", b"\0\0\0\0\0\0", [])]))
+    marker[22] |= 0x20  # a control batch
+    return b"".join((batch(0, records, is_zstd=True), batch(3, records, is_zstd=True), checked(marker)))
+
+
+def batch(base: int, records: Records, *, is_zstd: bool = False) -> bytes:
+    """One, whose records have the append times 5, 6 and so on."""
+    codec = DefaultRecordBatch.CODEC_ZSTD if is_zstd else DefaultRecordBatch.CODEC_NONE
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, 0, 1 << 20)
+    for number, (key, value, headers) in enumerate(records):
+        builder.append(number, 5 + number, key, value, headers)
+    return base.to_bytes(8, "big") + bytes(builder.build())[8:]
+
+
+def checked(content: bytearray) -> bytes:
+    """The batch with the checksum of what it holds now."""
+    content[17:21] = calc_crc32c(content[21:]).to_bytes(4, "big")
+    return bytes(content)
