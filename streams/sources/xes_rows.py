@@ -76,10 +76,10 @@ def _rows(source: ByteSource) -> Iterator[Row]:
     number = trace_index = 0
     for _, element in parts:
         kind = _local(element)
-        if element.getroottree().docinfo.doctype:
-            raise _BoundError("it has a document type (<!DOCTYPE ...>), which a log has not; take it away")
         if kind == "event" and _is_in_trace(element):
             continue  # its trace follows, with the attributes that may stand behind it
+        if element.getroottree().docinfo.doctype:
+            raise _BoundError("it has a document type (<!DOCTYPE ...>), which a log has not; take it away")
         if kind == "global":
             scope = element.get("scope", "event")
             if scope in defaults:
@@ -124,12 +124,14 @@ def _attributes(element: Any, depth: int = 1) -> Attributes:
         key = child.get("key")
         if key is None:
             continue
-        tag = _local(child)
+        tag, longest = _local(child), len(key)
         # Read once: a list of lists would else be read twice as often on each level.
         inner = _attributes(child, depth + 1) if len(child) else {}
         found[key] = _values(child, inner, depth) if tag in ("list", "container") else _typed(tag, child.get("value"))
-        found.update({f"{key}/{name}": value for name, value in inner.items()})
-        if len(found) > ATTRIBUTE_COUNT_MAX or len(key) + max(map(len, inner), default=0) > ATTRIBUTE_KEY_MAX:
+        if inner:
+            found.update({f"{key}/{name}": value for name, value in inner.items()})
+            longest += max(map(len, inner))
+        if len(found) > ATTRIBUTE_COUNT_MAX or longest > ATTRIBUTE_KEY_MAX:
             raise _BoundError(
                 f"line {child.sourceline}: more than {ATTRIBUTE_COUNT_MAX} attributes, or a key of more than"
                 f" {ATTRIBUTE_KEY_MAX} characters"
