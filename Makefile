@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-TEST_LISTS := test-others test-covering test-streams test-random test-deliveries # the longest first
+TEST_LISTS := test-others test-streams test-covering test-uncounted test-deliveries # the longest first
 
 .PHONY: demo test $(TEST_LISTS) oracle lint types bench bench-big-account bench-restore bench-peers chaos chaos-short chaos-points chaos-pressure chaos-definitions fuzz lock clean
 
@@ -24,25 +24,25 @@ test: $(READY)
 	@# Several at once, for tests of the transport mostly wait for a broker. BESIDE: what else to make when there is a place.
 	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j4 --output-sync=line $(TEST_LISTS) $(BESIDE)
 
-# What covers state/, and nothing random is needed for that: it would take half as long again.
+# What covers state/. What is random or exhaustive is not needed for that, and would take half as long again or more.
 COVERING_TESTS := tests/state tests/check tests/docs tests/budget tests/agents/answers $(addprefix tests/agents/test_,audiences_command.py checking.py comparing.py defining.py milestones_command.py snapshots.py)
 DELIVERY_TESTS := tests/agents/delivery tests/generator tests/model
-NOT_RANDOM := $(BIN)/python -m pytest -m "not hypothesis"
+SAME_EACH_TIME := $(BIN)/python -m pytest -m "not hypothesis and not exhaustive"
 
 test-covering: $(READY)
-	$(NOT_RANDOM) $(COVERING_TESTS) --cov --cov-fail-under=100
+	$(SAME_EACH_TIME) $(COVERING_TESTS) --cov --cov-fail-under=100
 
 test-streams: $(READY)
-	$(NOT_RANDOM) tests/streams
+	$(SAME_EACH_TIME) tests/streams
 
 test-deliveries: $(READY)
-	$(NOT_RANDOM) $(DELIVERY_TESTS)
+	$(SAME_EACH_TIME) $(DELIVERY_TESTS)
 
 test-others: $(READY)
-	$(NOT_RANDOM) tests $(addprefix --ignore=,tests/streams $(COVERING_TESTS) $(DELIVERY_TESTS))
+	$(SAME_EACH_TIME) tests $(addprefix --ignore=,tests/streams $(COVERING_TESTS) $(DELIVERY_TESTS))
 
-test-random: $(READY)
-	$(BIN)/python -m pytest tests -m hypothesis
+test-uncounted: $(READY)
+	$(BIN)/python -m pytest tests -m "hypothesis or exhaustive"
 
 # Random definitions and worlds against brute force and SQL, other ones each time; up to three minutes a run.
 ORACLE_RUNS ?= 24

@@ -42,6 +42,7 @@ def known() -> DefinitionSet:
     return definition_set([canvas, flow])
 
 
+@pytest.mark.exhaustive
 @pytest.mark.shared_data
 def test_known_figures_of_bpic_2012() -> None:
     """The canvas' reach and fallout, and the edges and transitions of who follows whom."""

@@ -220,6 +220,7 @@ OTHERS = [touchpoint(f"{n}", START + n * DAY, "AB"[n % 2], account="brit", perso
 A, B, NEITHER = ({"stays": 0, "one": variant} for variant in (0, 1, None))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("between", [B, NEITHER], ids=["changed", "removed"])
 @pytest.mark.parametrize("chore_count", range(0, 26, 5))
 def test_a_definition_that_comes_back_is_counted_anew(between: dict[str, int | None], chore_count: int) -> None:

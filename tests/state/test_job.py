@@ -199,6 +199,7 @@ def apply_sliced(disk: Disk, record: Record) -> int:
     return count
 
 
+@pytest.mark.exhaustive
 def test_a_container_larger_than_a_commit_is_moved_to_another_day_and_back(disk: Disk) -> None:
     """A late event before its first day, which is then withdrawn: the cells are those of a fold from scratch."""
 

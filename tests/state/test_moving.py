@@ -166,7 +166,13 @@ MEANWHILE = {
 }
 
 
-@pytest.mark.parametrize("what", MEANWHILE)
+# These two go through all lines that the others do.
+COVERING = ("what waits changes", "the newest of what is moved goes")
+
+
+@pytest.mark.parametrize(
+    "what", [pytest.param(each, marks=[] if each in COVERING else pytest.mark.exhaustive) for each in MEANWHILE]
+)
 def test_an_account_that_moves_in_pieces_goes_on_living(what: str) -> None:
     """Whatever comes behind any of the pieces: it is in both layers, or waits."""
     for behind in range(19):
@@ -264,6 +270,7 @@ INSTEAD = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("what", INSTEAD)
 @pytest.mark.parametrize("at", ["00", "05", "13", "1"])
 def test_what_can_not_be_moved_goes_on_with_definitions_without_what_fails(
