@@ -6,11 +6,13 @@ need no such second look (`streams.plain_event`).
 
 import unicodedata
 from decimal import Decimal
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from streams.event import CONTENT_BYTES_MAX, EVENT_BYTES_MAX, ID_BYTES_MAX, TEXT_FIELDS, Event
 from streams.plain_event import PlainEvent, plain_event
@@ -18,6 +20,7 @@ from streams.shown import shown
 from streams.touchpoint import MILLIONTHS, Touchpoint
 
 DETAIL_CHARACTERS_MAX = 1_000
+_NAME_CHARACTERS = 40  # of a name for which the nearest field is looked for
 
 
 class Reason(StrEnum):
@@ -161,5 +164,13 @@ def _nfc(name: str, text: str, bytes_max: int) -> str:
 def _said(error: ValidationError) -> str:
     """The first three complaints, each with its place; never the input itself, which stands in the dead letter."""
     problems = error.errors(include_url=False, include_input=False, include_context=False)
-    said = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'event'}: {p['msg']}" for p in problems[:3])
+    said = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'event'}: {_complaint(p)}" for p in problems[:3])
     return said if len(problems) <= 3 else f"{said}; and {len(problems) - 3} more"
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    if problem["type"] != "extra_forbidden":
+        return problem["msg"]
+    near = get_close_matches(str(problem["loc"][-1])[:_NAME_CHARACTERS], Event.model_fields, 1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return f"there is no such field{meant}; what has no field of its own goes into attributes"

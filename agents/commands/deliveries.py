@@ -58,7 +58,8 @@ def list_(state: str | None, destination: str | None, newest: int, settings: Set
     said = ", ".join(f"{name}: {count:,} {state}" for (name, state), count in sorted(counts.items()))
     click.echo(said or "no deliveries")
     for name, why in sorted(held.items()):
-        click.echo(f"nothing is sent to {name} until it is resumed: {shown(_words(why), _TEXT_MAX)}")
+        if destination in (None, name):
+            click.echo(f"nothing is sent to {name} until it is resumed: {shown(_words(why), _TEXT_MAX)}")
 
 
 @command.command()

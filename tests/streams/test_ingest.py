@@ -71,6 +71,8 @@ BAD: list[tuple[bytes | None, Reason, str]] = [
     (b"{", Reason.NOT_AN_EVENT, "Invalid JSON"),
     (b"[]", Reason.NOT_AN_EVENT, "event:"),
     (event(event_id=...), Reason.NOT_AN_EVENT, "event_id: Field required"),
+    (event(persn="x"), Reason.NOT_AN_EVENT, "persn: there is no such field; did you mean person?"),
+    (event(withdrawn=True), Reason.NOT_AN_EVENT, "withdrawn: there is no such field; what has no field of its own"),
     (event(event_time="5"), Reason.NOT_AN_EVENT, "event_time"),
     (event(event_time=-1), Reason.NOT_AN_EVENT, "event_time"),
     (event(event_time=2**53), Reason.NOT_AN_EVENT, "event_time"),

@@ -113,6 +113,8 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
             assert held not in milepost("deliveries", "list")
             assert "paused" in milepost("deliveries", "pause", "hook")
             wait_for(lambda: held in milepost("deliveries", "list"), [running])
+            assert held in milepost("deliveries", "list", "--destination", "hook")
+            assert held not in milepost("deliveries", "list", "--destination", "other")
             assert "sent to" in milepost("deliveries", "resume", "hook")
             wait_for(lambda: held not in milepost("deliveries", "list"), [running])
             for named in ("Beta-0", dead.id):
