@@ -5,6 +5,7 @@ worker's settings give; so who may write it can neither read nor write what a wo
 """
 
 import re
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -180,13 +181,13 @@ class Escalate(Model):
 
 
 class Route(Model):
-    """What goes where. milestones, audiences: names or patterns; tiers: only milestones of these. Of several routes to
-    a destination the first that matches counts."""
+    """What goes where. milestones, tiers, audiences: names or patterns; with tiers only milestones of these. Of several
+    routes to a destination the first that matches counts."""
 
     name: Slug
     to: list[Slug] = Field(min_length=1, max_length=20)
     milestones: list[Pattern] = Field([], max_length=500)
-    tiers: list[str] = Field([], max_length=20)
+    tiers: list[Pattern] = Field([], max_length=20)
     audiences: list[Pattern] = Field([], max_length=500)
     cool_down_s: int = Field(
         0, ge=0, le=365 * DAY_S, description="Of a milestone and container one alert at most so often."
@@ -204,12 +205,18 @@ class Route(Model):
 
     def takes_milestone(self, name: str, tier: str | None) -> bool:
         """Whether an alert goes this way."""
-        named = any(fnmatchcase(name, each) for each in self.milestones)
-        return tier in self.tiers and (named or not self.milestones) if self.tiers else named
+        named = _matches(name, self.milestones)
+        if not self.tiers:
+            return named
+        return tier is not None and _matches(tier, self.tiers) and (named or not self.milestones)
 
     def takes_audience(self, name: str) -> bool:
         """Whether a change of the audience does."""
-        return any(fnmatchcase(name, each) for each in self.audiences)
+        return _matches(name, self.audiences)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, each) for each in patterns)
 
 
 class DeliveryFile(Model):

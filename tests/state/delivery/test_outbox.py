@@ -96,6 +96,14 @@ def test_the_first_route_to_a_destination_counts() -> None:
     ]  # fmt: skip
 
 
+def test_a_tier_may_be_a_pattern() -> None:
+    """A milestone without a tier is of none."""
+    partition = Partition({"hook": HOOK}, [{"name": "high", "to": ["hook"], "tiers": ["h?gh*"]}])
+    for account, tier in zip("ABCD", ("high", "higher", "low", None), strict=True):
+        partition.take(alert(account, tier=tier))
+    assert [each.lane[0] for each in partition.waiting()] == ["A", "B"]
+
+
 def test_what_was_said_before_a_route_was_there_does_not_go_its_way() -> None:
     """A route that stays keeps its beginning; a destination that is added to it has its own."""
     partition = one()
