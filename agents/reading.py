@@ -98,7 +98,7 @@ def _follow(
     behind, came_at = set(places), time.monotonic()
     later: list[list[ReadRecord]] = []  # fetched along with the last that were asked for
     while behind:
-        for records in _fetched(consumer):
+        for records in consumer.poll(POLL_MS).values():
             came_at, end = time.monotonic(), ends[TopicPartition(topic, records[0].partition)]
             within = [record for record in records if record.offset < end] if records[-1].offset >= end else records
             if within:
@@ -111,12 +111,8 @@ def _follow(
     yield []
     yield from later
     while True:
-        lists = list(_fetched(consumer))
+        lists = list(consumer.poll(POLL_MS).values())
         yield from lists or [[]]
-
-
-def _fetched(consumer: KafkaConsumer) -> Iterator[list[ReadRecord]]:
-    yield from consumer.poll(POLL_MS).values()
 
 
 class Definitions:

@@ -6,7 +6,6 @@ need no such second look (`streams.plain_event`).
 
 import unicodedata
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -16,11 +15,11 @@ from pydantic_core import ErrorDetails
 
 from streams.event import CONTENT_BYTES_MAX, EVENT_BYTES_MAX, ID_BYTES_MAX, TEXT_FIELDS, Event
 from streams.plain_event import PlainEvent, plain_event
-from streams.shown import shown
+from streams.shown import did_you_mean, shown
 from streams.touchpoint import MILLIONTHS, Touchpoint
 
 DETAIL_CHARACTERS_MAX = 1_000
-_NAME_CHARACTERS = 40  # of a name for which the nearest field is looked for
+_FIELDS = tuple(Event.model_fields)
 
 
 class Reason(StrEnum):
@@ -171,6 +170,5 @@ def _said(error: ValidationError) -> str:
 def _complaint(problem: ErrorDetails) -> str:
     if problem["type"] != "extra_forbidden":
         return problem["msg"]
-    near = get_close_matches(str(problem["loc"][-1])[:_NAME_CHARACTERS], Event.model_fields, 1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    return f"there is no such field{meant}; what has no field of its own goes into attributes"
+    meant = did_you_mean(str(problem["loc"][-1]), _FIELDS)
+    return f"there is no such field; {meant}what has no field of its own goes into attributes"

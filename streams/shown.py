@@ -5,6 +5,10 @@ a line break would look like another message, a change of direction would turn t
 """
 
 import re
+from difflib import get_close_matches
+from functools import lru_cache
+
+_NAME_CHARACTERS = 100
 
 # Joiners of letters and of emoji; a terminal does nothing by them.
 _HARMLESS = "\u200c\u200d"
@@ -26,6 +30,14 @@ def shown_lines(text: str, characters_max: int) -> str:
 def shown_json(text: bytes) -> str:
     """JSON of the same meaning, in which such signs are escaped; the encoder escapes only those below the blank."""
     return _UNESCAPED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text.decode())
+
+
+@lru_cache(1_000)
+def did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    """`did you mean X? ` of the known name that is most like it; nothing where none is. Remembered, for a source that
+    has a name wrong has it wrong in each record."""
+    close = get_close_matches(name[:_NAME_CHARACTERS], known, 1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
 def is_showable(sign: str) -> bool:

@@ -6,7 +6,6 @@ said of a file is bounded, and shows what stands there without a terminal obeyin
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from streams.errors import UnavailableError, UsageError
-from streams.shown import shown
+from streams.shown import did_you_mean, shown
 
 FILE_BYTES_MAX = 8 * 2**20
 VALUE_COUNT_MAX = 200_000
@@ -289,9 +288,7 @@ def _shown(found: Any) -> str:
 def _unknown_key(loc: Loc, model: type[BaseModel] | None) -> str:
     if model is None or not (known := _known_keys(model, loc[:-1])):
         return "this key is not known here; take it away"
-    close = get_close_matches(str(loc[-1]), known, 1)
-    meant = f"did you mean {close[0]}? " if close else ""
-    return f"this key is not known here; {meant}The keys here are {', '.join(known)}"
+    return f"this key is not known here; {did_you_mean(str(loc[-1]), tuple(known))}The keys here are {', '.join(known)}"
 
 
 def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:

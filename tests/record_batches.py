@@ -10,9 +10,14 @@ HEADER_BYTES = 61
 def packed() -> bytes:
     """Two batches of three, with headers, and without key or value; behind them the marker of a transaction."""
     records: Records = [(b"k", b"v", [("h", b"1"), ("h", None)]), (None, b"w", []), (b"l", None, [])]
-    marker = bytearray(batch(6, [(b"\0\0\0\1", b"\0\0\0\0\0\0", [])]))
-    marker[22] |= 0x20  # a control batch
-    return b"".join((batch(0, records, is_zstd=True), batch(3, records, is_zstd=True), checked(marker)))
+    return b"".join((batch(0, records, is_zstd=True), batch(3, records, is_zstd=True), marker(6)))
+
+
+def marker(base: int) -> bytes:
+    """Of a transaction's end."""
+    content = bytearray(batch(base, [(b"\0\0\0\1", b"\0\0\0\0\0\0", [])]))
+    content[22] |= 0x20  # a control batch
+    return checked(content)
 
 
 def batch(base: int, records: Records, *, is_zstd: bool = False) -> bytes:

@@ -5,7 +5,6 @@ A mapping says where a value comes from and never how; `streams.mapping.rows` co
 """
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +17,7 @@ from streams.errors import UsageError
 from streams.event import Event
 from streams.mapping.paths import Path as JmesPath
 from streams.mapping.times import ClockChange, DateOnly, Timing
-from streams.shown import shown
+from streams.shown import did_you_mean, shown
 from streams.yaml_file import PROBLEM_CHARACTERS_MAX, Position, explain, load_yaml, locate
 
 ATTRIBUTE = "attributes."
@@ -70,8 +69,7 @@ def _delimiter(text: str) -> str:
 def _field(name: str) -> str:
     if name in FIELDS or (name.startswith(ATTRIBUTE) and len(name) > len(ATTRIBUTE)):
         return name
-    close = get_close_matches(name, FIELDS, 1)
-    meant = f"did you mean {close[0]}? " if close else ""
+    meant = did_you_mean(name, FIELDS)
     raise ValueError(f"{name!r} is no field of an event; {meant}There are {', '.join(FIELDS)} and attributes.NAME")
 
 

@@ -9,7 +9,7 @@ from kafka.errors import CorruptRecordError
 from kafka.record import MemoryRecords
 
 from agents.read_record import ReadRecord, read_quickly
-from tests.record_batches import HEADER_BYTES, batch, checked, packed
+from tests.record_batches import HEADER_BYTES, batch, checked, marker, packed
 
 PLACE = TopicPartition("topic", 3)
 
@@ -45,6 +45,11 @@ def test_they_say_what_stock_ones_say(begin: int, count: int | None) -> None:
     assert not quick
     assert quick.next_fetch_offset == stock.next_fetch_offset == 7
     assert quick.bytes_read > 0
+
+
+def test_what_lies_behind_a_marker_is_read() -> None:
+    for answer in answers(marker(1) + batch(2, [(b"k", b"v", [])])):
+        assert [each.offset for each in answer.take()] == [2]
 
 
 def test_what_is_damaged_is_an_error() -> None:

@@ -12,7 +12,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.consumed import ConsumedRecord, lighten_records
-from tests.record_batches import packed
+from tests.record_batches import batch, marker, packed
 
 PLACE = TopicPartition("topic", 3)
 
@@ -78,6 +78,13 @@ def test_a_partition_that_was_sought_gives_nothing() -> None:
     result, _ = asyncio.run(result_at(2))
     assert result.getall() == []
     assert not result.has_more()
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_what_lies_behind_a_marker_is_read() -> None:
+    lighten_records()
+    records = parsed(marker(1) + batch(2, [(b"k", b"v", [])]))
+    assert [each.offset for each in records] == [2]
 
 
 @pytest.mark.usefixtures("_as_it_was")
