@@ -19,7 +19,7 @@ from state.container_steps import Stepper
 from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
 from state.job import Part
-from state.journeys import Positions, Standing, list_siblings, with_sibling
+from state.journeys import Placed, Positions, Standing, list_siblings, with_sibling
 from state.kinds import NAME_BY_CODE
 from state.layers import Layers, Share
 from state.memberships import Memberships
@@ -57,7 +57,7 @@ class Outcome(msgspec.Struct):
 
     rows: list[Row]
     pending: Pending
-    journeys: list[tuple[bytes, ContainerRow | None]]
+    journeys: list[Placed]
     cells: list[tuple[bytes, int]]
     event_time_max_ms: int
     account_counts: dict[int, int]
@@ -73,7 +73,7 @@ class Changes:
         self.claims = Claims(layers, clock_ms)
         self.memberships = Memberships(layers, clock_ms)
         self.cells, self.aside = CellChanges(layers.in_force), CellChanges(layers.in_force)
-        self.journeys: list[tuple[bytes, ContainerRow | None]] = []
+        self.journeys: list[Placed] = []
         self.newest_ms = 0
         self.account_counts = dict.fromkeys((plan.code for plan in layers.plans), 0)
 
@@ -97,7 +97,7 @@ class Changes:
                 count = account_counts[layout]
                 rows.append((account_count_key(layout), b"%d" % count if count else None))
         alerts, memberships = self.claims.settle(rows, store), self.memberships.settle(rows, store)
-        accounts = [account for account, _ in self.journeys]
+        accounts = [account for account, _, _ in self.journeys]
         pending = Pending(accounts, [key for key, _ in cells], alerts, memberships)
         return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms), account_counts)
 
@@ -132,14 +132,13 @@ class AccountBatch:
         """Adds what the records of the share, in the order of their offsets, change. Raises BatchTooLargeError as soon
         as that is more than a commit holds."""
         groups, changes = self._groups, self._changes
-        values = groups.values
         self._read()
         changes.rows.rows.extend(groups.touchpoints.items())
         changes.rows.rows.extend(groups.waiting_rows())
         changes.newest_ms = max(changes.newest_ms, groups.newest_ms)
         more = 0
         for group, row in self._change():
-            more += (row is not None) - (values[group.key] is not None)
+            more += (row is not None) - (group.value is not None)
             count = 0 if row is None else row.touchpoint_count
             if count + len(group.removed) > TOUCHPOINTS_LEFT:
                 removed, added = [each[0] for each in group.removed], [each[0] for each in group.added]
@@ -167,9 +166,8 @@ class AccountBatch:
         groups = self._groups
         groups.read(self._share.records)
         losing: dict[bytes, list[Group]] = {}
-        for key in groups.shrunk - self._revised.keys():
-            group = groups.by_key[key]
-            if loses_an_edge(group, self._row_of(group)):
+        for key, group in groups.shrunk.items():
+            if key not in self._revised and loses_an_edge(group, self._row_of(group)):
                 losing.setdefault(group.account, []).append(group)
         for account, those in losing.items():
             self._edges.update(edges_of(self._share, self._store, account, those, groups.touchpoints))
@@ -181,12 +179,12 @@ class AccountBatch:
         changed = self._change_containers()
         if self._share.until is not None:
             return []
-        self._changes.journeys += [(group.account, row) for group, row in changed]
+        self._changes.journeys += [(group.account, row, group.plan) for group, row in changed]
         return changed
 
     def _changed(self) -> Iterator[Group]:
         """Those of which the batch did not take back what it brought."""
-        return (group for group in self._groups.by_key.values() if group.added or group.removed)
+        return (group for group in self._groups.all if group.added or group.removed)
 
     def _change_containers(self) -> list[tuple[Group, ContainerRow | None]]:
         """Steps every container, accounts last: their rows tell where the others stand. Gives the accounts."""
@@ -220,7 +218,7 @@ class AccountBatch:
         """All containers under an account that stand somewhere behind this batch."""
         layout = self._plan.code
         values: dict[bytes, bytes | None] = dict(self._store.scan(container_key(layout, account, b"", b"")))
-        mine = {group.key for group in self._groups.by_key.values() if group.account == account}
+        mine = {group.key for group in self._groups.all if group.account == account}
         values.update((key, value) for key, value in self._changes.rows.rows if key in mine)
         for plan in self._plan.others:
             prefix = container_key(layout, account, plan.code, b"")
@@ -244,8 +242,7 @@ class AccountBatch:
         return before, after
 
     def _row_of(self, group: Group) -> ContainerRow:
-        value = self._groups.values[group.key]
-        return new_container(group.plan) if value is None else decode_container(value)
+        return new_container(group.plan) if group.value is None else decode_container(group.value)
 
     def _stepped(self, group: Group, row: ContainerRow) -> ContainerRow | None:
         plan = group.plan

@@ -6,7 +6,7 @@ from typing import Protocol
 from state.account_batch import AccountBatch, Changes, Outcome, Pending, totals
 from state.groups import TouchpointRecord
 from state.job import Job, decode_job, new_job
-from state.journeys import encode_journey
+from state.journeys import journey_records
 from state.layers import Layers
 from state.rows import (
     JOB_KEY,
@@ -97,7 +97,10 @@ class Accounts:
         found = self._store.get([*keys, *(cell_row_key(key) for key in pending.cells)])
         rows = [None if value is None else decode_container(value) for value in found[: len(keys)]]
         cells = [0 if value is None else int(value) for value in found[len(keys) :]]
-        journeys = list(zip(pending.accounts, rows, strict=True))
+        plan_of = self._layers.plan_of
+        journeys = [
+            (account, row, plan_of(account).account) for account, row in zip(pending.accounts, rows, strict=True)
+        ]
         known = totals(self._store, (plan.code for plan in self._layers.plans))
         return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), *known)
 
@@ -113,12 +116,7 @@ class Accounts:
 
     def journey_records(self, outcome: Outcome, tag: Tag) -> list[Row]:
         """The records of `journeys`."""
-        plan_of = self._layers.plan_of
-        records: list[Row] = []
-        for account, row in outcome.journeys:
-            positions = {} if row is None else plan_of(account).account.positions(row.states)
-            records.append((account, encode_journey(tag, account, row, positions)))
-        return records
+        return journey_records(tag, outcome.journeys)
 
     def partial_records(self, outcome: Outcome, applied: Applied) -> list[Row]:
         """The records of `partials`: the changed cells, of which those that are not in force are deleted; then what

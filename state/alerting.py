@@ -1,7 +1,8 @@
 """What an alert says: who, what, when, and what led to it; from the rows of a commit and those below them."""
 
-from functools import cached_property
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,77 +33,104 @@ def alert_id(milestone: str, account: str, kind: str, id_: str, episode: str) ->
     return blake2b(parts.encode(), digest_size=16).hexdigest()
 
 
+class _Saying(NamedTuple):
+    """What is to be said. layout: the one in which the account's row is behind the commit. at: the container's place,
+    a zero byte, the episode."""
+
+    lens: MilestoneLens
+    layout: int
+    at: bytes
+    claim: Claim
+    revision: int
+    is_asserted: bool
+
+    @property
+    def account(self) -> bytes:
+        return parts_of(self.at)[0]
+
+    @property
+    def account_key(self) -> bytes:
+        """Of the row that knows its owner."""
+        return container_key(self.layout, self.account, _ACCOUNT, b"")
+
+    @property
+    def touchpoint_keys(self) -> list[bytes]:
+        """Of the touchpoints that led to it."""
+        prefix = touchpoints_prefix(self.account)
+        return [prefix + ref.encode() for ref in self.claim.refs]
+
+
 class Alerting:
-    """The alerts of one commit."""
+    """The alerts of one commit. What they say is read once, for all of them."""
 
     def __init__(self, layers: Layers, rows: list[Row], store: Rows, clock_ms: int) -> None:
         self._layers = layers
         self._rows = rows
         self._store = store
         self._clock_ms = clock_ms
-        self._said: list[Alert] = []
+        self._sayings: list[_Saying] = []
 
     def say(
         self, lens: MilestoneLens, layout: int, at: bytes, claim: Claim, revision: int, *, is_asserted: bool
     ) -> None:
-        """Adds one. layout: the one in which the account's row is behind the commit. at: the container's place, a zero
-        byte, the episode."""
-        account, code, rest = parts_of(at)
-        id_, _, episode = rest.decode().partition("\0")
-        made, milestone = lens.definition, lens.definition.milestone
-        led_by = self._touchpoints(account, claim)
-        kind = NAME_BY_CODE[code]
-        self._said.append(
-            Alert(
-                format=FORMAT,
-                id=alert_id(made.name, account.decode(), kind, id_, episode),
-                revision=revision,
-                state="asserted" if is_asserted else "revoked",
-                milestone=made.name,
-                version=made.version,
-                title=milestone.title or made.name,
-                tier=milestone.tier,
-                who=Involved(
-                    account=account.decode(),
-                    kind=kind,
-                    id=id_ or None,
-                    owner=self._owner(layout, account, milestone.owner),
-                    people=list(dict.fromkeys(each.person for each in led_by if each.person is not None)),
-                ),
-                episode=_episode_text(episode),
-                happened_ms=claim.happened_ms,
-                known_ms=self._clock_ms,
-                touchpoints=list(map(_led_by, led_by)),
-                path=list(claim.path),
-                links=milestone.links_of(account.decode(), id_ or None),
-            )
-        )
+        """Adds one."""
+        self._sayings.append(_Saying(lens, layout, at, claim, revision, is_asserted))
 
     def records(self) -> list[Row]:
         """The records of the topic: what happened first is first."""
-        self._said.sort(key=lambda each: (each.happened_ms, each.id))
-        return [(each.id.encode(), encode_alert(each)) for each in self._said]
+        keys = [key for each in self._sayings for key in (each.account_key, *each.touchpoint_keys)]
+        rows = self._behind(keys)
+        said = [self._alert(each, rows) for each in self._sayings]
+        said.sort(key=lambda each: (each.happened_ms, each.id))
+        return [(each.id.encode(), encode_alert(each)) for each in said]
 
-    @cached_property
-    def _changed(self) -> dict[bytes, bytes | None]:
-        return dict(self._rows)
-
-    def _get(self, keys: list[bytes]) -> list[bytes | None]:
+    def _behind(self, keys: list[bytes]) -> dict[bytes, bytes | None]:
         """Rows as they are behind the commit."""
-        below = dict(zip(keys, self._store.get(keys), strict=True))
-        return [self._changed.get(key, below[key]) for key in keys]
+        found = dict(zip(keys, self._store.get(keys), strict=True))
+        found.update((key, value) for key, value in self._rows if key in found)
+        return found
 
-    def _touchpoints(self, account: bytes, claim: Claim) -> list[Touchpoint]:
-        """Those that led to it, but for the ones that were taken back."""
-        found = self._get([touchpoints_prefix(account) + ref.encode() for ref in claim.refs])
-        decoded = [decode_touchpoint(value) for value in found if value is not None]
-        return [each for each in decoded if not each.withdrawn]
+    def _alert(self, saying: _Saying, rows: Mapping[bytes, bytes | None]) -> Alert:
+        account, code, rest = parts_of(saying.at)
+        id_, _, episode = rest.decode().partition("\0")
+        claim, made = saying.claim, saying.lens.definition
+        milestone, kind = made.milestone, NAME_BY_CODE[code]
+        led_by = _led_by([rows[key] for key in saying.touchpoint_keys])
+        return Alert(
+            format=FORMAT,
+            id=alert_id(made.name, account.decode(), kind, id_, episode),
+            revision=saying.revision,
+            state="asserted" if saying.is_asserted else "revoked",
+            milestone=made.name,
+            version=made.version,
+            title=milestone.title or made.name,
+            tier=milestone.tier,
+            who=Involved(
+                account=account.decode(),
+                kind=kind,
+                id=id_ or None,
+                owner=self._owner(saying.layout, rows[saying.account_key], milestone.owner),
+                people=list(dict.fromkeys(each.person for each in led_by if each.person is not None)),
+            ),
+            episode=_episode_text(episode),
+            happened_ms=claim.happened_ms,
+            known_ms=self._clock_ms,
+            touchpoints=list(map(_shown, led_by)),
+            path=list(claim.path),
+            links=milestone.links_of(account.decode(), id_ or None),
+        )
 
-    def _owner(self, layout: int, account: bytes, attribute: str) -> str | None:
-        (row,) = self._get([container_key(layout, account, _ACCOUNT, b"")])
+    def _owner(self, layout: int, row: bytes | None, attribute: str) -> str | None:
+        """row: the account's."""
         place = self._layers.plan_with(layout).owner_places[attribute]
         owner: str | None = None if row is None else decode_container(row).states[place][0]
         return owner
+
+
+def _led_by(rows: Iterable[bytes | None]) -> list[Touchpoint]:
+    """The touchpoints of rows, but for those that were taken back."""
+    decoded = (decode_touchpoint(row) for row in rows if row is not None)
+    return [each for each in decoded if not each.withdrawn]
 
 
 def _episode_text(episode: str) -> str | None:
@@ -111,7 +139,7 @@ def _episode_text(episode: str) -> str | None:
     return f"{source}/{event_id}" if episode else None
 
 
-def _led_by(touchpoint: Touchpoint) -> LedBy:
+def _shown(touchpoint: Touchpoint) -> LedBy:
     return LedBy(
         event_time=touchpoint.event_time,
         type=touchpoint.type,

@@ -25,7 +25,7 @@ BUDGETS = {
         rows_written=1_654, bytes_written=472_130, rows_published=280, bytes_published=34_616,
     ),
     "live": Cost(
-        calls=50_770, instructions=883_904, asks=60, keys=2_079, rows_read=1_050, bytes_read=441_256,
+        calls=49_780, instructions=870_663, asks=60, keys=2_079, rows_read=1_050, bytes_read=441_256,
         rows_written=2_050, bytes_written=704_397, rows_published=1_049, bytes_published=279_297,
     ),
     "milestones-quiet": Cost(
@@ -33,7 +33,7 @@ BUDGETS = {
         rows_written=1_214, bytes_written=304_074, rows_published=160, bytes_published=29_625,
     ),
     "milestones": Cost(
-        calls=53_520, instructions=1_037_722, asks=51, keys=1_280, rows_read=112, bytes_read=105_558,
+        calls=53_520, instructions=1_037_722, asks=9, keys=1_280, rows_read=112, bytes_read=105_558,
         rows_written=1_238, bytes_written=402_438, rows_published=182, bytes_published=46_426,
     ),
     "audiences-quiet": Cost(

@@ -34,16 +34,16 @@ class Stepper:
             row = self._revised_row(group, row, sinks)
         if added:
             if not row.first:
-                order, projections, touchpoint = added[0]
+                order, projections, event_time, type_ = added[0]
                 row.first = order
                 if projections is None and plan.needs_first:
-                    added[0] = (order, plan.nothing, touchpoint)
-            for order, projections, touchpoint in added:
+                    added[0] = (order, plan.nothing, event_time, type_)
+            for order, projections, event_time, _ in added:
                 if projections is not None:
-                    plan.advance(row.states, touchpoint.event_time, projections, sinks)
+                    plan.advance(row.states, event_time, projections, sinks)
                     if note(row, order, projections):
                         self._series(group, row).seal()
-            row.last, row.last_type = order, touchpoint.type
+            row.last, _, _, row.last_type = added[-1]
         row.touchpoint_count += len(added)
         if row.touchpoint_count:
             return row
@@ -57,7 +57,7 @@ class Stepper:
         late = sorted((each for each in group.added if each[0] <= row.last), key=_order_of)
         if not late and not group.removed:
             return None
-        entries: list[Entry] = [(order, projections) for order, projections, _ in late if projections is not None]
+        entries: list[Entry] = [(order, projections) for order, projections, *_ in late if projections is not None]
         # Where the first counts, one that interested nobody may be in the series: it was the first for a while.
         removed = {order for order, projections in group.removed if projections is not None or plan.needs_first}
         first = self._move_edges(group, row, late)
@@ -74,11 +74,10 @@ class Stepper:
         another one or another version. What lies behind the newest joins in order, afterwards."""
         edges = self._edges.get(group.key)
         if edges is not None:
-            (row.first, first), (row.last, last) = edges.first, edges.last
-            row.last_type = last.type
-            return row.first, group.plan.project(first), first
+            row.first, (row.last, _, _, row.last_type) = edges.first[0], edges.last
+            return edges.first
         if late and late[-1][0] == row.last:
-            row.last_type = late[-1][2].type
+            row.last_type = late[-1][3]
         if late and late[0][0] <= row.first:
             row.first = late[0][0]
             return late[0]

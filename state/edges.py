@@ -8,33 +8,29 @@ from collections.abc import Container, Sequence
 
 import msgspec
 
-from state.groups import Group
+from state.groups import Added, Group
 from state.layers import Share
-from state.plan import KindPlan
 from state.rows import ContainerRow, counting_touchpoints
 from streams.store import Rows
-from streams.touchpoint import Touchpoint
-
-Placed = tuple[bytes, Touchpoint]  # order key, touchpoint
 
 
 class Edges(msgspec.Struct):
     """The oldest and the newest touchpoint of a container."""
 
-    first: Placed
-    last: Placed
+    first: Added
+    last: Added
 
-    def take(self, placed: Placed) -> None:
+    def take(self, added: Added) -> None:
         """One more touchpoint."""
-        if placed[0] < self.first[0]:
-            self.first = placed
-        elif placed[0] > self.last[0]:
-            self.last = placed
+        if added[0] < self.first[0]:
+            self.first = added
+        elif added[0] > self.last[0]:
+            self.last = added
 
 
 def loses_an_edge(group: Group, row: ContainerRow) -> bool:
     """Whether a batch takes away a container's oldest or newest touchpoint for good."""
-    gone = {order for order, _ in group.removed} - {order for order, _, _ in group.added}
+    gone = {order for order, _ in group.removed} - {order for order, *_ in group.added}
     return row.first in gone or row.last in gone
 
 
@@ -49,25 +45,23 @@ def edges_of(
     plans = {group.plan.code: group.plan for group in groups}.values()
     found: dict[bytes, Edges] = {}
     for group in groups:
-        for order, _, touchpoint in group.added:
-            _take(found, group.key, (order, touchpoint))
-    for placed in counting_touchpoints(store, account, share.plan.decode, superseded):
-        if share.until is not None and placed[0] > share.until:
+        for added in group.added:
+            _take(found, group.key, added)
+    for order, touchpoint in counting_touchpoints(store, account, share.plan.decode, superseded):
+        if share.until is not None and order > share.until:
             continue
         for kind in plans:
-            key = key_by_place.get((kind.code, kind.id_of(placed[1])))
-            if key is not None and _belongs(kind, placed[1]):
-                _take(found, key, placed)
+            key = key_by_place.get((kind.code, kind.id_of(touchpoint)))
+            if key is not None:
+                projections = kind.project(touchpoint)
+                if kind.counts_all or projections is not None:
+                    _take(found, key, (order, projections, touchpoint.event_time, touchpoint.type))
     return found
 
 
-def _belongs(plan: KindPlan, touchpoint: Touchpoint) -> bool:
-    return plan.counts_all or plan.project(touchpoint) is not None
-
-
-def _take(found: dict[bytes, Edges], key: bytes, placed: Placed) -> None:
+def _take(found: dict[bytes, Edges], key: bytes, added: Added) -> None:
     edges = found.get(key)
     if edges is None:
-        found[key] = Edges(placed, placed)
+        found[key] = Edges(added, added)
     else:
-        edges.take(placed)
+        edges.take(added)

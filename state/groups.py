@@ -5,6 +5,8 @@ rows and everything that they may change, and one more where earlier versions la
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -14,8 +16,8 @@ from state.rows import WAITING_PREFIX, container_key, keys_of
 from streams.store import Row, Rows
 from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
 
-# A touchpoint that joins a container: its order key, what the plan reads, itself.
-Added = tuple[bytes, list[Any] | None, Touchpoint]
+# A touchpoint that joins a container: its order key, what the plan reads, its time and type.
+Added = tuple[bytes, list[Any] | None, int, str]
 
 
 class TouchpointRecord(Protocol):
@@ -28,8 +30,8 @@ class TouchpointRecord(Protocol):
 
 
 class Group(msgspec.Struct, gc=False):
-    """What a batch changes in one container: (order key, what the plan reads, touchpoint) that joins, and the first
-    two of what leaves."""
+    """What a batch changes in one container: (order key, what the plan reads, time, type) that joins, and the first two
+    of what leaves. value: its row as it is."""
 
     plan: KindPlan
     account: bytes
@@ -37,14 +39,19 @@ class Group(msgspec.Struct, gc=False):
     key: bytes
     added: list[Added]
     removed: list[tuple[bytes, list[Any] | None]]
+    value: bytes | None = None
+
+
+_key_of = attrgetter("key")
 
 
 class Groups:
     """The containers that one batch changes.
 
-    by_key: of each what joins and leaves. values: their rows as they are. touchpoints: the touchpoint rows to write.
-    newest_ms: the greatest event time in the batch. shrunk: the keys of those that may lose something. until: where
-    only touchpoints up to this order key are in the containers, and those behind it wait.
+    all: in the order of their keys, for so RocksDB takes their rows sooner; those that are found late come behind.
+    touchpoints: the touchpoint rows to write. newest_ms: the greatest event time in the batch. shrunk: those that may
+    lose something, by key. until: where only touchpoints up to this order key are in the containers, and those behind
+    it wait.
     """
 
     def __init__(self, plan: Plan, store: Rows, until: bytes | None = None) -> None:
@@ -53,12 +60,12 @@ class Groups:
         self._until = until
         self._waiting: set[bytes] = set()
         self._waiting_no_more: set[bytes] = set()
-        self.by_key: dict[bytes, Group] = {}
+        self.all: list[Group] = []
+        self._unread: list[Group] = []
         self._by_account: dict[bytes, Group] = {}
         self._others: list[tuple[KindPlan, dict[tuple[bytes, str], Group]]] = [(plan, {}) for plan in plan.others]
-        self.values: dict[bytes, bytes | None] = {}
         self.touchpoints: dict[bytes, bytes] = {}
-        self.shrunk: set[bytes] = set()
+        self.shrunk: dict[bytes, Group] = {}
         self.newest_ms = 0
 
     def read(self, records: Sequence[TouchpointRecord]) -> None:
@@ -94,10 +101,13 @@ class Groups:
         return gone + [(WAITING_PREFIX + order, b"") for order in self._waiting]
 
     def _read_known(self, keys: list[bytes]) -> list[bytes | None]:
-        """One multi-get: the touchpoint rows, and the containers that would change."""
-        wanted = sorted(self.by_key)
-        found = self._store.get([*keys, *wanted])
-        self.values.update(zip(wanted, found[len(keys) :], strict=True))
+        """One multi-get: the touchpoint rows `keys`, which it gives, and those of the containers that are not read."""
+        groups, self._unread = sorted(self._unread, key=_key_of), []
+        wanted = [*keys, *map(_key_of, groups)]
+        found = self._store.get(wanted) if wanted else []
+        for group, value in zip(groups, islice(found, len(keys), None), strict=True):
+            group.value = value
+        self.all += groups
         return found[: len(keys)]
 
     def _add(self, account: bytes, order: bytes, touchpoint: Touchpoint) -> None:
@@ -105,7 +115,7 @@ class Groups:
             self._waiting.add(order)
             return
         for group, projections in self._changed_by(account, touchpoint):
-            group.added.append((order, projections, touchpoint))
+            group.added.append((order, projections, touchpoint.event_time, touchpoint.type))
 
     def _remove(self, account: bytes, touchpoint: Touchpoint) -> None:
         """Takes a touchpoint back: one that this batch added, or one of the store's."""
@@ -124,7 +134,7 @@ class Groups:
                 group.added = kept
             else:
                 group.removed.append((order, projections))
-                self.shrunk.add(group.key)
+                self.shrunk[group.key] = group
 
     def _changed_by(self, account: bytes, touchpoint: Touchpoint) -> list[tuple[Group, list[Any] | None]]:
         """Each container that a touchpoint can change, with what its plan reads of it."""
@@ -145,7 +155,8 @@ class Groups:
 
     def _new_group(self, plan: KindPlan, account: bytes, id_: str) -> Group:
         key = container_key(self._plan.code, account, plan.code, id_.encode())
-        group = self.by_key[key] = Group(plan, account, id_, key, [], [])
+        group = Group(plan, account, id_, key, [], [])
+        self._unread.append(group)
         return group
 
     def _settle_versions(
@@ -188,9 +199,7 @@ class Groups:
     def read_missing(self) -> None:
         """The rows of containers that were not read yet: of earlier versions only, which `read` did not know of, or of
         what was taken."""
-        missing = sorted(self.by_key.keys() - self.values.keys())
-        if missing:
-            self.values.update(zip(missing, self._store.get(missing), strict=True))
+        self._read_known([])
 
 
 def _supersedes(value: bytes, old: bytes) -> bool:

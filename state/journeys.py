@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
-from state.rows import ContainerRow, event_time_of
+from state.plan import KindPlan
+from state.rows import ORDER_TIME_BYTES, ContainerRow, event_time_of
 from streams.partials import Tag
+from streams.store import Row
 
 SIBLINGS_MAX = 200
 
@@ -50,10 +52,10 @@ class Journey(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Message(msgspec.Struct, gc=False):
-    """Journey with its containers as the JSON text that the account's row holds."""
+    """Journey with its tag as JSON text, and its containers as that which the account's row holds."""
 
     format: int
-    tag: Tag
+    tag: msgspec.Raw
     account: str
     touchpoint_count: int
     last_touchpoint: LastTouchpoint | None
@@ -67,22 +69,36 @@ _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(list[Standing]).decode
 decode_journey = msgspec.json.Decoder(Journey).decode
 
+Placed = tuple[bytes, ContainerRow | None, KindPlan]  # an account, its row if it has one, by what it is computed
 Positions = dict[str, dict[str, Any]]  # kind of analysis → its name → where the container stands in it
 _NOWHERE: dict[str, Any] = {}
 _NO_CONTAINERS = msgspec.Raw(b"[]")
 
 
-def encode_journey(tag: Tag, account: bytes, row: ContainerRow | None, positions: Positions) -> bytes:
-    """The account's message, from its row; without a row the account has no touchpoint any more."""
-    if row is None:
-        return _to_json(_Message(1, tag, account.decode(), 0, None, {}, {}, 0, _NO_CONTAINERS))
-    event_id, _, source = row.last[16:].decode().partition("\0")
-    last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
-    canvas, cohort = positions.get("canvas", _NOWHERE), positions.get("cohort", _NOWHERE)
-    containers = msgspec.Raw(row.siblings)
-    return _to_json(
-        _Message(1, tag, account.decode(), row.touchpoint_count, last, canvas, cohort, row.sibling_count, containers)
-    )
+def journey_records(tag: Tag, accounts: Iterable[Placed]) -> list[Row]:
+    """The accounts' messages, from their rows; without a row an account has no touchpoint any more."""
+    said = msgspec.Raw(_to_json(tag))
+    records: list[Row] = []
+    for account, row, plan in accounts:
+        if row is None:
+            message = _Message(1, said, account.decode(), 0, None, _NOWHERE, _NOWHERE, 0, _NO_CONTAINERS)
+        else:
+            event_id, _, source = row.last[ORDER_TIME_BYTES:].decode().partition("\0")
+            last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
+            positions = plan.positions(row.states)
+            message = _Message(
+                1,
+                said,
+                account.decode(),
+                row.touchpoint_count,
+                last,
+                positions.get("canvas", _NOWHERE),
+                positions.get("cohort", _NOWHERE),
+                row.sibling_count,
+                msgspec.Raw(row.siblings),
+            )
+        records.append((account, _to_json(message)))
+    return records
 
 
 def with_sibling(row: ContainerRow, kind: str, id_: str, before: Positions, after: Positions) -> bool:

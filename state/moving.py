@@ -150,7 +150,8 @@ class Mover:
         """Readers hear of an account that is in another layer now. Whether any touchpoint of it counts."""
         plan = self._layers.newest
         (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
-        self._changes.journeys.append((account, None if value is None else decode_container(value)))
+        row = None if value is None else decode_container(value)
+        self._changes.journeys.append((account, row, plan.account))
         return value is not None
 
 

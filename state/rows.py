@@ -51,7 +51,7 @@ ASIDE_PREFIX = b"z"
 TOUCHPOINTS_PREFIX = b"t"
 FIRST_LAYOUT = 1
 _order = struct.Struct(">QQ").pack
-_ORDER_TIME_BYTES = 16
+ORDER_TIME_BYTES = 16
 _LAYOUT_END = 2
 _TIMER_BYTES = 9
 _moment = struct.Struct(">Q").pack
@@ -132,7 +132,7 @@ def counting_touchpoints(
 
 def touchpoint_key(account: bytes, order: bytes) -> bytes:
     """The row of the touchpoint with this position in its series."""
-    return touchpoints_prefix(account) + order[_ORDER_TIME_BYTES:]
+    return touchpoints_prefix(account) + order[ORDER_TIME_BYTES:]
 
 
 def timeline_prefix(account: bytes) -> bytes:

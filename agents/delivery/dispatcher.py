@@ -6,6 +6,7 @@ waits for another one. Times are the broker's: by a wall clock that is wrong, th
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ LOADED_MAX = 20_000
 """Deliveries of a destination in memory at most; most wait behind one of their container that is tried again."""
 NOTED_MAX, NOTED_BYTES_MAX = 500, 8 * 2**20
 """Answers of one commit, so that it fits whatever they are about."""
+GATHERING_S = 0.02
+"""For so long at most an answer waits to be noted with others; not where nothing else is under way."""
 LOOK_S = 1.0
 """After so long it looks again, whether or not anything happened."""
 
@@ -215,10 +218,16 @@ class Dispatcher:
 
     async def _note_answers(self) -> None:
         while True:
-            some = [await self._tried.get()]
-            while len(some) < NOTED_MAX and not self._tried.empty():
-                some.append(self._tried.get_nowait())
-            await self._note(some)
+            await self._note(await self._next_answers())
+
+    async def _next_answers(self) -> list[_Tried]:
+        """The next answer, and those that come with it or soon behind it: what began together mostly ends together."""
+        some = [await self._tried.get()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHERING_S):
+                while len(some) < min(NOTED_MAX, self._open_count):
+                    some.append(await self._tried.get())
+        return some
 
     async def _note(self, some: list[_Tried]) -> None:
         now_ms = self._writer.now_ms_at_most
