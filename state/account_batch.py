@@ -6,6 +6,7 @@ dictionary of cell changes. Budget: 12 µs an event, of which decoding, keys and
 containers 5, journeys 2. What that is in rows, bytes, calls and instructions stands in `state/budget.py`, and is held.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from state.container_steps import Stepper
 from state.edges import Edges, edges_of, loses_an_edge
 from state.groups import Group, Groups
 from state.job import Part
-from state.journeys import Placed, Positions, Standing, list_siblings, with_sibling
+from state.journeys import Positions, Standing, journey_of, list_siblings, with_sibling
 from state.kinds import NAME_BY_CODE
 from state.layers import Layers, Share
 from state.memberships import Memberships
@@ -37,6 +38,7 @@ from state.timeline import TOUCHPOINTS_LEFT, Timeline
 from streams.store import Row, Rows
 from streams.touchpoint import Touchpoint
 
+Moved = tuple[Group, Positions, Positions]  # a container beside an account, where it stood and where it stands
 _SESSIONLIKE = (b"s", b"v")
 _NOTHING_REVISED: Mapping[bytes, Part] = {}
 
@@ -57,7 +59,7 @@ class Outcome(msgspec.Struct):
 
     rows: list[Row]
     pending: Pending
-    journeys: list[Placed]
+    journeys: list[tuple[bytes, bytes]]
     cells: list[tuple[bytes, int]]
     event_time_max_ms: int
     account_counts: dict[int, int]
@@ -73,7 +75,7 @@ class Changes:
         self.claims = Claims(layers, clock_ms)
         self.memberships = Memberships(layers, clock_ms)
         self.cells, self.aside = CellChanges(layers.in_force), CellChanges(layers.in_force)
-        self.journeys: list[Placed] = []
+        self.journeys: list[tuple[bytes, bytes]] = []
         self.newest_ms = 0
         self.account_counts = dict.fromkeys((plan.code for plan in layers.plans), 0)
 
@@ -97,7 +99,7 @@ class Changes:
                 count = account_counts[layout]
                 rows.append((account_count_key(layout), b"%d" % count if count else None))
         alerts, memberships = self.claims.settle(rows, store), self.memberships.settle(rows, store)
-        accounts = [account for account, _, _ in self.journeys]
+        accounts = [account for account, _ in self.journeys]
         pending = Pending(accounts, [key for key, _ in cells], alerts, memberships)
         return Outcome(rows, pending, self.journeys, cells, max(self.newest_ms, known_ms), account_counts)
 
@@ -152,7 +154,7 @@ class AccountBatch:
         self._joins = True
         self._groups.take(account, touchpoints)
         self._groups.read_missing()
-        self._change()
+        deque(self._change(), maxlen=0)
 
     def revisions(self) -> dict[bytes, Revision]:
         """What the records change in the past of containers, by key, not begun."""
@@ -174,22 +176,28 @@ class AccountBatch:
 
     # -- containers
 
-    def _change(self) -> list[tuple[Group, ContainerRow | None]]:
-        """Changes the containers; gives the accounts that readers hear of, with their rows."""
-        changed = self._change_containers()
-        if self._share.until is not None:
-            return []
-        self._changes.journeys += [(group.account, row, group.plan) for group, row in changed]
-        return changed
+    def _change(self) -> Iterator[tuple[Group, ContainerRow | None]]:
+        """Steps every container, accounts last: their rows tell where the others stand. Gives the accounts that readers
+        hear of, each with its row as soon as that is made: who keeps none of them needs the memory of one."""
+        own, moved = self._step_siblings()
+        journeys, is_told = self._changes.journeys, self._share.until is None
+        for group in own:
+            row = self._stepped(group, self._row_of(group))
+            if moved and row is not None and not self._note_siblings(row, moved.get(group.account, [])):
+                list_siblings(row, self._standings(group.account))
+            self._put((group.key, None if row is None else encode_row(row)))
+            if is_told:
+                journeys.append((group.account, journey_of(group.account, row, group.plan)))
+                yield group, row
 
     def _changed(self) -> Iterator[Group]:
         """Those of which the batch did not take back what it brought."""
         return (group for group in self._groups.all if group.added or group.removed)
 
-    def _change_containers(self) -> list[tuple[Group, ContainerRow | None]]:
-        """Steps every container, accounts last: their rows tell where the others stand. Gives the accounts."""
+    def _step_siblings(self) -> tuple[list[Group], dict[bytes, list[Moved]]]:
+        """Steps the containers beside the accounts; gives the accounts' own, and by account what stands elsewhere."""
         account_plan = self._plan.account
-        moved: dict[bytes, list[tuple[Group, Positions, Positions]]] = {}
+        moved: dict[bytes, list[Moved]] = {}
         own: list[Group] = []
         for group in self._changed():
             if group.plan is account_plan:
@@ -198,16 +206,9 @@ class AccountBatch:
             before, after = self._step_sibling(group)
             if before != after:
                 moved.setdefault(group.account, []).append((group, before, after))
-        changed: list[tuple[Group, ContainerRow | None]] = []
-        for group in own:
-            row = self._stepped(group, self._row_of(group))
-            if moved and row is not None and not self._note_siblings(row, moved.get(group.account, [])):
-                list_siblings(row, self._standings(group.account))
-            self._put((group.key, None if row is None else encode_row(row)))
-            changed.append((group, row))
-        return changed
+        return own, moved
 
-    def _note_siblings(self, row: ContainerRow, moved: list[tuple[Group, Positions, Positions]]) -> bool:
+    def _note_siblings(self, row: ContainerRow, moved: list[Moved]) -> bool:
         """Notes where containers under the account stand now; False when its list must be made anew."""
         complete = True
         for group, before, after in moved:

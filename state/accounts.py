@@ -6,7 +6,7 @@ from typing import Protocol
 from state.account_batch import AccountBatch, Changes, Outcome, Pending, totals
 from state.groups import TouchpointRecord
 from state.job import Job, decode_job, new_job
-from state.journeys import journey_records
+from state.journeys import journey_of, tagged
 from state.layers import Layers
 from state.rows import (
     JOB_KEY,
@@ -95,11 +95,12 @@ class Accounts:
         """The outcome whose publication a crash may have swallowed, from the rows as they are."""
         keys = [self._account_key(account) for account in pending.accounts]
         found = self._store.get([*keys, *(cell_row_key(key) for key in pending.cells)])
-        rows = [None if value is None else decode_container(value) for value in found[: len(keys)]]
+        rows = (None if value is None else decode_container(value) for value in found)
         cells = [0 if value is None else int(value) for value in found[len(keys) :]]
         plan_of = self._layers.plan_of
         journeys = [
-            (account, row, plan_of(account).account) for account, row in zip(pending.accounts, rows, strict=True)
+            (account, journey_of(account, row, plan_of(account).account))
+            for account, row in zip(pending.accounts, rows, strict=False)
         ]
         known = totals(self._store, (plan.code for plan in self._layers.plans))
         return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), *known)
@@ -116,7 +117,7 @@ class Accounts:
 
     def journey_records(self, outcome: Outcome, tag: Tag) -> list[Row]:
         """The records of `journeys`."""
-        return journey_records(tag, outcome.journeys)
+        return tagged(tag, outcome.journeys)
 
     def partial_records(self, outcome: Outcome, applied: Applied) -> list[Row]:
         """The records of `partials`: the changed cells, of which those that are not in force are deleted; then what

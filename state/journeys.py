@@ -51,11 +51,9 @@ class Journey(msgspec.Struct, frozen=True, gc=False):
     containers: list[Standing]
 
 
-class _Message(msgspec.Struct, gc=False):
-    """Journey with its tag as JSON text, and its containers as that which the account's row holds."""
+class _Untagged(msgspec.Struct, gc=False):
+    """Journey without its format and tag, and with its containers as the JSON text that the account's row holds."""
 
-    format: int
-    tag: msgspec.Raw
     account: str
     touchpoint_count: int
     last_touchpoint: LastTouchpoint | None
@@ -69,36 +67,29 @@ _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(list[Standing]).decode
 decode_journey = msgspec.json.Decoder(Journey).decode
 
-Placed = tuple[bytes, ContainerRow | None, KindPlan]  # an account, its row if it has one, by what it is computed
 Positions = dict[str, dict[str, Any]]  # kind of analysis → its name → where the container stands in it
 _NOWHERE: dict[str, Any] = {}
 _NO_CONTAINERS = msgspec.Raw(b"[]")
 
 
-def journey_records(tag: Tag, accounts: Iterable[Placed]) -> list[Row]:
-    """The accounts' messages, from their rows; without a row an account has no touchpoint any more."""
-    said = msgspec.Raw(_to_json(tag))
-    records: list[Row] = []
-    for account, row, plan in accounts:
-        if row is None:
-            message = _Message(1, said, account.decode(), 0, None, _NOWHERE, _NOWHERE, 0, _NO_CONTAINERS)
-        else:
-            event_id, _, source = row.last[ORDER_TIME_BYTES:].decode().partition("\0")
-            last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
-            positions = plan.positions(row.states)
-            message = _Message(
-                1,
-                said,
-                account.decode(),
-                row.touchpoint_count,
-                last,
-                positions.get("canvas", _NOWHERE),
-                positions.get("cohort", _NOWHERE),
-                row.sibling_count,
-                msgspec.Raw(row.siblings),
-            )
-        records.append((account, _to_json(message)))
-    return records
+def journey_of(account: bytes, row: ContainerRow | None, plan: KindPlan) -> bytes:
+    """The account's message without its tag, from its row; without one it has no touchpoint any more."""
+    if row is None:
+        return _to_json(_Untagged(account.decode(), 0, None, _NOWHERE, _NOWHERE, 0, _NO_CONTAINERS))
+    event_id, _, source = row.last[ORDER_TIME_BYTES:].decode().partition("\0")
+    last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
+    positions = plan.positions(row.states)
+    canvas, cohort = positions.get("canvas", _NOWHERE), positions.get("cohort", _NOWHERE)
+    containers = msgspec.Raw(row.siblings)
+    return _to_json(
+        _Untagged(account.decode(), row.touchpoint_count, last, canvas, cohort, row.sibling_count, containers)
+    )
+
+
+def tagged(tag: Tag, journeys: Iterable[tuple[bytes, bytes]]) -> list[Row]:
+    """The records of accounts, of their messages without a tag."""
+    head = b'{"format":1,"tag":%b,' % _to_json(tag)
+    return [(account, head + untagged[1:]) for account, untagged in journeys]
 
 
 def with_sibling(row: ContainerRow, kind: str, id_: str, before: Positions, after: Positions) -> bool:

@@ -15,6 +15,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from state.account_batch import AccountBatch, Changes, Outcome
+from state.journeys import journey_of
 from state.layers import ALL_JOINED, Layers, LayersRow, Moving, Share, layer_rows
 from state.plan import Plan
 from state.rows import (
@@ -151,7 +152,7 @@ class Mover:
         plan = self._layers.newest
         (value,) = self._store.get([container_key(plan.code, account, plan.account.code, b"")])
         row = None if value is None else decode_container(value)
-        self._changes.journeys.append((account, row, plan.account))
+        self._changes.journeys.append((account, journey_of(account, row, plan.account)))
         return value is not None
 
 
