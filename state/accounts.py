@@ -95,12 +95,12 @@ class Accounts:
         """The outcome whose publication a crash may have swallowed, from the rows as they are."""
         keys = [self._account_key(account) for account in pending.accounts]
         found = self._store.get([*keys, *(cell_row_key(key) for key in pending.cells)])
-        rows = (None if value is None else decode_container(value) for value in found)
+        rows = [None if value is None else decode_container(value) for value in found[: len(keys)]]
         cells = [0 if value is None else int(value) for value in found[len(keys) :]]
         plan_of = self._layers.plan_of
         journeys = [
             (account, journey_of(account, row, plan_of(account).account))
-            for account, row in zip(pending.accounts, rows, strict=False)
+            for account, row in zip(pending.accounts, rows, strict=True)
         ]
         known = totals(self._store, (plan.code for plan in self._layers.plans))
         return Outcome([], pending, journeys, list(zip(pending.cells, cells, strict=True)), *known)

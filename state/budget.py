@@ -25,7 +25,7 @@ BUDGETS = {
         rows_written=1_654, bytes_written=472_130, rows_published=280, bytes_published=34_616,
     ),
     "live": Cost(
-        calls=49_780, instructions=870_663, asks=60, keys=2_079, rows_read=1_050, bytes_read=441_256,
+        calls=50_770, instructions=877_613, asks=60, keys=2_079, rows_read=1_050, bytes_read=441_256,
         rows_written=2_050, bytes_written=704_397, rows_published=1_049, bytes_published=279_297,
     ),
     "milestones-quiet": Cost(

@@ -52,11 +52,17 @@ def edges_of(
             continue
         for kind in plans:
             key = key_by_place.get((kind.code, kind.id_of(touchpoint)))
-            if key is not None:
-                projections = kind.project(touchpoint)
-                if kind.counts_all or projections is not None:
-                    _take(found, key, (order, projections, touchpoint.event_time, touchpoint.type))
+            if key is None or not _is_edge(found.get(key), order):
+                continue
+            projections = kind.project(touchpoint)
+            if kind.counts_all or projections is not None:
+                _take(found, key, (order, projections, touchpoint.event_time, touchpoint.type))
     return found
+
+
+def _is_edge(edges: Edges | None, order: bytes) -> bool:
+    """Whether a touchpoint lies before or behind what is known; most of a large account do not."""
+    return edges is None or not edges.first[0] <= order <= edges.last[0]
 
 
 def _take(found: dict[bytes, Edges], key: bytes, added: Added) -> None:
