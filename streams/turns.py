@@ -24,11 +24,15 @@ class State(Enum):
 
 
 class Turns:
-    """Whether an owner may do something now; it moves `state` on itself where a step succeeds."""
+    """Whether an owner may do something now; it moves `state` on itself where a step succeeds.
+
+    failure: what a step failed with. Whoever comes behind it hears only that there was one.
+    """
 
     def __init__(self, owner: str, heartbeat: Callable[[], float], session_timeout_s: float) -> None:
         """owner: for messages. heartbeat: when (time.monotonic) the group was last heard to know us as a member."""
         self.state = State.NEW
+        self.failure: Exception | None = None
         self._owner = owner
         self._heartbeat = heartbeat
         self._session_timeout_s = session_timeout_s
@@ -43,9 +47,10 @@ class Turns:
                 raise LostError(f"{self._owner} is {self.state.value}")
             try:
                 yield
-            except BaseException:
+            except BaseException as error:
                 if self.state is not State.CLOSED:
                     self.state = State.FAILED
+                    self.failure = error if isinstance(error, Exception) else None
                 raise
 
     def check(self) -> None:

@@ -126,6 +126,11 @@ class Writer:
         return self._store
 
     @property
+    def failure(self) -> Exception | None:
+        """What a step failed with, behind which nothing is written; None when all is well."""
+        return self._turns.failure
+
+    @property
     def standstill(self) -> PoisonError | None:
         """Why the partition is held and not read; None when all is well."""
         return self._standstill.reason

@@ -58,9 +58,12 @@ class DeliverOwner:
         """The group's consumer reads nothing of it."""
 
     async def tend(self) -> None:
-        """What is due of the writer. Raises what ended reading or sending."""
+        """What is due of the writer. Raises what ended reading or sending; where a step of one failed, what it failed
+        with: the other one, which only hears that there was something, may end sooner."""
         for task in (self._reading, self._sending):
             if task is not None and task.done():
+                if self._writer.failure is not None:
+                    raise self._writer.failure
                 await task
         await self._writer.tend()
 
