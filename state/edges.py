@@ -5,6 +5,7 @@ time. Kept are two of them per container, whatever their number.
 """
 
 from collections.abc import Container, Sequence
+from operator import itemgetter
 
 import msgspec
 
@@ -12,6 +13,8 @@ from state.groups import Added, Group
 from state.layers import Share
 from state.rows import ContainerRow, counting_touchpoints
 from streams.store import Rows
+
+_order_of = itemgetter(0)
 
 
 class Edges(msgspec.Struct):
@@ -22,10 +25,8 @@ class Edges(msgspec.Struct):
 
     def take(self, added: Added) -> None:
         """One more touchpoint."""
-        if added[0] < self.first[0]:
-            self.first = added
-        elif added[0] > self.last[0]:
-            self.last = added
+        self.first = min(self.first, added, key=_order_of)
+        self.last = max(self.last, added, key=_order_of)
 
 
 def loses_an_edge(group: Group, row: ContainerRow) -> bool:
