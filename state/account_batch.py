@@ -55,7 +55,8 @@ class Pending(msgspec.Struct, array_like=True, frozen=True):
 
 class Outcome(msgspec.Struct):
     """What a batch changes: rows to write, what is to be published, and the values to publish it with. journeys: of
-    accounts, their messages without a tag. account_counts: how many accounts there are behind it, by layout."""
+    accounts, what follows the tag in their messages. account_counts: how many accounts there are behind it, by
+    layout."""
 
     rows: list[Row]
     pending: Pending

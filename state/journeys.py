@@ -73,9 +73,9 @@ _NO_CONTAINERS = msgspec.Raw(b"[]")
 
 
 def journey_of(account: bytes, row: ContainerRow | None, plan: KindPlan) -> bytes:
-    """The account's message without its tag, from its row; without one it has no touchpoint any more."""
+    """What follows the tag in the account's message, from its row; without one it has no touchpoint any more."""
     if row is None:
-        return _to_json(_Untagged(account.decode(), 0, None, _NOWHERE, _NOWHERE, 0, _NO_CONTAINERS))
+        return _to_json(_Untagged(account.decode(), 0, None, _NOWHERE, _NOWHERE, 0, _NO_CONTAINERS))[1:]
     event_id, _, source = row.last[ORDER_TIME_BYTES:].decode().partition("\0")
     last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
     positions = plan.positions(row.states)
@@ -83,13 +83,13 @@ def journey_of(account: bytes, row: ContainerRow | None, plan: KindPlan) -> byte
     containers = msgspec.Raw(row.siblings)
     return _to_json(
         _Untagged(account.decode(), row.touchpoint_count, last, canvas, cohort, row.sibling_count, containers)
-    )
+    )[1:]
 
 
 def tagged(tag: Tag, journeys: Iterable[tuple[bytes, bytes]]) -> list[Row]:
-    """The records of accounts, of their messages without a tag."""
+    """The records of accounts, of what follows the tag in their messages."""
     head = b'{"format":1,"tag":%b,' % _to_json(tag)
-    return [(account, head + untagged[1:]) for account, untagged in journeys]
+    return [(account, head + rest) for account, rest in journeys]
 
 
 def with_sibling(row: ContainerRow, kind: str, id_: str, before: Positions, after: Positions) -> bool:
