@@ -21,14 +21,16 @@ KAFKA_STREAMS = BUILD / "kafka_streams"
 
 
 class Contender(msgspec.Struct, frozen=True, kw_only=True):
-    """command: runs the job until SIGTERM. share: of the events it gets the first ones, where all would take too long.
-    topics: the settings of topics that must be there before, by name."""
+    """command: runs the job until SIGTERM. workers: so many processes of it, told apart by MILEPOST_WORKER_ID. share:
+    of the events it gets the first ones, where all would take too long. topics: the settings of topics that must be
+    there before, by name."""
 
     name: str
     title: str
     guarantee: str
     settings: str
     command: Callable[[Place], list[str]]
+    workers: int = 1
     share: float = 1.0
     topics: Callable[[Place], dict[str, dict[str, str]]] = lambda _: {}
 
@@ -56,6 +58,11 @@ def _kafka_streams(guarantee: str) -> Callable[[Place], list[str]]:
     return command
 
 
+_MILEPOST_GUARANTEE = (
+    "exact: state and input position are one record batch of the changelog, fenced; an output may come again under the"
+    " same tag"
+)
+_MILEPOST_SETTINGS = "the product's defaults: batches of at most 40,000 records, a commit and its outputs per batch"
 _KAFKA_STREAMS_SETTINGS = (
     f"a thread per processor; commit every {VISIBLE_S:g} s; cache of 256 MiB, more than all states take; producer with"
     " batches of 256 KiB, lz4; Java, heap and RocksDB as they come"
@@ -77,10 +84,18 @@ CONTENDERS = (
     Contender(
         name="milepost",
         title="milepost's engine",
-        guarantee="exact: state and input position are one record batch of the changelog, fenced; an output may come"
-        " again under the same tag",
-        settings="the product's defaults: batches of at most 40,000 records, a commit and its outputs per batch",
+        guarantee=_MILEPOST_GUARANTEE,
+        settings=f"one worker; {_MILEPOST_SETTINGS}",
         command=_milepost,
+        topics=_milepost_topics,
+    ),
+    Contender(
+        name="milepost-workers",
+        title="milepost's engine, a worker per processor",
+        guarantee=_MILEPOST_GUARANTEE,
+        settings=f"as many worker processes as processors; {_MILEPOST_SETTINGS}",
+        command=_milepost,
+        workers=os.cpu_count() or 1,
         topics=_milepost_topics,
     ),
     Contender(

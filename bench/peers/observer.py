@@ -38,20 +38,22 @@ class Look(NamedTuple):
 
 
 class Looks:
-    """Looks at an output and at two processes, again and again."""
+    """Looks at an output, at the processes of a contender and at the broker, again and again."""
 
-    def __init__(self, bootstrap: str, output: str, pid: int, broker_pid: int) -> None:
+    def __init__(self, bootstrap: str, output: str, pids: Sequence[int], broker_pid: int) -> None:
         self._admin = KafkaAdminClient(bootstrap_servers=bootstrap)
         self._places = {AdminPartition(output, number): OffsetSpec.LATEST for number in range(PARTITIONS)}
-        self._process, self._broker = psutil.Process(pid), psutil.Process(broker_pid)
+        self._processes, self._broker = list(map(psutil.Process, pids)), psutil.Process(broker_pid)
         self.all: list[Look] = []
 
     def look(self) -> Look:
         """The newest. Raises psutil.NoSuchProcess when one of them has ended."""
         found = self._admin.list_partition_offsets(self._places, isolation_level="read_committed")
         ends = tuple(int(found[place].offset) for place in self._places)
-        with self._process.oneshot():
-            cpu_s, rss_bytes = _cpu_s(self._process), int(self._process.memory_info().rss)
+        cpu_s, rss_bytes = 0.0, 0
+        for process in self._processes:
+            with process.oneshot():
+                cpu_s, rss_bytes = cpu_s + _cpu_s(process), rss_bytes + int(process.memory_info().rss)
         self.all.append(Look(time.monotonic(), ends, cpu_s, rss_bytes, _cpu_s(self._broker)))
         return self.all[-1]
 

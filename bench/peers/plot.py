@@ -30,7 +30,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
         [row["title"] for row in rows],
         medians,
         xerr=[below, above],
-        color=[OURS if row["contender"] == "milepost" else OTHERS for row in rows],
+        color=[OURS if row["contender"].startswith("milepost") else OTHERS for row in rows],
         error_kw={"ecolor": INK, "capsize": 3},
     )
     for place, (median, more) in enumerate(zip(medians, above, strict=True)):

@@ -1,12 +1,13 @@
 """One run of one contender: started on a topic that is full, watched until everything is visible, ended, compared."""
 
+import os
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 from kafka import KafkaAdminClient
@@ -100,25 +101,32 @@ def _watched(world: World, contender: Contender, place: Place, output: Output) -
     log = world.folder / f"{place.name}.log"
     with log.open("wb") as out:
         began_s = time.monotonic()
-        process = subprocess.Popen(contender.command(place), cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        workers = [_started(contender.command(place), number, out) for number in range(contender.workers)]
     try:
-        with closing(Looks(place.bootstrap, place.output, process.pid, world.broker.pid)) as looks:
-            _watch(world, looks, output, process)
+        pids = [worker.pid for worker in workers]
+        with closing(Looks(place.bootstrap, place.output, pids, world.broker.pid)) as looks:
+            _watch(world, looks, output, workers)
     except RunError as error:
         lines = log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:]
         raise RunError(f"{contender.title}: {error}; its log ends with:\n" + "\n".join(lines)) from error
     finally:
-        _end(process)
+        _end(workers)
     return began_s, looks.all
 
 
-def _watch(world: World, looks: Looks, output: Output, process: subprocess.Popen[bytes]) -> None:
+def _started(command: Sequence[str], number: int, out: IO[bytes]) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"MILEPOST_WORKER_ID": str(number)}
+    return subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=environment)
+
+
+def _watch(world: World, looks: Looks, output: Output, workers: Sequence[subprocess.Popen[bytes]]) -> None:
     """Returns when all events are visible. Raises RunError."""
     read_s = moved_s = time.monotonic()
     ends: tuple[int, ...] = ()
     while True:
-        if process.poll() is not None:
-            raise RunError(f"it ended with code {process.returncode}")
+        for worker in workers:
+            if worker.poll() is not None:
+                raise RunError(f"it ended with code {worker.returncode}")
         look = looks.look()
         if look.ends != ends:
             ends, moved_s = look.ends, look.at_s
@@ -132,13 +140,15 @@ def _watch(world: World, looks: Looks, output: Output, process: subprocess.Popen
         time.sleep(LOOK_S)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(END_S_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _end(workers: Sequence[subprocess.Popen[bytes]]) -> None:
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        try:
+            worker.wait(END_S_MAX)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
 
 
 def _clear(bootstrap: str, name: str) -> None:

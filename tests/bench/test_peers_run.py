@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from bench.peers.__main__ import fill
 from bench.peers.contenders import CONTENDER_BY_NAME
 from bench.peers.expected import expected_result
-from bench.peers.job import PARTITIONS, State, encode_state
+from bench.peers.job import PARTITIONS, Place, State, encode_state
 from bench.peers.observer import Look, Looks, Output
 from bench.peers.run import MEASURED_S_MIN, TOPIC_CONFIG, RunError, World, make_topics, measured
 from streams.admin import end_offsets
@@ -44,6 +44,24 @@ def test_milepost_does_the_job(world: World) -> None:
         end_offsets(world.broker.bootstrap_servers, "milepost-7-output")
 
 
+def test_workers_share_the_job(world: World) -> None:
+    """Each is watched, and has partitions of its own: together they make the expected result. One that ends fails."""
+    contender = msgspec.structs.replace(CONTENDER_BY_NAME["milepost-workers"], name="shared", workers=2)
+    alone = measured(world, CONTENDER_BY_NAME["milepost"], 8)
+    run = measured(world, contender, 8)
+    assert ACCOUNTS <= run.output_records <= EVENTS
+    assert run.rss_mib > 1.5 * alone.rss_mib
+    assert (world.folder / "shared-8.log").read_text().count("ready") >= 2
+
+    def command(place: Place) -> list[str]:
+        ends = "import os, time; time.sleep(60 * (os.environ['MILEPOST_WORKER_ID'] == '0')); print('the other one')"
+        return [sys.executable, "-c", ends]
+
+    broken = msgspec.structs.replace(contender, name=f"broken-{world.source}-2", command=command)
+    with pytest.raises(RunError, match=r"it ended with code 0; its log ends with:\nthe other one"):
+        measured(world, broken, 0)
+
+
 def test_a_contender_that_ends_fails_with_its_words(world: World) -> None:
     """A run that ended by itself has no rate, and its log says why."""
     broken = msgspec.structs.replace(
@@ -60,7 +78,7 @@ def test_a_record_is_visible_when_it_is_committed(kafka: EmbeddedBroker, prefix:
     what it says more than before."""
     topic, bootstrap = f"{prefix}-output", kafka.bootstrap_servers
     make_topics(bootstrap, {topic: TOPIC_CONFIG})
-    looks, output = Looks(bootstrap, topic, os.getpid(), kafka.pid), Output(bootstrap, topic)
+    looks, output = Looks(bootstrap, topic, [os.getpid()], kafka.pid), Output(bootstrap, topic)
 
     seen: list[Look] = []
 
