@@ -133,7 +133,8 @@ def _watch(world: World, looks: Looks, output: Output, workers: Sequence[subproc
         elif any(ends) and read_s < moved_s < look.at_s - QUIET_S:
             output.read(ends)
             read_s = time.monotonic()
-            if output.event_count >= world.events:
+            # Whoever goes on meanwhile may be read further than it was looked at; when it was done says the next look.
+            if output.event_count_at(ends) >= world.events:
                 return
         elif look.at_s - moved_s > SILENCE_S_MAX:
             raise RunError(f"{output.event_count:,} of {world.events:,} events are visible, and nothing moves")

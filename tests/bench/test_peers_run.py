@@ -4,12 +4,14 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from bench.peers import run as peers_run
 from bench.peers.__main__ import fill
 from bench.peers.contenders import CONTENDER_BY_NAME
 from bench.peers.expected import expected_result
@@ -71,6 +73,36 @@ def test_a_contender_that_ends_fails_with_its_words(world: World) -> None:
     )
     with pytest.raises(RunError, match=r"stock Faust: it ended with code 1; its log ends with:\nno such luck"):
         measured(world, broken, 0)
+
+
+class SteadyOutput(Output):
+    """Of an account that has one event more in each record, of which a read finds one more than it was told of."""
+
+    def read(self, ends: Sequence[int]) -> None:
+        for offset in range(self.record_count, ends[0] + 1):
+            self.take(0, offset, b"a", encode_state(State(count=offset + 1)))
+
+
+class SteadyLooks(Looks):
+    """Sees some records at first, and more from its third look on."""
+
+    def __init__(self, *ends: int) -> None:
+        self._ends = ends
+        self.all = []
+
+    def look(self) -> Look:
+        end = self._ends[0] if len(self.all) < 3 else self._ends[1]
+        self.all.append(Look(time.monotonic(), (end,) + (0,) * (PARTITIONS - 1), 0.0, 0, 0.0))
+        return self.all[-1]
+
+
+def test_a_run_ends_with_a_look_at_all_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a contender that stood still, and went on while its output was read."""
+    monkeypatch.setattr(peers_run, "QUIET_S", 0.1)
+    looks, output = SteadyLooks(EVENTS - 1, EVENTS), SteadyOutput("nowhere", "output")
+    peers_run._watch(world, looks, output, [])
+    assert output.event_count_at(looks.all[2].ends) == EVENTS - 1
+    assert output.event_count_at(looks.all[-1].ends) == EVENTS
 
 
 def test_a_record_is_visible_when_it_is_committed(kafka: EmbeddedBroker, prefix: str) -> None:
