@@ -1,11 +1,12 @@
 """A container's chunks: what is left of them when their entries go."""
 
-import msgspec
 import pytest
 
 from state import series
 from state.accounts import Accounts
+from state.journeys import decode_journey, tagged
 from state.rows import decode_chunk
+from streams.partials import Tag
 from streams.store import Row
 from streams.touchpoint import Touchpoint
 from tests.state.cells import cells_of
@@ -112,7 +113,8 @@ def test_a_correction_at_the_same_place_moves_no_edge() -> None:
     take(fresh, event(0, "X"), event(1), event(2), event(3, "Y"))
     assert cells_of(store) == cells_of(fresh)
     journeys = [Accounts(LAYERS, each).compute([Record(event(4))]).journeys for each in (store, fresh)]
-    assert [msgspec.json.decode(untagged)["touchpoint_count"] for ((_, untagged),) in journeys] == [5, 5]
+    messages = [value for each in journeys for _, value in tagged(Tag(1, 0), each)]
+    assert [decode_journey(message).touchpoint_count for message in messages] == [5, 5]
 
 
 def test_a_chunk_that_many_come_late_to_is_cut() -> None:
