@@ -47,13 +47,12 @@ def test_milepost_does_the_job(world: World) -> None:
 
 
 def test_workers_share_the_job(world: World) -> None:
-    """Each is watched, and has partitions of its own: together they make the expected result. One that ends fails."""
+    """All are watched, and together they make the expected result. A run of which one ends fails."""
     contender = msgspec.structs.replace(CONTENDER_BY_NAME["milepost-workers"], name="shared", workers=2)
     alone = measured(world, CONTENDER_BY_NAME["milepost"], 8)
     run = measured(world, contender, 8)
     assert ACCOUNTS <= run.output_records <= EVENTS
     assert run.rss_mib > 1.5 * alone.rss_mib
-    assert (world.folder / "shared-8.log").read_text().count("ready") >= 2
 
     def command(place: Place) -> list[str]:
         ends = "import os, time; time.sleep(60 * (os.environ['MILEPOST_WORKER_ID'] == '0')); print('the other one')"
