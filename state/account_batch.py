@@ -191,9 +191,9 @@ class AccountBatch:
                 journeys.append((group.account, journey_of(group.account, row, group.plan)))
                 yield group, row
 
-    def _changed(self) -> Iterator[Group]:
+    def _changed(self) -> list[Group]:
         """Those of which the batch did not take back what it brought."""
-        return (group for group in self._groups.all if group.added or group.removed)
+        return [group for group in self._groups.all if group.added or group.removed]
 
     def _step_siblings(self) -> tuple[list[Group], dict[bytes, list[Moved]]]:
         """Steps the containers beside the accounts; gives the accounts' own, and by account what stands elsewhere."""

@@ -1,14 +1,13 @@
 """One container behind a batch: what joins in order, what comes late, what is taken back."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from state.cell_changes import Sinks
 from state.edges import Edges
 from state.groups import Added, Group
 from state.job import Part
 from state.rows import ContainerRow
-from state.series import Entry, Put, Revision, Series, note
+from state.series import Entry, Put, Revision, Series, key_of_entry, note
 from streams.store import Rows
 
 
@@ -28,7 +27,7 @@ class Stepper:
         """The container's row behind the batch; None when it has no touchpoint left."""
         plan, added = group.plan, group.added
         if len(added) > 1:
-            added.sort(key=_order_of)
+            added.sort(key=key_of_entry)
         if group.removed or added[0][0] <= row.last:
             added = [each for each in added if each[0] > row.last]
             row = self._revised_row(group, row, sinks)
@@ -54,7 +53,7 @@ class Stepper:
         """What a batch changes in a container's past, not begun yet; the row has its edges and its count already.
         None when it only adds to its end."""
         plan = group.plan
-        late = sorted((each for each in group.added if each[0] <= row.last), key=_order_of)
+        late = sorted((each for each in group.added if each[0] <= row.last), key=key_of_entry)
         if not late and not group.removed:
             return None
         entries: list[Entry] = [(order, projections) for order, projections, *_ in late if projections is not None]
@@ -95,6 +94,3 @@ class Stepper:
 
     def _series(self, group: Group, row: ContainerRow) -> Series:
         return Series(group.plan, group.key, row, self._store, self._put)
-
-
-_order_of: Callable[[tuple[Any, ...]], bytes] = lambda entry: entry[0]  # noqa: E731  (a key for sort, not a function of ours)

@@ -5,16 +5,14 @@ time. Kept are two of them per container, whatever their number.
 """
 
 from collections.abc import Container, Sequence
-from operator import itemgetter
 
 import msgspec
 
 from state.groups import Added, Group
 from state.layers import Share
 from state.rows import ContainerRow, counting_touchpoints
+from state.series import key_of_entry
 from streams.store import Rows
-
-_order_of = itemgetter(0)
 
 
 class Edges(msgspec.Struct):
@@ -25,8 +23,8 @@ class Edges(msgspec.Struct):
 
     def take(self, added: Added) -> None:
         """One more touchpoint."""
-        self.first = min(self.first, added, key=_order_of)
-        self.last = max(self.last, added, key=_order_of)
+        self.first = min(self.first, added, key=key_of_entry)
+        self.last = max(self.last, added, key=key_of_entry)
 
 
 def loses_an_edge(group: Group, row: ContainerRow) -> bool:

@@ -77,12 +77,17 @@ def journey_of(account: bytes, row: ContainerRow | None, plan: KindPlan) -> byte
     if row is None:
         return _to_json(_Untagged(account.decode(), 0, None, _NOWHERE, _NOWHERE, 0, _NO_CONTAINERS))[1:]
     event_id, _, source = row.last[ORDER_TIME_BYTES:].decode().partition("\0")
-    last = LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id)
     positions = plan.positions(row.states)
-    canvas, cohort = positions.get("canvas", _NOWHERE), positions.get("cohort", _NOWHERE)
-    containers = msgspec.Raw(row.siblings)
     return _to_json(
-        _Untagged(account.decode(), row.touchpoint_count, last, canvas, cohort, row.sibling_count, containers)
+        _Untagged(
+            account.decode(),
+            row.touchpoint_count,
+            LastTouchpoint(event_time_of(row.last), row.last_type, source, event_id),
+            positions.get("canvas", _NOWHERE),
+            positions.get("cohort", _NOWHERE),
+            row.sibling_count,
+            msgspec.Raw(row.siblings),
+        )
     )[1:]
 
 

@@ -12,6 +12,7 @@ entries goes, but for the first one, which lies before everything.
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from itertools import count as numbers
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -47,6 +48,8 @@ AT_ONCE_BYTES_MAX = MESSAGE_BYTES_MAX
 computed in vain, and again for each half of the batch."""
 
 Entry = tuple[bytes, list[Projection | None]]
+key_of_entry = itemgetter(0)
+"""The order key of an entry, and of what joins a container."""
 Put = Callable[[Row], None]
 Piece = tuple[bytes, list[Entry]]  # packed states before, entries
 
@@ -195,7 +198,7 @@ class Series:
             return chunk.base, chunk.base  # what was to leave was never in it
         before = unpack(chunk.base)
         self._fold(before, old, minus)
-        new = sorted(kept + change.added, key=_order_of)
+        new = sorted(kept + change.added, key=key_of_entry)
         pieces, states = self._pieces(chunk.base if carried is None else carried, new, plus)
         self._plan.forget_gaps(before)
         self._plan.forget_gaps(states)
@@ -244,10 +247,6 @@ class Series:
 
 
 _OPEN = b"\xff"  # behind every key of a sealed chunk
-
-
-def _order_of(entry: Entry) -> bytes:
-    return entry[0]
 
 
 def _packed(entries: list[Entry]) -> bytes:

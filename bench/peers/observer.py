@@ -50,10 +50,8 @@ class Looks:
         """The newest. Raises psutil.NoSuchProcess when one of them has ended."""
         found = self._admin.list_partition_offsets(self._places, isolation_level="read_committed")
         ends = tuple(int(found[place].offset) for place in self._places)
-        cpu_s, rss_bytes = 0.0, 0
-        for process in self._processes:
-            with process.oneshot():
-                cpu_s, rss_bytes = cpu_s + _cpu_s(process), rss_bytes + int(process.memory_info().rss)
+        cpu_s = sum(map(_cpu_s, self._processes))
+        rss_bytes = sum(int(process.memory_info().rss) for process in self._processes)
         self.all.append(Look(time.monotonic(), ends, cpu_s, rss_bytes, _cpu_s(self._broker)))
         return self.all[-1]
 
