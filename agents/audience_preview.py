@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from agents.dead_letters import set_aside_offsets
+from agents.reading import partitions_of
 from agents.settings import Settings
 from agents.trials import Disk, batches
 from state.audience_set import AudienceDefinition
@@ -68,7 +69,7 @@ def run_preview(
     left_out = set_aside_offsets(bootstrap, settings, topic)
     report = PreviewReport(0, now_ms, {each.name: Preview(0, [], {}, {}) for each in audiences})
     days = _Days(now_ms, day_count)
-    for partition in range(settings.partitions):
+    for partition in partitions_of(bootstrap, topic):
         with tempfile.TemporaryDirectory(prefix="milepost-audiences-") as folder:
             store = Disk(Path(folder) / "0")
             trial = AudienceTrial(audiences, store.rocks, store.write)

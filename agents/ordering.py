@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from agents.reading import read_topic
+from agents.reading import partitions_of, read_topic
 from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
@@ -53,7 +53,7 @@ def give_orders(bootstrap: str, settings: Settings, *orders: Order) -> None:
     if (size := max(map(len, values), default=0)) > _ORDER_BYTES_MAX:
         raise UsageError(f"the delivery file takes {size} bytes; {_ORDER_BYTES_MAX} at most are right")
     topic = topic_name("delivery-orders", settings.prefix, settings.generation)
-    partitions = range(settings.partitions)
+    partitions = partitions_of(bootstrap, topic)
     send_all(bootstrap, (Outgoing(topic, b"order", value, each) for value in values for each in partitions))
 
 

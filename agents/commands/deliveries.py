@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.alerts import read_standing
 from agents.connection import connect, with_settings
 from agents.dry_run import dry_run_of
 from agents.ordering import (
@@ -84,7 +85,10 @@ def retry(ids: tuple[str, ...], destination: str | None, settings: Settings) -> 
     if bool(ids) == bool(destination):
         raise UsageError("name ids, or --destination NAME for all of its dead ones")
     with connect(settings, start=False) as bootstrap:
-        dead = [each for each in delivery_states(bootstrap, settings) if each.state == "dead"]
+        states = delivery_states(bootstrap, settings)
+        if destination is not None and all(each.destination != destination for each in states):
+            _require_destination(bootstrap, settings, destination)  # another one that is gone may have dead ones
+        dead = [each for each in states if each.state == "dead"]
         wanted = [each for each in dead if each.id in ids or each.destination == destination]
         if missing := set(ids) - {each.id for each in wanted}:
             raise UsageError(
@@ -147,11 +151,15 @@ def _words(held: Held) -> str:
 
 def _order_about(destination: str, order: Order, settings: Settings) -> None:
     with connect(settings, start=False) as bootstrap:
-        file = configuration_in_force(bootstrap, settings)
-        if file is None or destination not in file.destinations:
-            known = "none" if file is None else ", ".join(file.destinations)
-            raise UsageError(f"{shown(destination, 100)!r} is no destination; there are: {known}")
+        _require_destination(bootstrap, settings, destination)
         give_orders(bootstrap, settings, order)
+
+
+def _require_destination(bootstrap: str, settings: Settings, destination: str) -> None:
+    file = configuration_in_force(bootstrap, settings)
+    if file is None or destination not in file.destinations:
+        known = "none" if file is None else ", ".join(file.destinations)
+        raise UsageError(f"{shown(destination, 100)!r} is no destination; there are: {known}")
 
 
 def _delivery(bootstrap: str, settings: Settings, id_: str) -> DeliveryStatus:
@@ -164,6 +172,10 @@ def _delivery(bootstrap: str, settings: Settings, id_: str) -> DeliveryStatus:
 def _alert_id(bootstrap: str, settings: Settings, said: str) -> str:
     """Of what people have before them: a mail or a message in Slack shows the delivery's id and not the alert's."""
     if not said.startswith(ID_PREFIX):
+        if all(each.id != said for each in read_standing(bootstrap, settings).values()):
+            raise UsageError(
+                f"{shown(said, 100)} is no alert; its id stands in each message about it, beginning with msg_"
+            )
         return said
     found = _delivery(bootstrap, settings, said)
     if found.kind not in ("alert", "escalation"):

@@ -7,8 +7,9 @@ whom to add or to remove that a former try wrote, and in which nobody is left, g
 
 import asyncio
 import os
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import duckdb
 
 from state.delivery.configuration import Folder
 from state.delivery.formats.files import files_of
+from state.delivery.formats.table import FLAT_COLUMNS, flat_rows
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 
@@ -45,42 +47,48 @@ class FolderSender:
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = f"{self._name}-{deliveries[0].number:012d}"
         names: set[Path] = set()
+        beginning = f".{self._name}."
+        for killed in self._folder.glob(f"{beginning}*"):  # in the middle of a file
+            shutil.rmtree(killed)
         # What can not be written to its end leaves nothing behind: it is tried again for days.
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".") as beside:
-            for content in files_of(self._destination.format, deliveries):
-                written, suffix = Path(beside) / f"file{content.suffix}", content.suffix
-                with written.open("w", encoding="utf-8") as file:
-                    file.write(content.text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if self._destination.format == "parquet":
-                    written, suffix = _as_parquet(written), ".parquet"
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=beginning) as beside:
+            for suffix, written in self._written(Path(beside), deliveries):
+                _flush(written)
                 written.chmod(0o640)
                 names.add(written.rename(self._folder / f"{stem}{suffix}"))
         for former in set(self._folder.glob(f"{stem}.*")) - names:
             former.unlink()
-        _flush_folder(self._folder)
+        _flush(self._folder)
+
+    def _written(self, folder: Path, deliveries: Sequence[Delivery]) -> Iterator[tuple[str, Path]]:
+        """Files there, each with what its name is to end with."""
+        if self._destination.format == "parquet":
+            path = folder / "file.parquet"
+            _write_parquet(path, FLAT_COLUMNS, flat_rows(deliveries))
+            yield ".parquet", path
+            return
+        for content in files_of(self._destination.format, deliveries):
+            path = folder / f"file{content.suffix}"
+            path.write_text(content.text, encoding="utf-8")
+            yield content.suffix, path
 
     async def close(self) -> None:
         # A file that is being written gets its name before a successor may write the same one.
         await asyncio.to_thread(self._thread.shutdown)
 
 
-def _as_parquet(csv: Path) -> Path:
-    """The same rows, every column as text. The CSV is gone afterwards."""
-    parquet = csv.with_suffix(".parquet")
+def _write_parquet(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> None:
+    """Every column is text, and null where it is empty. Values go in as they are: a parser would have to guess."""
+    values = [[row[column] or None for row in rows] for column in columns]
+    selected = ", ".join(f'unnest(?::VARCHAR[]) AS "{column}"' for column in columns)
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as connection:
-        rows = connection.read_csv(str(csv), header=True, all_varchar=True)
-        rows.write_parquet(str(parquet), compression="zstd")
-    csv.unlink()
-    with parquet.open("rb") as file:
-        os.fsync(file.fileno())
-    return parquet
+        connection.execute(f"CREATE TABLE rows AS SELECT {selected}", values)
+        connection.table("rows").write_parquet(str(path), compression="zstd")
 
 
-def _flush_folder(folder: Path) -> None:
-    """So that the names are on the disk too."""
-    number = os.open(folder, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    """A file to the disk, or of a folder the names in it."""
+    number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

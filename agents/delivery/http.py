@@ -22,6 +22,7 @@ from yarl import URL
 
 from agents.delivery.guard import ForbiddenAddressError, Guard
 from agents.delivery.secrets import MissingSecretError, Secrets
+from agents.delivery.sender import ANSWER_BYTES_MAX
 from state.delivery.configuration import Slack, Webhook
 from state.delivery.formats.message import webhook_body, webhook_value
 from state.delivery.formats.slack import slack_body
@@ -29,7 +30,6 @@ from state.delivery.formats.template import TemplateProblemError, rendered
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 
-ANSWER_BYTES_MAX = 65_536
 # Not of ClientResponseError: its text has the receiver's bytes, which may repeat what we said.
 _TOLD = (ForbiddenAddressError, OSError, ServerDisconnectedError)
 _LATER = frozenset((408, 425, 429))
@@ -73,9 +73,9 @@ class HttpSender:
         return name
 
     async def _request(self, delivery: Delivery) -> Answer:
-        url = _parsed(self._url())
-        if url.scheme not in _SCHEMES or not url.host or not url.port:
-            return Answer("refused", "the secret that is to be the address is no web address")
+        url = self._url()
+        assert url.host is not None, "a web address"
+        assert url.port is not None, "a web address"
         address = await self._guard.address_of(url.host, url.port)
         headers, body = self._content(delivery)
         async with self._opened().request(
@@ -106,13 +106,19 @@ class HttpSender:
             )
         return self._session
 
-    def _url(self) -> str:
+    def _url(self) -> URL:
         secret = self._destination.url_secret
-        if secret is not None:
-            return self._secrets.get(secret)
-        assert isinstance(self._destination, Webhook)
-        assert self._destination.url is not None, "one of the two is given"
-        return self._destination.url
+        if secret is None:
+            assert isinstance(self._destination, Webhook)
+            assert self._destination.url is not None, "one of the two is given"
+            return _parsed(self._destination.url)
+        try:
+            url = _parsed(self._secrets.get(secret))
+            if url.scheme in _SCHEMES and url.host and url.port:
+                return url
+        except ValueError:  # its text has the secret
+            pass
+        raise MissingSecretError(f"the secret {secret!r} is to be the address, and is no web address")
 
     @property
     def _method(self) -> str:
@@ -133,7 +139,10 @@ class HttpSender:
             **signed(delivery.id, body, [self._secrets.get(name) for name in destination.signing], self._now_s()),
         }
         if destination.bearer is not None:
-            headers["Authorization"] = f"Bearer {self._secrets.get(destination.bearer)}"
+            token = self._secrets.get(destination.bearer)
+            if not (token.isascii() and token.isprintable()):
+                raise MissingSecretError(f"the secret {destination.bearer!r} is not one line of ASCII, as a token is")
+            headers["Authorization"] = f"Bearer {token}"
         return headers, body
 
     async def close(self) -> None:
@@ -178,13 +187,14 @@ def answer_of(status: int, retry_after: str | None, now_s: float) -> Answer:
 
 
 def _wait_ms(retry_after: str | None, now_s: float) -> int:
-    """What `Retry-After` asks for: seconds or a date; 0 for what is neither."""
+    """What `Retry-After` asks for: seconds or a date, of UTC where it names no zone; 0 for what is neither."""
     if retry_after is None:
         return 0
     if retry_after.isascii() and retry_after.isdigit():
         return int(retry_after[:9]) * 1000
     try:
         when = parsedate_to_datetime(retry_after)
+        at_s = (when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return 0
-    return max(0, int((when.timestamp() - now_s) * 1000))
+    return max(0, int((at_s - now_s) * 1000))

@@ -1,16 +1,17 @@
 """A topic of milepost's own Kafka, with an idempotent producer: in order, and each acknowledged by all replicas."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.structs import RecordMetadata
 
 from state.delivery.configuration import KafkaTopic
 from state.delivery.formats.cloudevents import event_of
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
+from streams.topics import MESSAGE_BYTES_MAX
 
 _CLOSE_S_MAX = 2.0
 
@@ -30,35 +31,45 @@ class KafkaSender:
         topic = self._destination.topic
         if topic.startswith(f"{self._prefix}."):
             return Answer("refused", f"{topic} is one of milepost's own topics")
+        sent: list[asyncio.Future[RecordMetadata]] = []
         try:
             async with asyncio.timeout(self._destination.timeout_s):
                 producer = await self._started()
                 if topic not in await _topics(producer):
                     return Answer("later", f"there is no topic {topic}")
-                events = [event_of(each, f"/milepost/{self._prefix}") for each in deliveries]
-                sent = [await producer.send(topic, each.value, each.key, headers=each.headers) for each in events]
+                for delivery in deliveries:
+                    event = event_of(delivery, f"/milepost/{self._prefix}")
+                    sent.append(await producer.send(topic, event.value, event.key, headers=event.headers))
                 await asyncio.gather(*sent)
-        except MessageSizeTooLargeError as error:
-            return Answer("refused", repr(error))
-        except (KafkaError, TimeoutError, UnknownTopicOrPartitionError) as error:
+        except (KafkaError, TimeoutError) as error:
+            for each in sent:
+                each.cancel()
             await self.close()  # what it still holds must not come behind what is sent again
-            return Answer("later", repr(error))
+            return Answer("refused" if isinstance(error, MessageSizeTooLargeError) else "later", repr(error))
         return Answer("done")
 
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","), enable_idempotence=True, acks="all"
+                bootstrap_servers=self._bootstrap.split(","),
+                enable_idempotence=True,
+                acks="all",
+                max_request_size=MESSAGE_BYTES_MAX,  # what the topic takes is its own affair
             )
             await self._producer.start()
         return self._producer
 
     async def close(self) -> None:
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_S_MAX):
-                    await producer.stop()
+        if self._producer is None:
+            return
+        producer, self._producer = self._producer, None
+        # Else `stop` waits for what the topic does not take, and an idempotent producer tries that for ever.
+        producer._message_accumulator.fail_all(KafkaError("given up"))
+        try:
+            async with asyncio.timeout(_CLOSE_S_MAX):
+                await producer.stop()
+        except TimeoutError:
+            await producer.client.close()
 
 
 async def _topics(producer: AIOKafkaProducer) -> set[str]:

@@ -42,7 +42,7 @@ class Line:
         if under_way >= self.destination.at_once or (under_way and not self._breaker.is_closed):
             return 60_000  # an answer wakes
         if not self._breaker.may_send(now_ms, under_way):
-            return max(1, self._breaker.open_until_ms - now_ms)
+            return max(1, self._breaker.kept_back_until_ms - now_ms)
         return self._rate.wait_ms(now_ms)
 
     def take(self, now_ms: int) -> tuple[str, Sequence[bytes]] | None:

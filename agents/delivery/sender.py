@@ -6,6 +6,9 @@ from typing import Protocol
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 
+ANSWER_BYTES_MAX = 65_536
+"""No more is read of what a receiver answers."""
+
 
 class Sender(Protocol):
     """Of one destination. Whatever goes wrong outside is an answer; an exception is a defect of ours.

@@ -35,8 +35,12 @@ def _known_zone(name: str) -> str:
 
 def _web_address(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is no web address; https://HOST/PATH is right")
+    try:
+        has_port = parts.port != 0
+    except ValueError:  # beyond 65535, or no number
+        has_port = False
+    if parts.scheme not in ("http", "https") or not parts.hostname or not has_port:
+        raise ValueError(f"{url!r} is no web address; https://HOST/PATH or https://HOST:PORT/PATH is right")
     if parts.username or parts.password:
         raise ValueError("an address has no user or password in it; name a secret with `bearer`, or take `url_secret`")
     return url
@@ -97,7 +101,7 @@ class Webhook(Limits):
     headers: dict[HeaderName, HeaderValue] = Field(
         {}, max_length=20, description="Sent as they stand here, on topics too: no place for a secret."
     )
-    content_type: str = "application/json"
+    content_type: HeaderValue = "application/json"
     template: Template | None = None
 
     @model_validator(mode="after")
@@ -137,10 +141,7 @@ class KafkaTopic(Limits):
 
 
 class Folder(Limits):
-    """Files in a folder below MILEPOST_DELIVERY_FOLDER; each is whole when it has its name.
-
-    key: for `reverse-etl`, what the columns of the primary key are called.
-    """
+    """Files in a folder below MILEPOST_DELIVERY_FOLDER; each is whole when it has its name."""
 
     kind: Literal["folder"]
     folder: Slug
@@ -155,8 +156,8 @@ Destination = Annotated[Webhook | Slack | Email | KafkaTopic | Folder, Field(dis
 
 
 class Quiet(Model):
-    """Hours in which nothing is sent; what comes then is sent when they end. begin behind end: over midnight. days: on
-    which they begin; every day without."""
+    """Hours in which nothing is sent; what comes then is sent when they end. begin behind end: over midnight; the same
+    as end: a whole day. days: on which they begin; every day without."""
 
     begin: Clock
     end: Clock
@@ -164,6 +165,12 @@ class Quiet(Model):
     days: list[Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]] = Field(
         [], max_length=7
     )
+
+    @model_validator(mode="after")
+    def _ends(self) -> "Quiet":
+        if self.begin == self.end and len(set(self.days)) in (0, len(WEEKDAYS)):
+            raise ValueError(f"hours from {self.begin} to {self.end} of every day never end; name another end, or days")
+        return self
 
 
 class Digest(Model):

@@ -2,6 +2,7 @@
 outside."""
 
 import msgspec
+from msgspec.structs import replace
 
 from state.delivery.retries import backoff_ms
 
@@ -12,36 +13,44 @@ _OPEN_MS_MAX = 300_000
 
 class Breaker(msgspec.Struct, frozen=True):
     """closed → open → one is tried → closed, or open for longer. failure_count: in a row. opened_count: how often it
-    opened since the last success."""
+    opened since the last success. held_until_ms: as the receiver asked, whatever else it answers."""
 
     failure_count: int = 0
     opened_count: int = 0
     open_until_ms: int = 0
+    held_until_ms: int = 0
 
     @property
     def is_closed(self) -> bool:
-        """Whether as many may be sent as one likes; otherwise one at a time, behind open_until_ms."""
+        """Whether as many may be sent as one likes; otherwise one at a time, when nothing is kept back."""
         return self.opened_count == 0
+
+    @property
+    def kept_back_until_ms(self) -> int:
+        """Before then nothing is sent."""
+        return max(self.open_until_ms, self.held_until_ms)
 
     def may_send(self, now_ms: int, under_way_count: int) -> bool:
         """Whether one more request may begin."""
-        return now_ms >= self.open_until_ms and (self.is_closed or under_way_count == 0)
+        return now_ms >= self.kept_back_until_ms and (self.is_closed or under_way_count == 0)
 
     def succeeded(self) -> "Breaker":
-        return Breaker()
+        """Closed. What was under way when the receiver asked for time says nothing against that."""
+        return Breaker(held_until_ms=self.held_until_ms)
 
     def failed(self, now_ms: int, chance: float) -> "Breaker":
         """chance: 0 to below 1, as of `backoff_ms`."""
         count = self.failure_count + 1
         # What was under way when it opened says nothing new.
         if count < FAILURES_MAX or now_ms < self.open_until_ms:
-            return Breaker(count, self.opened_count, self.open_until_ms)
+            return replace(self, failure_count=count)
         opened = self.opened_count + 1
-        return Breaker(count, opened, now_ms + min(_OPEN_MS_MAX, backoff_ms(opened, chance)))
+        open_until_ms = now_ms + min(_OPEN_MS_MAX, backoff_ms(opened, chance))
+        return replace(self, failure_count=count, opened_count=opened, open_until_ms=open_until_ms)
 
     def held(self, until_ms: int) -> "Breaker":
         """As the receiver asked: nothing before then."""
-        return msgspec.structs.replace(self, open_until_ms=max(self.open_until_ms, until_ms))
+        return replace(self, held_until_ms=max(self.held_until_ms, until_ms))
 
 
 class Rate(msgspec.Struct, frozen=True):

@@ -46,8 +46,9 @@ from streams.alert import Alert
 from streams.delivery import Acknowledge, Configure, Order, Pause, Resume, Retry
 from streams.membership import MembershipChange
 
-DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 2**20
-"""Messages of one digest; more are several."""
+DIGEST_COUNT_MAX, DIGEST_BYTES_MAX = 200, 3 * 2**18
+"""Messages of one digest; more are several. A topic takes 1 MiB unless it is made otherwise, with key and headers, and
+what a digest comes to say too."""
 RELEASED_MAX, RELEASED_BYTES_MAX = 1_000, 8 * 2**20
 """Of one commit, so that it fits."""
 PRUNED_MAX = 1_000

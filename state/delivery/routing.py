@@ -32,13 +32,15 @@ def way_of(message: Message, to: str, route: Route, said_ms: int) -> Way:
 
 
 def _due(route: Route, at_ms: int) -> int:
-    """When what comes at an instant is sent: at once, at the next digest, or when quiet hours end."""
-    return _loud(route, at_ms) if route.digest is None else digest_due(route.digest, at_ms)
+    """When what comes at an instant is sent: at once or at the next digest, or when quiet hours end that are then."""
+    return _loud(route, at_ms if route.digest is None else digest_due(route.digest, at_ms))
 
 
 def _loud(route: Route, at_ms: int) -> int:
-    """The instant, or the end of the quiet hours in which it lies."""
-    return (None if route.quiet is None else quiet_until(route.quiet, at_ms)) or at_ms
+    """The instant, or the end of the quiet hours in which it lies, and of those that begin as they end."""
+    while route.quiet is not None and (end_ms := quiet_until(route.quiet, at_ms)) is not None:
+        at_ms = end_ms
+    return at_ms
 
 
 def escalation_due(message: Message, route: Route, escalate: Escalate, said_ms: int) -> int:

@@ -2,14 +2,17 @@
 
 Read from an audience's attributes: email, phone, first_name, last_name, country, zip, company, domain, page_url. A
 value that is missing is empty; who has nothing that can be matched is left out. The platforms' pages that say how:
-Google Ads help 7476159 (hashed data) and 7475964, Meta "customer file" help 2082575038703844 and its hashing guide,
-LinkedIn's company list template.
+Google Ads help 7476159 (hashed data) and 7475964, its template for hashed files (names without blanks) and, of Gmail,
+the Data Manager API's "Format user data"; Meta "customer file" help 2082575038703844 and its hashing guide; LinkedIn's
+company list template.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import NamedTuple
+
+from phonenumbers import NumberParseException, PhoneNumberFormat, format_number, is_possible_number, parse
 
 Attributes = Mapping[str, str]
 _GMAIL = ("gmail.com", "googlemail.com")
@@ -30,19 +33,22 @@ def hashed(value: str) -> str:
 
 
 def google_email(value: str) -> str:
-    """Lower case, without blanks; of Gmail without the dots, which it ignores."""
+    """Lower case, without blanks; of Gmail without what it ignores, dots and all from a plus on."""
     text = re.sub(r"\s", "", value).lower()
     name, at, domain = text.rpartition("@")
-    return f"{name.replace('.', '')}@{domain}" if at and domain in _GMAIL else text
+    return f"{name.partition('+')[0].replace('.', '')}@{domain}" if at and domain in _GMAIL else text
 
 
 def e164(value: str) -> str:
-    """A phone number with its country's code, as +DIGITS; nothing where the code is missing, for then it matches
-    somebody else."""
-    text = re.sub(r"[^\d+]", "", value)
-    text = "+" + text[2:] if text.startswith("00") else text
-    digits = text.removeprefix("+")
-    return f"+{digits}" if text.startswith("+") and digits.isdigit() and 7 <= len(digits) <= 15 else ""
+    """A phone number with its country's code, as +DIGITS; nothing where the code is missing or an extension is there,
+    for then it matches somebody else."""
+    text = value.strip()
+    try:
+        number = parse(f"+{text[2:]}" if text.startswith("00") else text)
+    except NumberParseException:
+        return ""
+    is_own = number.extension is None and is_possible_number(number)
+    return format_number(number, PhoneNumberFormat.E164) if is_own else ""
 
 
 def name_for_google(value: str) -> str:

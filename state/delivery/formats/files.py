@@ -1,4 +1,4 @@
-"""What deliveries are as files: names and contents, for a folder. Parquet is made where files are written."""
+"""What deliveries are as files of text: names and contents, for a folder."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -28,7 +28,7 @@ def files_of(form: str, deliveries: Sequence[Delivery]) -> list[FileContent]:
             return [FileContent(".ndjson", "".join(webhook_body(each).decode() + "\n" for each in deliveries))]
         case "reverse-etl":
             return [FileContent(".csv", csv_text(*reverse_etl_rows(deliveries)))]
-        case "csv" | "parquet":
+        case "csv":
             return [FileContent(".csv", csv_text(FLAT_COLUMNS, flat_rows(deliveries)))]
     return _lists(FORM_BY_NAME[form], deliveries)
 

@@ -15,7 +15,7 @@ FLAT_COLUMNS = (
     "id", "type", "operation", "corrects", "subject", "revision", "name", "tier", "account", "kind", "container",
     "owner", "people", "reason", "happened", "known", "attributes",
 )  # fmt: skip
-KEY_COLUMNS = ("account", "kind", "container", "name")
+KEY_COLUMNS = ("account", "kind", "container", "what", "name", "alert_id")
 REVERSE_ETL_COLUMNS = ("operation", *KEY_COLUMNS, "happened", "known", "delivery_id")
 
 
@@ -70,17 +70,18 @@ def _flat(delivery: Delivery, part: Alert | MembershipChange, operation: Operati
 
 def reverse_etl_rows(deliveries: Sequence[Delivery]) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Columns and rows of a table's changes: what was added, changed or removed, by its primary key (KEY_COLUMNS). Of a
-    key the last row counts. Attributes have columns of their own, `attribute_NAME`."""
+    key the last row counts. what: milestone or audience; an audience has no alert_id, and a milestone one for each
+    episode. Attributes have columns of their own, `attribute_NAME`."""
     rows: list[dict[str, str]] = []
     names: set[str] = set()
     for delivery, part, operation in _parts(deliveries):
-        flat = _flat(delivery, part, operation)
-        row = {name: flat[name] for name in REVERSE_ETL_COLUMNS if name != "delivery_id"}
-        row["delivery_id"] = delivery.id
+        row = _flat(delivery, part, operation) | {"delivery_id": delivery.id}
         if isinstance(part, MembershipChange):
             own = {f"attribute_{name}": value for name, value in part.attributes.items()}
             names.update(own)
-            row |= own
+            row |= own | {"what": "audience", "alert_id": ""}
+        else:
+            row |= {"what": "milestone", "alert_id": part.id}
         rows.append(row)
     columns = (*REVERSE_ETL_COLUMNS, *sorted(names))
     return columns, [{name: row.get(name, "") for name in columns} for row in rows]

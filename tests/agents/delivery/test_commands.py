@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from agents.dry_run import dry_run_of
 from agents.main import cli
-from agents.ordering import delivery_states, load_delivery_file
+from agents.ordering import delivery_states, give_orders, load_delivery_file
 from agents.reading import read_topic
 from agents.settings import Settings
 from state.delivery.configuration import Digest
@@ -122,10 +122,16 @@ def test_people_see_and_decide_what_becomes_of_deliveries(
             topic = topic_name("delivery-orders", settings.prefix, 0)
             orders = [decode_order(each.value or b"") for each in read_topic(bootstrap, topic, [0])]
             assert orders[-2:] == [Acknowledge("Beta-0")] * 2
+            give_orders(bootstrap, settings.model_copy(update={"partitions": 1}), Acknowledge("Acme-1"))
+            for partition in (0, 1):  # whatever a command's own settings say
+                *_, last = read_topic(bootstrap, topic, [partition])
+                assert decode_order(last.value or b"") == Acknowledge("Acme-1")
     for arguments, wrong in (
         (("pause", "hoook"), "no destination"),
         (("show", "msg_none"), "no delivery"),
         (("acknowledge", "msg_none"), "no delivery"),
+        (("acknowledge", "Beta-7"), "no alert"),
+        (("retry", "--destination", "hoook"), "no destination"),
         (("retry", "msg_none"), "no dead delivery"),
         (("retry",), "name ids"),
     ):

@@ -2,14 +2,17 @@
 
 import asyncio
 import base64
+import contextlib
 import email
+import os
 import re
+import signal
 import socket
 import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import Message
 from email.policy import default
 from pathlib import Path
@@ -23,6 +26,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from agents.delivery import kafka as kafka_sender
 from agents.delivery.email import EmailSender
 from agents.delivery.folder import FolderSender
 from agents.delivery.guard import ForbiddenAddressError, Guard, is_public
@@ -72,7 +76,11 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
-    return Secrets(secrets_folder(tmp_path / "secrets", password="pass-word", wrong="other", beyond_ascii="pässword"))
+    return Secrets(
+        secrets_folder(
+            tmp_path / "secrets", password="pass-word", wrong="other", beyond_ascii="pässword", two_lines="a\nb"
+        )
+    )
 
 
 # --- HTTP
@@ -151,14 +159,24 @@ def test_an_address_is_sent_as_it_stands(receiver: Receiver, secrets: Secrets) -
         (503, "Thu, 01 Jan 1970 00:01:40 GMT", "later", 90_000),
         (503, "Thu, 01 Jan 1970 00:00:00 GMT", "later", 0),
         (500, "soon", "later", 0),
+        (503, "Thu, 01 Jan 1970 00:01:40", "later", 90_000),
+        (503, "Thu, 01 Jan 1970 00:01:40 -0000", "later", 90_000),
+        (503, "Thu, 01 Jan 1970 00:01:40 +0100", "later", 0),
         (500, "Thu, 01 Jan 1970 00:00:00 +" + "9" * 40, "later", 0),
         (500, f"Thu, 01 Jan {'9' * 40} 00:00:00 GMT", "later", 0),
     ],
 )
-def test_what_a_status_means(status: int, retry_after: str | None, result: str, wait_ms: int) -> None:
-    """Retry-After in seconds or as a date, here ten seconds after the epoch."""
-    answer = answer_of(status, retry_after, 10.0)
-    assert (answer.result, answer.retry_after_ms) == (result, wait_ms)
+def test_what_a_status_means(
+    status: int, retry_after: str | None, result: str, wait_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retry-After in seconds or as a date, here ten seconds after the epoch, wherever the worker is."""
+    for zone in ("UTC", "Asia/Tokyo"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        answer = answer_of(status, retry_after, 10.0)
+        assert (answer.result, answer.retry_after_ms) == (result, wait_ms)
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_a_write_back_is_what_its_template_says(receiver: Receiver, secrets: Secrets) -> None:
@@ -175,6 +193,9 @@ def test_a_write_back_is_what_its_template_says(receiver: Receiver, secrets: Sec
     assert got.message == {"OwnerName": "Sam Owner", "Subject": 'Opportunity created: A "B" C'}
     assert (got.headers["x-api"], got.headers["authorization"]) == ("7", "Bearer pass-word")
     assert (got.id, got.headers["host"]) == (delivery.id, f"127.0.0.1:{receiver.port}")
+    for missing in ("two-lines", "beyond-ascii"):
+        answer = send(HttpSender(plain.model_copy(update={"bearer": missing}), secrets, here(), time.time), [delivery])
+        assert answer == Answer("later", f"the secret {missing!r} is not one line of ASCII, as a token is")
     bad = Webhook.model_validate({**crm, "template": "{{ data.nothing }}"})
     answer = send(HttpSender(bad, secrets, here(), time.time), [delivery])
     assert (answer.result, "nothing" in answer.why) == ("refused", True)
@@ -182,7 +203,10 @@ def test_a_write_back_is_what_its_template_says(receiver: Receiver, secrets: Sec
 
 def test_slack_is_sent_to_its_secret_address(receiver: Receiver, tmp_path: Path) -> None:
     """Errors do not tell it."""
-    folder = secrets_folder(tmp_path / "s", slack=receiver.url, nonsense="tcp://nowhere", down="http://127.0.0.1:1/x")
+    folder = secrets_folder(
+        tmp_path / "s", slack=receiver.url, nonsense="tcp://nowhere", no_port="https://h:99999/x",
+        down="http://127.0.0.1:1/x",
+    )  # fmt: skip
     deliveries = made(alert("Acme"))
 
     def sent(name: str, guard: Guard | None = None) -> Answer:
@@ -193,7 +217,8 @@ def test_slack_is_sent_to_its_secret_address(receiver: Receiver, tmp_path: Path)
     assert receiver.received[0].message["text"] == "Opportunity created · Acme"
     assert sent("down") == Answer("later", "ClientConnectorError")
     assert sent("slack", Guard("")) == Answer("refused", "ForbiddenAddressError")
-    assert "no web address" in sent("nonsense").why
+    for name in ("nonsense", "no-port"):
+        assert sent(name) == Answer("later", f"the secret {name!r} is to be the address, and is no web address")
 
 
 def test_a_redirect_is_not_followed(receiver: Receiver, secrets: Secrets) -> None:
@@ -375,7 +400,161 @@ def test_mail_arrives(mailbox: tuple[Mailbox, int], secrets: Secrets) -> None:
     assert answer(Guard("")).result == "refused"
 
 
+@pytest.mark.parametrize("tls", ["tls", "starttls"])
+def test_mail_goes_through_tls_for_the_name(
+    tls: Any, secrets: Secrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, box, (port,) = trustme.CA(), Mailbox(), free_ports(1)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    of_tls = {"ssl_context": context} if tls == "tls" else {"tls_context": context, "require_starttls": True}
+    controller = Controller(box, hostname="localhost", port=port, **of_tls)  # type: ignore[arg-type]
+
+    def look() -> None:
+        with socket.create_connection(("localhost", port)) as plain:
+            ssl.create_default_context().wrap_socket(plain, server_hostname="localhost").recv(1024)
+
+    if tls == "tls":  # it looks whether the server is there with the server's context, which is none for clients
+        monkeypatch.setattr(controller, "_trigger_server", look)
+    controller.start()
+    try:
+        for host, result in (("localhost", "done"), ("127.0.0.1", "later")):
+            destination = Email(
+                kind="email",
+                host=host,
+                port=port,
+                tls=tls,
+                sender="m@example.com",
+                to=["sam@example.com"],
+                timeout_s=5.0,
+            )
+            assert send(EmailSender(destination, secrets, here()), made(alert("A"))).result == result
+    finally:
+        controller.stop()
+    assert len(box.mails) == 1
+
+
+def _scripted(server: socket.socket, answer: Callable[[bytes], Iterator[bytes]]) -> None:
+    """Answers each line of the one connection that it takes; a mail's text is a line."""
+    with server.accept()[0] as connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
+        for said in answer(b"CONNECTED"):
+            connection.sendall(said)
+        for line in lines:
+            if line.startswith(b"."):
+                line = b"TEXT"
+            for said in answer(line.strip().upper()):
+                connection.sendall(said)
+
+
+def _mailed(answer: Callable[[bytes], Iterator[bytes]], secrets: Secrets) -> tuple[Answer, float]:
+    """The answer of a server that says what it is told to, and after how long."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_scripted, args=(server, answer), daemon=True)
+        thread.start()
+        destination = Email(
+            kind="email", host="127.0.0.1", port=server.getsockname()[1], tls="none", sender="m@example.com",
+            to=["sam@example.com"], timeout_s=0.5,
+        )  # fmt: skip
+        begun = time.monotonic()
+        found = send(EmailSender(destination, secrets, here()), made(alert("A")))
+        took = time.monotonic() - begun
+        thread.join(5)
+        assert not thread.is_alive(), "the connection was ended"
+    return found, took
+
+
+def test_a_mail_server_has_a_time_for_all_that_it_says(secrets: Secrets) -> None:
+    """One that says a little now and then would keep its thread, and with two of them the destination, for ever."""
+
+    def drip(_: bytes) -> Iterator[bytes]:
+        while True:
+            time.sleep(0.1)
+            yield b"220-wait\r\n"
+
+    answer, took = _mailed(drip, secrets)
+    assert answer == Answer("later", "TimeoutError: the mail was not taken within 0.5 s")
+    assert took < 3
+    deadline = time.monotonic() + 5
+    while any(each.name.startswith("mail") for each in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_mail_server_that_says_too_much_is_left(secrets: Secrets) -> None:
+    """What it says is kept until its answer ends."""
+
+    def flood(_: bytes) -> Iterator[bytes]:
+        while True:
+            yield b"220-" + b"x" * 4_000 + b"\r\n"
+
+    answer, _ = _mailed(flood, secrets)
+    assert answer == Answer("later", "SMTPServerDisconnected")
+
+
+@pytest.mark.parametrize("farewell", [b"421 too busy\r\n", b"500 what?\r\n", b""])
+def test_a_mail_that_was_taken_is_delivered_whatever_the_farewell(farewell: bytes, secrets: Secrets) -> None:
+    """Else it would be sent again for days, or be dead."""
+    answers = {
+        b"CONN": b"220 here\r\n", b"EHLO": b"250 here\r\n", b"MAIL": b"250 yes\r\n", b"RCPT": b"250 yes\r\n",
+        b"DATA": b"354 go on\r\n", b"TEXT": b"250 queued\r\n", b"QUIT": farewell,
+    }  # fmt: skip
+
+    def answer(line: bytes) -> Iterator[bytes]:
+        if line[:4] in answers:
+            yield answers[line[:4]]
+
+    found, _ = _mailed(answer, secrets)
+    assert found == Answer("done")
+
+
 # --- Kafka
+
+
+@pytest.mark.broker
+def test_a_try_at_a_topic_that_fails_leaves_nothing_behind(
+    kafka: EmbeddedBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that stands still before it is sent to, and goes on later: only what was on its way to it then may come
+    again, in order, and before what is sent again. No producer goes on by itself."""
+    bootstrap, topic = kafka.bootstrap_servers, f"still-{prefix}"
+    deliveries = made(*(alert("A", number) for number in range(3)))
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
+    admin.close()
+
+    def ids() -> list[str]:
+        return [dict(each.headers)["ce_id"].decode() for each in read_topic(bootstrap, topic)]
+
+    async def topics_and_stop(producer: Any) -> set[str]:
+        found = await topics_of(producer)
+        os.kill(kafka.pid, signal.SIGSTOP)
+        return found
+
+    async def tries() -> None:
+        sender = KafkaSender(KafkaTopic(kind="kafka", topic=topic, timeout_s=1.0), bootstrap, prefix)
+        before = asyncio.all_tasks()
+        assert await sender.send(deliveries[:1]) == Answer("done")
+        monkeypatch.setattr(kafka_sender, "_topics", topics_and_stop)
+        try:
+            for _ in range(2):
+                assert (await sender.send(deliveries[1:])).result == "later"
+                await asyncio.sleep(0.1)  # they are being cancelled
+                assert asyncio.all_tasks() == before
+        finally:
+            os.kill(kafka.pid, signal.SIGCONT)
+            monkeypatch.undo()
+        await asyncio.sleep(2)
+        on_its_way = ids()
+        assert on_its_way in ([first], [first, *others])
+        assert await sender.send(deliveries[1:]) == Answer("done")
+        await sender.close()
+        assert ids() == [*on_its_way, *others]
+
+    topics_of = kafka_sender._topics
+    first, *others = (each.id for each in deliveries)
+    asyncio.run(tries())
 
 
 @pytest.mark.broker
@@ -413,6 +592,27 @@ def test_files_are_whole_or_not_there(tmp_path: Path) -> None:
         assert [each.name for each in folder.iterdir()] == [f"out-3-{0:012d}.{suffix}"]
     found = duckdb.sql(f"select account, type from '{tmp_path}/parquet/*.parquet' order by 1").fetchall()
     assert found == [("A", "milestone.asserted"), ("B", "audience.entered")]
+
+
+def test_parquet_has_every_value_as_it_is(tmp_path: Path) -> None:
+    """Whatever stands in it, and however large; what is missing is null."""
+    texts = ['q"\n,r', "back\\slash", "two\r\nlines", " blanks ", "\u2028", "x" * 2_500_000, "'; --"]
+    alerts = [alert(f"A{number}", title=text, tier=None) for number, text in enumerate(texts)]
+    destination = Folder(kind="folder", folder="out", format="parquet")
+    assert send(FolderSender(destination, tmp_path, "out-0"), made(*alerts)) == Answer("done")
+    found = duckdb.sql(f"select reason, tier, revision from '{tmp_path}/*.parquet' order by account").fetchall()
+    assert found == [(text, None, "1") for text in texts]
+
+
+def test_what_was_killed_in_the_middle_of_a_file_leaves_nothing(tmp_path: Path) -> None:
+    """Of its partition: another one's may be at work."""
+    for name in (".out-0-3.abc", ".out-0-31.abc"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file.csv").write_text("jo@acme.example")
+    destination = Folder(kind="folder", folder="out")
+    assert send(FolderSender(destination, tmp_path, "out-0-3"), made(alert("A"))) == Answer("done")
+    found = sorted(each.name for each in tmp_path.iterdir())
+    assert found == [".out-0-31.abc", f"out-0-3-{0:012d}.ndjson"]
 
 
 def test_a_folder_that_can_not_be_written_is_tried_again(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from state.delivery.formats.email import mail_of
 from state.delivery.formats.files import files_of
 from state.delivery.formats.message import webhook_body, webhook_value
 from state.delivery.formats.slack import PARTS_SHOWN, slack_body
+from state.delivery.formats.table import KEY_COLUMNS, flat_rows
 from state.delivery.rows import Delivery
 from streams.alert import Alert, Involved
 from streams.membership import MembershipChange
@@ -164,12 +165,12 @@ def test_files_have_a_line_per_message() -> None:
     deliveries = [*made(alert("A", who=OF_GROUP), change("A")), digest(alert("B"), change("C"))]
     (ndjson,) = files_of("ndjson", deliveries)
     assert ndjson.text.encode().splitlines() == [webhook_body(each) for each in deliveries]
-    for form in ("csv", "parquet"):
-        (file,) = files_of(form, deliveries)
-        found = rows(file.text)
-        assert [each["account"] for each in found] == ["Acme", "A", "B", "C"]
-        assert (found[0]["container"], found[0]["tier"], found[1]["name"]) == ("g1", "a", "warm")
-        assert msgspec.json.decode(found[1]["attributes"]) == change("A").attributes
+    (file,) = files_of("csv", deliveries)
+    found = rows(file.text)
+    assert [each["account"] for each in found] == ["Acme", "A", "B", "C"]
+    assert (found[0]["container"], found[0]["tier"], found[1]["name"]) == ("g1", "a", "warm")
+    assert msgspec.json.decode(found[1]["attributes"]) == change("A").attributes
+    assert flat_rows(deliveries) == found
 
 
 def test_a_table_gets_what_was_added_changed_and_removed() -> None:
@@ -185,6 +186,23 @@ def test_a_table_gets_what_was_added_changed_and_removed() -> None:
     ]  # fmt: skip
     assert [each["attribute_email"] for each in found] == ["", "", "Jo.Doe@Gmail.com", ""]
     assert found[3]["attribute_tier"] == "1"
+
+
+def test_a_table_tells_episodes_and_audiences_apart() -> None:
+    """One that is taken back, or left, takes no other row of the same name with it."""
+    told = [
+        alert("A", 1), alert("A", 2), alert("A", 1, revision=2),
+        change("A", audience="opportunity-created"), change("A", 2, audience="opportunity-created"),
+    ]  # fmt: skip
+    (file,) = files_of("reverse-etl", made(*told))
+    table: dict[tuple[str, ...], str] = {}
+    for row in rows(file.text):
+        table[tuple(row[name] for name in KEY_COLUMNS)] = row["operation"]
+    assert table == {
+        ("A", "account", "", "milestone", "opportunity-created", "A-1"): "removed",
+        ("A", "account", "", "milestone", "opportunity-created", "A-2"): "added",
+        ("A", "account", "", "audience", "opportunity-created", ""): "removed",
+    }
 
 
 def test_a_table_gets_a_member_with_other_attributes() -> None:
@@ -337,6 +355,9 @@ def test_nobody_is_removed_by_what_somebody_is_added_by() -> None:
         ("0049 30 1234567", "+49301234567"),
         ("030 1234567", ""),
         ("1+234567890", ""),
+        ("+44 (0)20 7946 0958", "+442079460958"),
+        ("+1 415 555 0100 ext. 12", ""),
+        ("+٤٤ ٢٠ ٧٩٤٦ ٠٩٥٨", "+442079460958"),
         ("+12", ""),
         ("", ""),
     ],
@@ -350,6 +371,8 @@ def test_only_gmail_ignores_dots() -> None:
     """And nothing is the hash of nothing."""
     assert google_email("J.D@Example.com ") == "j.d@example.com"
     assert google_email("j.d@googlemail.com") == "jd@googlemail.com"
+    assert google_email("Cloudy.SanFrancisco+Shopping@gmail.com") == "cloudysanfrancisco@gmail.com"
+    assert google_email("user.name+NYC@Example.com") == "user.name+nyc@example.com"
     assert google_email("nobody") == "nobody"
     assert hashed("") == ""
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from state.delivery.clock import digest_due, quiet_until
-from state.delivery.configuration import DeliveryFile, Digest, Quiet
+from state.delivery.configuration import WEEKDAYS, DeliveryFile, Digest, Quiet, Route
 from state.delivery.formats.template import BODY_CHARACTERS_MAX, TemplateProblemError, rendered
 from state.delivery.limits import FAILURES_MAX, Breaker, Rate
 from state.delivery.memory import RowMemory
+from state.delivery.message import message_of
 from state.delivery.outbox import subjects_of_changes
 from state.delivery.queue import Queue, Waiting
 from state.delivery.retries import (
@@ -26,11 +27,13 @@ from state.delivery.retries import (
     backoff_ms,
     verdict_of,
 )
+from state.delivery.routing import way_of
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 from tests.state.memory_store import MemoryStore
 
 BERLIN = "Europe/Berlin"
+MESSAGE = message_of(alert("A"))
 
 
 def ms(text: str, zone: str = BERLIN) -> int:
@@ -60,6 +63,26 @@ def test_quiet_hours_on_some_days() -> None:
     assert quiet_until(quiet, ms("2026-03-27T20:00")) == ms("2026-03-28T08:00")  # a Friday
     assert quiet_until(quiet, ms("2026-03-28T07:00")) == ms("2026-03-28T08:00")
     assert quiet_until(quiet, ms("2026-03-28T20:00")) is None
+
+
+def test_quiet_days_that_touch_are_one() -> None:
+    """What comes in the first waits for the end of the last; a digest keeps quiet too, and comes behind them."""
+    days = {"begin": "00:00", "end": "00:00", "zone": BERLIN, "days": ["saturday", "sunday"]}
+    monday = ms("2026-03-30T00:00")
+    for digest, sooner in ((None, "2026-03-27T23:59"), ({"at": ["12:00"], "zone": BERLIN}, "2026-03-27T12:00")):
+        route = Route.model_validate({**ALL, "name": "weekdays", "to": ["hook"], "quiet": days, "digest": digest})
+        for at in ("2026-03-28T00:00", "2026-03-28T11:00", "2026-03-29T11:59"):
+            assert way_of(MESSAGE, "hook", route, ms(at)).due_ms == monday
+        before = ms("2026-03-27T11:59") if digest else ms(sooner)
+        assert way_of(MESSAGE, "hook", route, before).due_ms == ms(sooner)
+
+
+def test_hours_that_never_end_are_refused() -> None:
+    """Nothing would ever be sent."""
+    for days in ([], list(WEEKDAYS)):
+        with pytest.raises(ValidationError, match="never end"):
+            Quiet(begin="08:00", end="08:00", days=days)  # type: ignore[arg-type]
+    Quiet(begin="08:00", end="08:00", days=["sunday"])
 
 
 def test_a_digest_is_due_at_the_next_of_its_times() -> None:
@@ -110,6 +133,18 @@ def test_a_breaker_opens_tries_one_and_closes() -> None:
     assert breaker.failed(500, 0).open_until_ms == 1_500
     assert breaker.succeeded() == Breaker()
     assert Breaker().held(9).may_send(8, 0) is False
+
+
+def test_a_receiver_that_asks_for_time_has_it_whatever_else_it_answers() -> None:
+    """Requests that were under way when it asked come to succeed or to fail behind that."""
+    held = Breaker().failed(0, 0).held(90_000)
+    assert held.held(60_000) == held
+    for breaker in (held.succeeded(), held.failed(0, 0), held.succeeded().succeeded()):
+        assert not breaker.may_send(89_999, 0)
+        assert breaker.kept_back_until_ms == 90_000
+        assert breaker.may_send(90_000, 5)
+    opened = held.failed(0, 0).failed(0, 0).failed(0, 0).failed(0, 0)
+    assert (opened.open_until_ms, opened.kept_back_until_ms, opened.is_closed) == (500, 90_000, False)
 
 
 def test_a_rate_is_kept() -> None:
@@ -164,6 +199,8 @@ def test_rows_in_memory_are_those_of_a_store(rows: list[tuple[bytes, bytes | Non
         ({"hook": {"kind": "webhook"}}, [], "url or url_secret is given"),
         ({"hook": {"kind": "webhook", "url": "ftp://example.com"}}, [], "no web address"),
         ({"hook": {"kind": "webhook", "url": "https://me:word@example.com"}}, [], "no user or password"),
+        ({"hook": {"kind": "webhook", "url": "https://example.com:65536"}}, [], "no web address"),
+        ({"hook": {**HOOK, "content_type": "text/plain\r\nX: y"}}, [], "one line"),
         ({"hook": {**HOOK, "headers": {"Webhook-Id": "1"}}}, [], "is set by milepost"),
         ({"hook": {**HOOK, "headers": {"X Y": "1"}}}, [], "no name of a header"),
         ({"hook": {**HOOK, "headers": {"X-Y": "1\r\nHost: z"}}}, [], "one line"),
