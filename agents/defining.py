@@ -13,11 +13,13 @@ from state.definition_set import (
     Definition,
     DefinitionSet,
     decode_definition,
+    definition_set_of,
     publications,
     require_tzdata_to_apply,
     stale_retirements,
 )
 from state.definitions import ANALYSIS_COUNT_MAX, DefinitionFile
+from state.plan import Plan
 from streams.errors import UsageError
 from streams.json_value import json_value
 from streams.shown import shown
@@ -157,8 +159,14 @@ def _require_newest(name: str, old: Definition | None, replaces: str | None) -> 
 
 
 def _with_stale(known: Definitions, records: Records) -> Records:
-    """The records, and the deletions of what is said about versions that nothing mentions any more."""
-    return {**records, **dict.fromkeys(stale_retirements(known.newest, records))} if records else {}
+    """The records, and the deletions of what is said about versions that nothing mentions any more. What would be in
+    force is compiled first, as every worker does: what none could begin with is not published."""
+    if not records:
+        return {}
+    wanted = {key: value for key, value in {**known.newest, **records}.items() if value is not None}
+    made = definition_set_of(wanted)
+    Plan(made.definitions, made.replaced, milestones=made.milestones, audiences=made.audiences)
+    return {**records, **dict.fromkeys(stale_retirements(known.newest, records))}
 
 
 def _shown_versions(bootstrap: str, settings: Settings, in_force: DefinitionSet) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _kind(scalar: Scalar | None) -> str | None:
 
 
 def _shown(scalar: Scalar | None) -> str | None:
-    """A dimension's value as flows show it; what a column of its kind is read from."""
+    """A dimension's value as flows show it, but for its length; what a column of its kind is read from."""
     match scalar:
         case None | str():
             return scalar
@@ -184,10 +184,14 @@ def settle(
     )
 
 
+_SHOWN_MAX = 2_048  # characters of an item
+
+
 def _attribute_sql(i: int, stem: str) -> list[str]:
     """The columns of the i-th attribute: one per kind of scalar, and the text that is shown."""
     return [
-        f"texts[{i}] AS {stem}_shown",
+        f"CASE WHEN length(texts[{i}]) <= {_SHOWN_MAX} THEN texts[{i}]"
+        f" ELSE left(texts[{i}], 2000) || '…' || left(sha256(texts[{i}]), 16) END AS {stem}_shown",
         f"CASE WHEN kinds[{i}] = 'text' THEN texts[{i}] END AS {stem}_text",
         f"CASE WHEN kinds[{i}] = 'whole' THEN TRY_CAST(texts[{i}] AS HUGEINT) END AS {stem}_whole",
         f"CASE WHEN kinds[{i}] = 'real' THEN TRY_CAST(texts[{i}] AS DOUBLE) END AS {stem}_real",

@@ -67,6 +67,7 @@ class Groups:
         self.touchpoints: dict[bytes, bytes] = {}
         self.shrunk: dict[bytes, Group] = {}
         self.newest_ms = 0
+        self._places: dict[bytes, dict[bytes, int]] = {}  # of what joined, by order key; of groups that were taken from
 
     def read(self, records: Sequence[TouchpointRecord]) -> None:
         """Takes `records`, in the order of their offsets; once."""
@@ -129,12 +130,24 @@ class Groups:
                 self._waiting_no_more.add(order)
             return
         for group, projections in self._changed_by(account, touchpoint):
-            kept = [added for added in group.added if added[0] != order]
-            if len(kept) < len(group.added):
-                group.added = kept
-            else:
+            if not self._take_from(group, order):
                 group.removed.append((order, projections))
                 self.shrunk[group.key] = group
+
+    def _take_from(self, group: Group, order: bytes) -> bool:
+        """Takes out of what joined the container in this batch; False when it did not. The last one takes its place,
+        for they are in no order yet."""
+        places = self._places.get(group.key)
+        if places is None:
+            places = self._places[group.key] = {added[0]: place for place, added in enumerate(group.added)}
+        place = places.pop(order, None)
+        if place is None:
+            return False
+        last = group.added.pop()
+        if place < len(group.added):
+            group.added[place] = last
+            places[last[0]] = place
+        return True
 
     def _changed_by(self, account: bytes, touchpoint: Touchpoint) -> list[tuple[Group, list[Any] | None]]:
         """Each container that a touchpoint can change, with what its plan reads of it."""
@@ -182,7 +195,15 @@ class Groups:
                     self._add_again(records[index].key, touchpoint)
 
     def _add_again(self, account: bytes, touchpoint: Touchpoint) -> None:
-        self._add(account, keys_of(account, touchpoint)[1], touchpoint)
+        """Adds another version of what was taken back."""
+        _, order = keys_of(account, touchpoint)
+        if self._until is not None and order > self._until:
+            self._waiting.add(order)
+            return
+        for group, projections in self._changed_by(account, touchpoint):
+            if (places := self._places.get(group.key)) is not None:
+                places[order] = len(group.added)
+            group.added.append((order, projections, touchpoint.event_time, touchpoint.type))
 
     def _replace(self, account: bytes, key: bytes, old: bytes, value: bytes) -> None:
         """Puts right what was added although the store knows its event."""

@@ -48,16 +48,16 @@ def known_dimension(name: str) -> str:
     raise ValueError(f"{name!r} is no dimension; take one of {', '.join(DIMENSIONS)} or attributes.NAME")
 
 
-def _normal_text(found: Any) -> Any:
+def normal_text(found: Any) -> Any:
     """Text in NFC, as touchpoints have it."""
     return unicodedata.normalize("NFC", found) if isinstance(found, str) else found
 
 
-FieldName = Annotated[str, AfterValidator(_known_field)]
-Dimension = Annotated[str, AfterValidator(known_dimension)]
-Text = Annotated[str, BeforeValidator(_normal_text), Field(min_length=1, max_length=2048)]
+FieldName = Annotated[str, BeforeValidator(normal_text), AfterValidator(_known_field)]
+Dimension = Annotated[str, BeforeValidator(normal_text), AfterValidator(known_dimension)]
+Text = Annotated[str, BeforeValidator(normal_text), Field(min_length=1, max_length=2048)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Comparable = Annotated[str | bool | int | float, BeforeValidator(_normal_text)]
+Comparable = Annotated[str | bool | int | float, BeforeValidator(normal_text)]
 
 
 class Operator(StrEnum):

@@ -1,23 +1,31 @@
 """The values of a dimension, or of any field, as readers see them."""
 
 from collections.abc import Callable
+from hashlib import sha256
 
 from state.conditions import getter_of
 from state.matches import NUMBER_FIELDS
 from state.render.amounts import decimal_text
 from streams.touchpoint import Touchpoint
 
+ITEM_CHARACTERS_MAX, _CUT_CHARACTERS = 2_048, 2_000
+"""Of an attribute's text, which may fill an event: an analysis keeps items of many touchpoints in one row. A longer one
+is its beginning and a hash, so that different ones stay different."""
+
 
 def item_of(dimension: str) -> Callable[[Touchpoint], str | None]:
-    """The function from a touchpoint to its item of the dimension as text (true, false, 5, 2.5), None without one."""
+    """The function from a touchpoint to its item of the dimension as text (true, false, 5, 2.5), None without one; of
+    at most ITEM_CHARACTERS_MAX."""
     get = getter_of(dimension)
     if not dimension.startswith("attributes."):
         return get  # what is no attribute is text
 
     def item(touchpoint: Touchpoint) -> str | None:
         value = get(touchpoint)
-        if value is None or isinstance(value, str):
-            return value
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return value if len(value) <= ITEM_CHARACTERS_MAX else _cut(value)
         return ("true" if value else "false") if isinstance(value, bool) else repr(value)
 
     return item
@@ -35,3 +43,7 @@ def text_of(field: str) -> Callable[[Touchpoint], str | None]:
         return None if number is None else shown(number)
 
     return text
+
+
+def _cut(text: str) -> str:
+    return f"{text[:_CUT_CHARACTERS]}…{sha256(text.encode()).hexdigest()[:16]}"

@@ -27,8 +27,9 @@ _ALL = ("t",)
 class FlowLens:
     """State: [last value of the series, the values before (nearest first), growing paths, kept path].
 
-    A path is [day, values before, values from the anchor on]. Kept: with `limit: last` the last path; with
-    `limit: first` or without an anchor whatever shows that there was one.
+    A path is [day, values before, values from the anchor on]; of growing ones that are equal, and so grow alike, there
+    is one with their number behind it. Kept: with `limit: last` the last path; with `limit: first` or without an anchor
+    whatever shows that there was one.
     """
 
     kind: str = "flow"
@@ -86,12 +87,13 @@ class FlowLens:
 
     def _grow(self, state: State, value: str, cells: Cells) -> None:
         growing = []
-        for day, back, fore in state[_OPEN]:
+        for day, back, fore, *number in state[_OPEN]:
             longer = [*fore, value]
-            self._emit(cells, (day, back, fore), -1)
-            self._emit(cells, (day, back, longer), 1)
+            count = number[0] if number else 1
+            self._emit(cells, (day, back, fore), -count)
+            self._emit(cells, (day, back, longer), count)
             if len(longer) < self._fore_max:
-                growing.append((day, back, longer))
+                growing.append((day, back, longer, *number))
         state[_OPEN] = growing
 
     def _begin(self, state: State, path: Path, cells: Cells) -> None:
@@ -105,20 +107,20 @@ class FlowLens:
             state[_KEPT] = path
         self._emit(cells, path, 1)
         if self._fore_max > 1:
-            state[_OPEN] = [*state[_OPEN], path]
+            state[_OPEN] = _with_path(state[_OPEN], path)
 
-    def _emit(self, cells: Cells, path: Path, sign: int) -> None:
+    def _emit(self, cells: Cells, path: Path, count: int) -> None:
         day, back, fore = path
         if self.distinct:
             if self._admits is not None:
-                cells[_ALL] = cells.get(_ALL, 0) + sign
+                cells[_ALL] = cells.get(_ALL, 0) + count
                 if not self._admits(back, fore):
                     return
             for cell in self._parts(back, fore):
-                cells[cell] = cells.get(cell, 0) + sign
+                cells[cell] = cells.get(cell, 0) + count
         else:
             whole = ("o", day, tuple(back), tuple(fore))
-            cells[whole] = cells.get(whole, 0) + sign
+            cells[whole] = cells.get(whole, 0) + count
 
     def _parts(self, back: list[str], fore: list[str | None]) -> list[tuple[Any, ...]]:
         """Nodes, links and exits of a path."""
@@ -132,3 +134,13 @@ class FlowLens:
             if len(items) < longest:
                 cells.append(("x", step, item, direction))
         return cells
+
+
+def _with_path(paths: list[Any], path: Path) -> list[Any]:
+    """Growing paths with one more. Anchors that are no step themselves may come without end before the next step; the
+    paths of a day's are equal."""
+    for place, other in enumerate(paths):
+        if path == tuple(other[:3]):
+            count = other[3] + 1 if len(other) > 3 else 2
+            return [*paths[:place], *paths[place + 1 :], (*path, count)]
+    return [*paths, path]

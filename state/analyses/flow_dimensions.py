@@ -67,13 +67,14 @@ class DimensionsFlowLens(FlowLens):
     def _grow_by(self, state: State, fresh: list[str | None], cells: Cells) -> None:
         growing: list[Any] = []
         for path in state[_OPEN]:
-            day, back, fore = path
+            day, back, fore, *number = path
             value = fresh[self._fore[len(fore)]]
             if value is not None:
-                longer = (day, back, [*fore, value])
-                self._emit(cells, path, -1)
-                self._emit(cells, longer, 1)
-                path = longer
+                longer = [*fore, value]
+                count = number[0] if number else 1
+                self._emit(cells, (day, back, fore), -count)
+                self._emit(cells, (day, back, longer), count)
+                path = (day, back, longer, *number)
             if len(path[2]) < self._fore_max:
                 growing.append(path)
         state[_OPEN] = growing

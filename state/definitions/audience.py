@@ -111,7 +111,8 @@ class CohortRow(Model):
 
 
 def _known_period(text: str) -> str:
-    first_day(text)
+    if not 1970 <= first_day(text).year < 2200:
+        raise ValueError(f"{text!r} is a period without events, which are of the years 1970 to 2199")
     return text
 
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import AfterValidator, BaseModel, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from state.definitions.canvas import Arrow, Canvas, Node
 from state.definitions.canvas_options import Duration, duration_ms
 from state.definitions.container import ContainerKind
 from state.definitions.flow_steps import Items
-from state.matches import Condition, Dimension, Model, Slug, Text, decimals_of
+from state.matches import Condition, Dimension, Model, Slug, Text, decimals_of, normal_text
 
 WINDOW_COUNT_MAX = 1_000
 POINTS_COUNT_MAX = 100
@@ -207,7 +207,7 @@ class Milestone(Model):
         description="Only what happened from this moment on is told: 2026-01-31 or 2026-01-31T08:00:00+01:00. Without"
         " it from the moment on at which the definition was published.",
     )
-    owner: Annotated[str, Field(pattern=r"^attributes\..+$")] = Field(
+    owner: Annotated[str, Field(pattern=r"^attributes\..+$"), BeforeValidator(normal_text)] = Field(
         "attributes.owner", description="The attribute in which CRM events name the account's owner."
     )
     links: dict[Slug, Link] = Field(

@@ -163,9 +163,13 @@ Written = Segment | Touchpoints | UnderPerson | UnderAccount
 
 def few_questions(segment: Written) -> Written:
     """The same; raises ValueError when it asks more than a filter may."""
-    count = len(questions_of(segment))
+    # What it reads of a touchpoint is a bit for each, for a `last` two: whether the field is there, and what it is.
+    count = sum(1 if isinstance(each, Threshold) else 2 for each in questions_of(segment))
     if count > THRESHOLD_COUNT_MAX:
-        raise ValueError(f"{count} times has or last; a filter has them at most {THRESHOLD_COUNT_MAX} times")
+        raise ValueError(
+            f"{count} times has or last, where each last counts twice; a filter has them at most"
+            f" {THRESHOLD_COUNT_MAX} times"
+        )
     return segment
 
 

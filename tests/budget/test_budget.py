@@ -9,11 +9,15 @@ from typing import Any
 import msgspec
 import pytest
 
+from state.groups import Groups
+from state.plan import Plan
 from streams.budget import INSTRUCTIONS_OF, Cost
 from streams.store import Position
 from tests.budget.counting import Asked, Counter, CountingStore
 from tests.budget.judging import budgets, fallen, grown, place_of
+from tests.budget.scenarios import THREE
 from tests.state.memory_store import MemoryStore
+from tests.state.worlds import START, Record, touchpoint
 
 COUNT = [sys.executable, "-m", "tests.budget", "--json"]
 
@@ -47,6 +51,23 @@ def test_work_is_within_its_budget(name: str, counted: dict[str, Cost]) -> None:
 def test_every_scenario_has_a_budget(counted: dict[str, Cost]) -> None:
     """And every budget a scenario."""
     assert counted.keys() == budgets().keys()
+
+
+@pytest.mark.parametrize("revision", [0, 1], ids=["again", "corrected"])
+def test_what_comes_again_of_one_account_costs_by_its_number(revision: int) -> None:
+    """A file that is imported twice may be of one large account."""
+    plan = Plan(THREE.definitions)
+
+    def instructions(count: int) -> int:
+        store, counter = MemoryStore(), Counter()
+        first = Groups(plan, store)
+        first.read([Record(touchpoint(str(n), START + n, "A")) for n in range(count)])
+        store.apply(list(first.touchpoints.items()))
+        again = [Record(touchpoint(str(n), START + n, "B", revision=revision)) for n in range(count)]
+        counter.run(lambda: Groups(plan, store).read(again))
+        return counter.total().instructions
+
+    assert instructions(400) < 2.2 * instructions(200)
 
 
 # --- the guard itself

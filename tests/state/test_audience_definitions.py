@@ -62,6 +62,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no year": (audience({"cohort": "co", "period": 26}), "'26' is no period"),
     "yes": (audience({"cohort": "co", "period": True}), "valid string"),
     "no month": (audience({"cohort": "co", "period": "2026-13"}), "'2026-13' is no period"),
+    "long ago": (audience({"cohort": "co", "period": "0026-03"}), "'0026-03' is a period without events"),
+    "far ahead": (audience({"cohort": "co", "period": "2206-03"}), "of the years 1970 to 2199"),
     "a short day": (audience({"cohort": "co", "period": "2026-1-1"}), "'2026-1-1' is no period"),
     "no such column": (audience({"cohort": "co", "period": "2026", "returned": 4}), "has 3 columns"),
     "no cohort": (audience({"cohort": "x", "period": "2026"}), "there is no cohort 'x'; the cohorts are co"),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from state import chores, moving
+from state.analyses.audiences.lens import AudienceLens
 from state.definition_set import DefinitionSet
 from streams.touchpoint import Touchpoint
 from tests.state.audience_worlds import (
@@ -120,6 +121,31 @@ def test_oracle_definitions_that_change_equal_brute_force(
     assert all(not members_in(partition, name) for name in {"it0", "it1"} - names)
     timers = [key for key, _ in partition.store.scan(b"w")]
     assert all(int.from_bytes(key[1:9], "big") > partition.clock_ms for key in timers)
+
+
+@settings(max_examples=150)
+@given(st.data(), WORLDS, st.booleans(), st.integers(0, 12 * DAY))
+def test_oracle_since_when_is_when_it_turned_last(
+    data: st.DataObject, arrived: list[Touchpoint], is_dense: bool, later_ms: int
+) -> None:
+    """Going through all moments, at which touchpoints came or time brought something about, one after the other."""
+    lens = AudienceLens(audience_definition(data.draw(audiences())))
+    series = sorted(dense(arrived) if is_dense else arrived, key=lambda each: each.event_time)
+    state, began, was = lens.empty(), None, None
+    for number, each in enumerate(series):
+        projection = lens.project(each)
+        if projection is not None or (lens.needs_first and number == 0):
+            lens.advance(state, each.event_time, projection, {})
+        is_last = number == len(series) - 1
+        until = each.event_time + later_ms if is_last else series[number + 1].event_time - 1
+        moment: int | None = each.event_time
+        while moment is not None and moment <= until:
+            look = lens.look(state, moment)
+            if look.since_ms is not None and look.is_in != was:
+                began, was = moment, look.is_in
+            moment = look.due_ms
+    if was is not None:
+        assert lens.look(state, until).since_ms == began
 
 
 def _set_of(files: list[dict[str, object]], stem: str) -> DefinitionSet:

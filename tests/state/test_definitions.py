@@ -100,6 +100,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {**FLOW, "filter": {"all": [{"not": {"any": [{"has": {"match": TYPE_A}}] * 65}}]}},
         "65 times has or last",
     ),
+    (
+        {
+            **FLOW,
+            "filter": {"any": [{"last": {"field": f"attributes.a{n}", "op": "=", "value": "x"}} for n in range(33)]},
+        },
+        "66 times has or last, where each last counts twice",
+    ),
     ({**FLOW, "segment": "customers"}, "Extra inputs are not permitted"),
 ]
 

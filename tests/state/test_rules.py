@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.check.batches import sql_cells
 from tests.state.cells import cells
 from tests.state.worlds import DAY, START, touchpoint
 
@@ -346,6 +347,19 @@ def test_rule_flow_distinct_containers_count_once() -> None:
     assert counted["l", 0, "A", 1, "B"] == 2
     assert counted["n", 2, "A"] == 1
     assert counted["x", 1, "B", 1] == 2
+
+
+def test_rule_flow_a_long_text_is_cut_as_an_item() -> None:
+    """Of what is within 2,048 characters nothing; what differs behind that stays different."""
+    texts = ["ü" * 2_048, "x" * 3_000 + "a", "x" * 3_000 + "b", "x" * 3_000 + "a"]
+    events = [touchpoint(str(i), START + i, attributes={"text": text}) for i, text in enumerate(texts)]
+    analysis = flow(starts_with={"match": is_("A")}, dimension="attributes.text", columns=4)
+    live = cells(analysis, events)
+    assert live == sql_cells(events, analysis)
+    (longest,) = (fore for _, _, _, fore in live if len(fore) == 4)
+    _, first, second, third = longest
+    assert first == third != second
+    assert {len(item) for item in longest[1:]} == {2_017}
 
 
 def test_rule_flow_dimension_values_are_text() -> None:

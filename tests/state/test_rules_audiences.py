@@ -12,6 +12,7 @@ from state.definition_set import DefinitionSet
 from streams.membership import MembershipChange, decode_change
 from streams.partials import Tag
 from streams.stage import Applied
+from streams.touchpoint import Touchpoint
 from tests.state.audience_worlds import audience_definition, with_audiences
 from tests.state.partitions import Partition
 from tests.state.small import make_chunks_small
@@ -96,6 +97,39 @@ def test_rule_absence_takes_in_whom_it_finds_and_lets_go_of_who_comes_back() -> 
     assert said(only(partition))[:3] == (2, "exited", 1)
     clock(partition, 12)
     assert said(only(partition))[:3] == (3, "entered", 11)
+
+
+_HAS_X = {"has": {"match": is_("X")}}
+_RECENT = {"has": {"match": is_("A"), "within": "10m"}}
+
+
+@pytest.mark.parametrize(
+    ("when", "touchpoints", "change", "minute"),
+    [
+        ({"all": [{"not": _RECENT}, _HAS_X]}, [at(0), at(20, "X")], "entered", 20),
+        ({"any": [_RECENT, {"not": _HAS_X}]}, [at(0), at(20, "X")], "exited", 20),
+        ({"all": [{"milestone": "m"}, _HAS_X]}, [at(0), at(20, "X")], "entered", 20),
+        ({"any": [{"not": _RECENT}, _HAS_X]}, [at(0), at(5, "X"), at(8), at(40, "B")], "entered", 5),
+        ({"any": [_HAS_X, {"all": [_RECENT, {"not": _HAS_X}]}]}, [at(0), at(20, "X"), at(30, "B")], "entered", 20),
+    ],
+)
+def test_rule_a_change_happened_when_what_brought_it_about_did(
+    when: dict[str, Any], touchpoints: list[Touchpoint], change: str, minute: int
+) -> None:
+    """Not when another answer turned before, which did not matter then."""
+    partition = Partition(set_of(audience(when), milestones=[{**MILESTONE, "when": MISSING}]))
+    partition.clock_ms = START
+    for touchpoint in touchpoints:
+        partition.clock_ms = touchpoint.event_time
+        partition.rest()
+        partition.take([touchpoint])
+    clock(partition, 100)
+    assert (only(partition).change, (only(partition).happened_ms - START) // MINUTE) == (change, minute)
+    together = Partition(set_of(audience(when), milestones=[{**MILESTONE, "when": MISSING}]))
+    together.clock_ms = START + 100 * MINUTE
+    together.take(touchpoints)
+    if change == "entered":
+        assert only(together).since_ms == START + minute * MINUTE
 
 
 def test_rule_a_count_may_turn_several_times_by_time_alone() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from state.plan import lens_of
+from state.rows import pack
 from tests.check.batches import sql_cells
 from tests.state.cells import cells
 from tests.state.test_rules import DAY0, flow, is_
@@ -171,3 +173,31 @@ def test_a_flow_whose_columns_all_have_its_own_dimension_is_a_plain_one() -> Non
     """As many columns as any other flow."""
     steps = [{"step": 1, "dimension": "content_type"}, {"step": 2, "only": ["x"]}]
     assert definition_set([{"name": "f", **by_content(columns=300, steps=steps)}]).definitions
+
+
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        by_content(starts_with={"match": is_("A")}),
+        by_content(contains="blog", include_repeats=True, steps=CHANNEL_NEXT),
+        by_content(starts_with={"match": is_("A")}, count="containers"),
+        by_content(starts_with="blog", include_repeats=True, steps=CHANNEL_NEXT),
+    ],
+    ids=["condition", "both sides", "containers", "a column of its own"],
+)
+def test_rule_anchors_that_wait_for_the_same_step_are_one(analysis: dict[str, Any]) -> None:
+    """However many come before it, the state stays small; all of them take the step."""
+    lens = lens_of(definition_set([{"name": "a", **analysis}]).definitions[0])
+    many = [touchpoint(str(n), START + n * 3_600_000, "A", content_type="blog") for n in range(100)]
+    steps = [
+        touchpoint(f"step{n}", START + (100 + n) * 3_600_000, "B", content_type=content, channel=channel)
+        for n, (content, channel) in enumerate([("webinar", "email"), ("pricing", "ads")])
+    ]
+    state = lens.empty()
+    for number, each in enumerate(many):
+        lens.advance(state, each.event_time, lens.project(each), {})
+        assert len(pack(state)) < 200, number
+    live = cells(analysis, [*many, *steps])
+    assert live == sql_cells([*many, *steps], analysis)
+    if analysis.get("count") != "containers":
+        assert sum(live.values()) == 100

@@ -18,7 +18,7 @@ def always(holds: bool) -> Course:
 
 def holds_at(course: Sequence[int], moment: int) -> bool:
     """What it is at a moment."""
-    return bool(course[0]) ^ bool((bisect_right(course, moment, 1) - 1) & 1)
+    return (course[0] + bisect_right(course, moment, 1) - 1) & 1 == 1
 
 
 def turned_at(course: Sequence[int], moment: int) -> int | None:
@@ -42,9 +42,8 @@ def during(start: int | None, end: int | None) -> Course:
 def joined(courses: Sequence[Course], holds: Callable[[Sequence[bool]], bool]) -> Course:
     """The course of what holds of several."""
     found: Course = [int(holds([course[0] == 1 for course in courses]))]
-    if all(len(course) == 1 for course in courses):
-        return found  # as for most
-    for moment in sorted({moment for course in courses for moment in course[1:]}):
+    moments = {moment for course in courses for moment in course[1:]}
+    for moment in sorted(moments) if moments else ():
         if holds([holds_at(course, moment) for course in courses]) != bool((found[0] + len(found) - 1) & 1):
             found.append(moment)
     return found

@@ -26,6 +26,7 @@ _ASKED, _VALUES, _COURSES, _COURSE, _SINCE = range(5)
 _OUT = (0,)
 CONSENT_WITHDRAWN = "consent is withdrawn"
 REASONS_MAX = 5
+Since = int | list[int]
 
 
 class Look(NamedTuple):
@@ -42,8 +43,10 @@ class AudienceLens:
     """One audience, compiled.
 
     State: [the states of its questions, the newest values of its attributes, the courses of the answers, the course
-    of membership or None before the first touchpoint, since when it is what the course begins with]. A projection:
-    [[number, projection] of each question that reads the touchpoint, [number, value] of each attribute that it has].
+    of membership or None before the first touchpoint, since when it is what it was when the course was made; where the
+    course has turns that lie before that, of a question whose answer did not matter then, with when it was made]. A
+    projection: [[number, projection] of each question that reads the touchpoint, [number, value] of each attribute that
+    it has].
     """
 
     kind = "audience"
@@ -122,10 +125,10 @@ class AudienceLens:
         """The container at a moment; without a state it has none of the touchpoints that matter."""
         if state is None or state[_COURSE] is None:
             return Look(is_in=False, since_ms=None, answers=self._answers_of_nothing, due_ms=None)
-        course, since = state[_COURSE], turned_at(state[_COURSE], moment)
+        course = state[_COURSE]
         return Look(
             is_in=holds_at(course, moment),
-            since_ms=state[_SINCE] if since is None else since,
+            since_ms=_began(course, state[_SINCE], moment),
             answers=_bits(state[_COURSES], moment),
             due_ms=turns_next(course, moment),
         )
@@ -151,13 +154,23 @@ def _bits(courses: Sequence[Course], moment: int) -> int:
     return sum(holds_at(course, moment) << number for number, course in enumerate(courses))
 
 
-def _since(was: Course | None, now: Course, since: int | None, event_time: int) -> int | None:
+def _since(was: Course | None, now: Course, since: Since | None, event_time: int) -> Since:
     """Since when it is what it is now, at a touchpoint."""
-    if was is None:
-        return event_time
-    if holds_at(was, event_time) != bool(now[0]):
-        return event_time
-    turned = turned_at(was, event_time)
+    has_turned = len(now) > 1 and now[1] <= event_time
+    is_in = holds_at(now, event_time) if has_turned else now[0] == 1
+    if was is None or since is None or holds_at(was, event_time) != is_in:
+        began = event_time
+    else:
+        began = _began(was, since, event_time)
+    return [began, event_time] if has_turned else began
+
+
+def _began(course: Course, since: Since, moment: int) -> int:
+    """Since when it is what it is at a moment. since: of the course, as a state has it."""
+    turned = turned_at(course, moment)
+    if isinstance(since, list):
+        began, made_at = since
+        return began if turned is None or turned <= made_at else turned
     return since if turned is None else turned
 
 
