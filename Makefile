@@ -22,7 +22,7 @@ demo: $(READY)
 
 test: $(READY)
 	@# Several at once, for tests of the transport mostly wait for a broker. BESIDE: what else to make when there is a place.
-	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j4 --output-sync=line $(TEST_LISTS) $(BESIDE)
+	@PYTHONUNBUFFERED=1 $(MAKE) --no-print-directory -j4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) $(TEST_LISTS) $(BESIDE)
 
 # What covers state/. What is random or exhaustive is not needed for that, and would take half as long again or more.
 COVERING_TESTS := tests/state tests/check tests/docs tests/budget tests/agents/answers $(addprefix tests/agents/test_,audiences_command.py checking.py comparing.py defining.py milestones_command.py snapshots.py)

@@ -23,17 +23,28 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MILEPOST_", frozen=True, extra="ignore")
 
     folder: Path = Field(
-        default_factory=_data_folder, description="Holds jars, the embedded broker's data and the workers' state."
+        default_factory=_data_folder,
+        description="Holds jars, the embedded broker's data and the workers' state. By default"
+        " `$XDG_DATA_HOME/milepost` or `~/.local/share/milepost`, on macOS `~/Library/Application Support/milepost`.",
     )
     bootstrap_servers: str | None = Field(
         None, description="host:port[,host:port]; without it the embedded broker is used."
     )
-    prefix: str = Field("milepost", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First part of every topic's name.")
+    prefix: str = Field(
+        "milepost", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First part of every topic's name: `PREFIX.NAME`."
+    )
     generation: int = Field(
-        0, ge=0, description="Stands in changelog, output and folder names; a resize is a new generation."
+        0,
+        ge=0,
+        description="Stands in changelog, output and folder names. Another one reads all sources again, and computes"
+        " everything anew beside the former.",
     )
     partitions: int = Field(
-        4, ge=1, le=1024, description="Partitions of every source and stage; fixed for a generation."
+        4,
+        ge=1,
+        le=1024,
+        description="Partitions of every source and stage. Chosen once for a prefix, the same for every worker; for"
+        " more later take another prefix, and send the events again.",
     )
     replication: int = Field(1, ge=1, le=9, description="Replicas of every topic.")
     worker_id: str = Field(

@@ -22,7 +22,8 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """One topic of a prefix.
 
     key: what the records are keyed by. partitions: "all" is the number of the settings, one for all stages.
-    generational: the generation stands in its name; it is derived, and a resize builds it anew beside the old one.
+    generational: the generation stands in its name; it is derived, and another generation builds it anew beside the old
+    one.
     cleanup: delete keeps every record (`retention.ms` -1), compact the last of each key.
     """
 

@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import fcntl
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -157,7 +158,7 @@ def _picture(
 
 def _stay(bootstrap: str, settings: Settings, workers: Workers, console: Console) -> None:
     click.echo("\nStill running. In another terminal:")
-    click.echo(f"  milepost snapshot --watch --bootstrap-servers {bootstrap} --prefix {settings.prefix}")
+    click.echo(f"  {sys.argv[0]} snapshot --watch --bootstrap-servers {bootstrap} --prefix {settings.prefix}")
     click.echo("Ctrl-C ends it.")
     try:
         while True:

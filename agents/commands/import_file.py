@@ -39,7 +39,7 @@ def command(
     rejects_path: Path | None,
     restart: bool,
 ) -> None:
-    """Bring the rows of FILE (CSV, NDJSON or XES, plain or .gz) to Kafka as events.
+    """Bring the rows of FILE (CSV, NDJSON or XES, plain or .gz, or Parquet) to Kafka as events.
 
     An import that is cut off goes on where it was when it is started again. Exits with 1 when rows were read and none
     of them gave an event.

@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 import msgspec
+from prometheus_client.metrics import MetricWrapperBase
 
+from agents import metrics
 from agents.settings import Settings
 from state.definitions import DefinitionFile
 from state.delivery.configuration import DeliveryFile
@@ -58,7 +60,7 @@ def schema_text(name: str) -> str:
 
 
 def settings_text() -> str:
-    """`docs/settings.md`: every setting with its default."""
+    """`docs/settings.md`: every setting with its default, and every metric."""
     rows = [
         f"| `MILEPOST_{name.upper()}` | {'' if field.default_factory or field.default is None else field.default} "
         f"| {field.description or ''} |"
@@ -66,10 +68,25 @@ def settings_text() -> str:
     ]
     head = (
         "# Settings\n\nFrom the environment; the options `--bootstrap-servers`, `--prefix`, `--folder`, `--generation` "
-        "and `--partitions`\nof every command win over it. Written by `milepost schemas`.\n\n"
-        "| variable | default | |\n|---|---|---|\n"
+        "and `--partitions`\nof every command but `schemas`, and `--worker-id` of `worker`, win over it. Written by "
+        "`milepost schemas`.\n\n| variable | default | |\n|---|---|---|\n"
     )
-    return head + "\n".join(rows) + "\n"
+    return head + "\n".join(rows) + "\n" + _metrics_text()
+
+
+def _metrics_text() -> str:
+    """Every metric of ours, as it is served."""
+    ours = (each for each in vars(metrics).values() if isinstance(each, MetricWrapperBase))
+    rows = (f"| `{_served(each)}` | {', '.join(each._labelnames)} | {each._documentation} |\n" for each in ours)
+    head = (
+        "\n## Metrics\n\nFor Prometheus at `/metrics` of `MILEPOST_METRICS_PORT`, of each worker for itself, beside "
+        "those of its process.\n\n| metric | labels | what it says, and what to do |\n|---|---|---|\n"
+    )
+    return head + "".join(rows)
+
+
+def _served(metric: MetricWrapperBase) -> str:
+    return f"{metric._name}_total" if metric._type == "counter" else str(metric._name)
 
 
 @click.command()

@@ -80,7 +80,7 @@ def arrive(settings: Settings, *touchpoints: Touchpoint) -> None:
 
 
 def test_what_a_file_would_have_told(settings: Settings, file: Path) -> None:
-    """Over all partitions that there are, corrections netted, time-driven ones by Kafka's clock; nothing is published."""
+    """Over all partitions that there are, corrections netted, time by Kafka's clock; nothing is published for it."""
     arrive(
         settings,
         touchpoint("1", START, "A", person="p", account="acme"),
