@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 
 import msgspec
 
@@ -88,30 +89,49 @@ def _place(header: bytes | None) -> int:
 
 
 def send_again(bootstrap: str, settings: Settings, found: Iterator[Letter]) -> dict[str, int]:
-    """Sends letters to the topics that they came from; gives how many, by topic.
+    """Sends letters to the topics that they came from, those that say the same once; gives how many, by topic.
 
     What was wrong with them must have been mended in milepost or its definitions, for they go as they came. Raises
-    UsageError for a letter of another prefix, and for one that is too large to be an event; UnavailableError when Kafka
-    does not take them.
+    UsageError for a letter of another prefix; when all others are sent, for those that can not be: of too many bytes,
+    or without a copy here. UnavailableError when Kafka does not take them.
     """
     allowed = {_name(topic, settings) for topic in _KEPT_TOPICS}
     counts: Counter[str] = Counter()
+    seen: set[bytes] = set()
+    left: list[str] = []
 
     def checked() -> Iterator[Outgoing]:
         for letter in found:
             if letter.topic not in allowed:
                 raise UsageError(f"a dead letter came from {letter.topic!r}, which is no source of this prefix")
-            if (size := len(letter.key or b"") + len(letter.value or b"")) > SENT_BYTES_MAX:
-                raise UsageError(
-                    f"the dead letter of {letter.topic}/{letter.partition} offset {letter.offset} has {size} bytes with"
-                    f" its key and can not be sent again: an event has at most {EVENT_BYTES_MAX}. Send what it says as"
-                    " smaller events from where it was made"
-                )
-            counts[letter.topic] += 1
-            yield Outgoing(letter.topic, letter.key, letter.value)
+            if (why := _unsendable(letter)) is not None:
+                left.append(f"{letter.topic}/{letter.partition} offset {letter.offset} {why}")
+                continue
+            # What was sent again before and is still wrong is a letter of its own by now.
+            content = blake2b(repr((letter.topic, letter.key, letter.value)).encode(), digest_size=16).digest()
+            if content not in seen:
+                seen.add(content)
+                counts[letter.topic] += 1
+                yield Outgoing(letter.topic, letter.key, letter.value)
 
     send_all(bootstrap, checked())
+    if left:
+        sent = ", ".join(f"{count:,} to {topic}" for topic, count in counts.items()) or "nothing else"
+        more = f", and so {len(left) - 1:,} more" if len(left) > 1 else ""
+        raise UsageError(f"the dead letter of {left[0]}{more}. Sent again: {sent}")
     return counts
+
+
+def _unsendable(letter: Letter) -> str | None:
+    """Why a letter can not be sent again; None where it can."""
+    if letter.value is None:
+        return "holds no value and can not be sent again; if its topic has it, send it from where it was made"
+    if (size := len(letter.key or b"") + len(letter.value)) > SENT_BYTES_MAX:
+        return (
+            f"has {size} bytes with its key and can not be sent again: an event has at most {EVENT_BYTES_MAX}; send"
+            " what it says as smaller events from where it was made"
+        )
+    return None
 
 
 def set_aside(

@@ -11,11 +11,14 @@ from typing import Literal
 from agents.reading import read_topic
 from agents.sending import Outgoing, send_all
 from agents.settings import Settings
+from streams.errors import UsageError
+from streams.shown import shown
 from streams.topics import topic_name
 from streams.touchpoint import Touchpoint, decode_touchpoint, version_of
 
 Kind = Literal["account", "opportunity", "group", "person"]
 PATIENCE_S = 30.0
+REVISION_MAX = 2**63 - 1
 _FIELD_BY_KIND: dict[Kind, str] = {
     "account": "account", "opportunity": "opportunity", "group": "buying_group", "person": "person"
 }  # fmt: skip
@@ -23,7 +26,8 @@ _Id = tuple[str, str, str]  # account, source, event_id
 
 
 def touchpoints_of(bootstrap: str, settings: Settings, kind: Kind, id_: str, account: str | None) -> list[Touchpoint]:
-    """Those that are the container's and not withdrawn, in no order; of all accounts, or one.
+    """Those that are the container's and not erased, in no order; of all accounts, or one. What its source took back
+    is among them, for that may say all that the event said.
 
     Reads `touchpoints` twice, so that only its ids are held. Raises UnavailableError when the topic can not be read.
     """
@@ -39,12 +43,18 @@ def touchpoints_of(bootstrap: str, settings: Settings, kind: Kind, id_: str, acc
             was = newest.get(known_as)
             if was is None or version_of(touchpoint) > version_of(was):
                 newest[known_as] = touchpoint
-    return [each for each in newest.values() if is_its(each) and not each.withdrawn]
+    return [each for each in newest.values() if is_its(each) and not (each.withdrawn and each.revision == REVISION_MAX)]
 
 
 def withdraw(bootstrap: str, settings: Settings, touchpoints: Sequence[Touchpoint]) -> None:
-    """Sends an event that takes it back for each of them, to the source that it came by. When it returns, Kafka has
-    all; raises UnavailableError otherwise, and then it may be done again."""
+    """Sends an event that takes it back for ever for each of them, to the source that it came by. When it returns,
+    Kafka has all; raises UnavailableError otherwise, and then it may be done again. Raises UsageError where a source
+    says the greatest revision that there is, for none is greater."""
+    if beyond := [each for each in touchpoints if each.revision >= REVISION_MAX]:
+        raise UsageError(
+            f"{shown(beyond[0].source, 100)} has said {shown(beyond[0].event_id, 100)} with revision {REVISION_MAX},"
+            " the greatest; only its source can take that back"
+        )
 
     def topic(of: Touchpoint) -> str:
         return topic_name(f"{of.stream}-events", settings.prefix, settings.generation)
@@ -71,7 +81,7 @@ def _withdrawal(touchpoint: Touchpoint) -> bytes:
         "source": touchpoint.source,
         "type": touchpoint.type,
         "account": touchpoint.account,
-        "revision": touchpoint.revision + 1,
+        "revision": REVISION_MAX,  # the source's next one must not bring it back
         "operation": "withdraw",
     }
     return json.dumps(event).encode()

@@ -28,6 +28,9 @@ PATH = "/metrics"
 QUERIES = "/v1/"
 _READING = ("GET", "HEAD")
 REQUEST_S_MAX = 10.0
+CONNECTIONS_MAX = 64
+CONNECTION_S_MAX = 60.0
+"""From a connection's begin to its end, however slowly somebody reads or writes: more than any answer takes."""
 _FILE_BYTES_MAX = 4_096
 _TOKEN = re.compile(r"[\x21-\x7e]{16,1024}")
 
@@ -130,9 +133,10 @@ def _guarded(metrics: Application, queries: Application | None, token: SecretStr
         if wanted is not None and not _is_allowed(environ.get("HTTP_AUTHORIZATION", ""), wanted):
             start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer"), ("Content-Type", "text/plain")])
             return [b"Authorization: Bearer TOKEN is missing, or the token is another one\n"]
-        if wanted is None and environ["REQUEST_METHOD"] not in _READING and not _is_asked_here(environ):
+        is_plain = environ["REQUEST_METHOD"] in _READING and environ["PATH_INFO"] == PATH
+        if wanted is None and not is_plain and not _is_asked_here(environ):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
-            return [b"Host is not this machine; what changes something is taken from it, or with a token\n"]
+            return [b"Host is not this machine; but for the metrics all is told to it only, or with a token\n"]
         if queries is not None and environ["PATH_INFO"].startswith(QUERIES):
             return queries(environ, start_response)
         if environ["PATH_INFO"] != PATH:
@@ -169,7 +173,38 @@ class Handler(WSGIRequestHandler):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    """A thread per connection, up to CONNECTIONS_MAX: whoever opens more than that finds them closed."""
+
     daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        late = threading.Timer(CONNECTION_S_MAX, _cut, [request])
+        late.daemon = True
+        late.start()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            late.cancel()
+            self._places.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing, as of a request: who asked has gone, or was too slow."""
+
+
+def _cut(request: socket.socket) -> None:
+    """Ends a connection from beside the thread that reads from it or writes to it."""
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 class _Server6(_Server):

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -150,7 +151,7 @@ class QueryClient:
                 return msgspec.json.decode(answer.read(ANSWER_BYTES_MAX), type=kind)
         except urllib.error.HTTPError as error:
             return _problem_of(error, url)
-        except (OSError, msgspec.DecodeError, ValueError) as error:
+        except (OSError, HTTPException, msgspec.DecodeError, ValueError) as error:
             raise UnavailableError(f"the worker at {url} does not answer: {error}") from error
 
 
@@ -166,7 +167,10 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedire
 
 
 def _problem_of(error: urllib.error.HTTPError, url: str) -> Problem:
-    body = error.read(100_000)
+    try:
+        body = error.read(100_000)
+    except (OSError, HTTPException):
+        body = b""
     if error.headers.get_content_type() == "application/problem+json":
         try:
             return msgspec.json.decode(body, type=Problem)

@@ -33,7 +33,8 @@ RETIRE_AFTER_S = APPLY_S_MAX + DELIVERY_S_MAX + 5
 """For how long a version must have been on the screens before the former one is retired. Whoever applies a definition
 that takes the former one along has seen it before that, and its record stands on the topic before the retirement."""
 
-Publish = Callable[[list[Row]], Awaitable[None]]
+Publish = Callable[[list[Row]], Awaitable[bool]]
+"""Appends records; says whether they are on the topic."""
 Retire = Callable[[Sequence[Retirement]], Awaitable[None]]
 
 
@@ -206,9 +207,10 @@ async def _publish_due(schedule: Schedule, publish: Publish) -> float:
     for snapshot in schedule.due(started_s):
         record: Row = (snapshot.analysis.encode(), encode_snapshot(snapshot))
         took_s += time.monotonic() - started_s
-        await publish([record])
+        is_shown = await publish([record])
         started_s = time.monotonic()
-        schedule.note_shown(snapshot.version, started_s)
+        if is_shown:  # else readers have the former version's, which is computed on
+            schedule.note_shown(snapshot.version, started_s)
     if gone := schedule.gone():
         await publish([(name.encode(), None) for name in gone])
     return took_s

@@ -132,16 +132,19 @@ class SnapshotsOwner:
             await asyncio.to_thread(add_definition_records, self._bootstrap, self._settings, records)
             self._retired.update(new)
 
-    async def _publish(self, records: list[Row]) -> None:
+    async def _publish(self, records: list[Row]) -> bool:
+        """Whether they are on the topic now."""
         async with self._turn:
             try:
                 await self._append(records)
+                return True
             except BatchTooLargeError as error:
                 # The other analyses go on; this one's numbers stay in `partials`.
                 names = ", ".join(key.decode() for key, _ in records)
                 log.error(
                     "a snapshot is too large to publish; define fewer periods or columns", analysis=names, why=error
                 )
+                return False
 
     async def tend(self) -> None:
         """Raises what ended the following. Renews the fence before the broker forgets it, and says something at least

@@ -148,12 +148,20 @@ def keyed_flow(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _keyed_column(column: Mapping[str, Any]) -> dict[str, Any]:
-    exits = {f"{value or 'more'}, direction {direction}": count for value, direction, count in column["exits"]}
+    exits = {f"{_named(value)}, direction {direction}": count for value, direction, count in column["exits"]}
     return {"items": column["items"], "more": column["more"], "exits": exits, "dimension": column["dimension"]}
 
 
 def _text_of_link(from_step: int, origin: str | None, to_step: int, target: str | None) -> str:
-    return f"{origin or 'more'} ({from_step}) > {target or 'more'} ({to_step})"
+    return f"{_named(origin)} ({from_step}) > {_named(target)} ({to_step})"
+
+
+def _named(item: str | None) -> str:
+    """An item in a key: as it is where that can be no other key's part, else in quotes. None: the rest."""
+    if item is None:
+        return "more"
+    is_plain = item not in ("", "more") and item[0] not in "'\"" and " > " not in item
+    return item if is_plain else repr(item)
 
 
 def _keyed_sequences(sequences: list[Any], marks: Mapping[int, list[Any]]) -> dict[str, Any]:
@@ -161,7 +169,7 @@ def _keyed_sequences(sequences: list[Any], marks: Mapping[int, list[Any]]) -> di
     return {
         "counts": [count for _, _, count in sequences],
         "paths": {
-            " > ".join([*reversed(back), *fore]): [count, marks.get(place, [])]
+            " > ".join(map(_named, [*reversed(back), *fore])): [count, marks.get(place, [])]
             for place, (back, fore, count) in enumerate(sequences)
             if count > rarest
         },

@@ -225,7 +225,7 @@ class Plan:
         own += map(OwnerLens, owners)
         self.account = KindPlan(_ACCOUNT, own, _id, placing)
         self.others: tuple[KindPlan, ...] = tuple(
-            (VisitsPlan if code == VISITS else KindPlan)(code, lenses, _ID_BY_CODE[code], placing)
+            (VisitsPlan if code == VISITS else KindPlan)(code, lenses, ID_BY_CODE[code], placing)
             for code, lenses in lenses_by_code.items()
         )
         self.kinds = (self.account, *self.others)
@@ -300,10 +300,12 @@ def _visitor(touchpoint: Touchpoint) -> str | None:
     return touchpoint.person if touchpoint.stream == "web" and touchpoint.session is None else None
 
 
-_ID_BY_CODE: dict[bytes, Callable[[Touchpoint], str | None]] = {
+ID_BY_CODE: dict[bytes, Callable[[Touchpoint], str | None]] = {
     CODE_BY_KIND[ContainerKind.OPPORTUNITY]: attrgetter("opportunity"),
     CODE_BY_KIND[ContainerKind.BUYING_GROUP]: attrgetter("buying_group"),
     CODE_BY_KIND[ContainerKind.PERSON]: attrgetter("person"),
     CODE_BY_KIND[ContainerKind.SESSION]: attrgetter("session"),
     VISITS: _visitor,
 }
+FIELDS_OF_IDS = ("opportunity", "buying_group", "person", "session", "stream")
+"""What they read."""

@@ -47,7 +47,8 @@ def list_(reason: str | None, newest: int, settings: Settings) -> None:
 def replay(reason: str, settings: Settings) -> None:
     """Sends dead letters again, as they came: for when what rejected them was mended.
 
-    What is wrong still becomes a dead letter again, under a new id. What was taken once is not counted twice.
+    What is wrong still becomes a dead letter again, under a new id; of those that say the same one is sent. What was
+    taken once is not counted twice.
     """
     with connect(settings, start=False) as bootstrap:
         counts = send_again(bootstrap, settings, letters(bootstrap, settings, reason))

@@ -5,6 +5,7 @@ from typing import get_args
 
 import click
 
+from agents.completion import waiting_counts
 from agents.connection import connect, with_settings
 from agents.erasing import Kind, touchpoints_of, withdraw
 from agents.settings import Settings
@@ -23,8 +24,8 @@ _TEXT_MAX = 100
 def command(settings: Settings, kind: Kind, id_: str, account: str | None, yes: bool) -> None:
     """Withdraws every touchpoint of a container: it leaves every number, story and audience within seconds.
 
-    A withdrawal is an event with a higher revision; only a still higher one brings a touchpoint back. The records that
-    were sent stay in Kafka's topics for as long as these keep them.
+    A withdrawal is an event with the greatest revision there is, so nothing that a source sends brings a touchpoint
+    back. The records that were sent stay in Kafka's topics for as long as these keep them, dead letters as well.
     """
     with connect(settings, start=False) as bootstrap:
         found = touchpoints_of(bootstrap, settings, kind, id_, account)
@@ -37,8 +38,11 @@ def command(settings: Settings, kind: Kind, id_: str, account: str | None, yes: 
         what = f"{len(found):,} touchpoints of the {whose}, from {first} to {last}, in {accounts:,} accounts"
         if not yes:
             click.confirm(f"Withdraw {what}?", abort=True)
+        unread, _ = waiting_counts(bootstrap, settings, {})
         withdraw(bootstrap, settings, found)
     click.echo(f"withdrawn: {what}")
+    if unread:
+        click.echo(f"{unread:,} events were not read by ingest yet; erase again when they are, for they may say more")
 
 
 def _day(at_ms: int) -> str:

@@ -114,7 +114,8 @@ class CellsView:
         table.add_column("", no_wrap=True)
         for each in cells.containers:
             began = "" if each.started_ms is None else f" from {moment(each.started_ms)}"
-            table.add_row(signed(each.amount), cut(each.account, 60), cut(each.id or "", 60) + began)
+            # As Text, so that what came from outside is not taken for markup.
+            table.add_row(signed(each.amount), Text(cut(each.account, 60)), Text(cut(each.id or "", 60) + began))
         yield table
         yield ""
         yield Text(self._ending(), "dim")

@@ -75,7 +75,7 @@ class CohortView:
 
     def _frame(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True, header_style="dim")
-        table.add_column(cut(self._dimension or self._body.granularity, _LABEL_WIDTH_MAX), no_wrap=True)
+        table.add_column(Text(cut(self._dimension or self._body.granularity, _LABEL_WIDTH_MAX)), no_wrap=True)
         table.add_column("included", justify="right", no_wrap=True)
         return table
 
@@ -105,7 +105,7 @@ class CohortView:
             figures = self._body.velocity[place]
             within = (figures.p25_s, figures.p50_s, figures.p75_s, figures.p90_s)
             table.add_row(
-                self._labels[place],
+                Text(self._labels[place]),
                 number(self._body.rows[place].included),
                 number(figures.returned),
                 *("–" if seconds is None else duration(seconds) for seconds in within),

@@ -32,17 +32,17 @@ class ComparisonView:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True, header_style="dim")
-        table.add_column(cut(self._it.by, _LABEL_WIDTH_MAX), no_wrap=True)
+        table.add_column(Text(cut(self._it.by, _LABEL_WIDTH_MAX)), no_wrap=True)
         for name in ("included", "returned", "share", "25% in", "50% in", "75% in", "90% in"):
             table.add_column(name, justify="right", no_wrap=True)
         for side in (self._it.first, self._it.second):
             table.add_row(*self._row(side))
         return table
 
-    def _row(self, side: Side) -> list[str]:
+    def _row(self, side: Side) -> list[str | Text]:
         v = side.velocity
         within = ["–" if s is None else duration(s) for s in (v.p25_s, v.p50_s, v.p75_s, v.p90_s)]
-        label = cut(side.label, _LABEL_WIDTH_MAX)
+        label = Text(cut(side.label, _LABEL_WIDTH_MAX))
         return [label, number(side.included), number(side.returned), percent(side.share), *within]
 
     def _difference(self) -> str:

@@ -62,11 +62,12 @@ async def _followed(arena: Arena, schedule: Schedule, analysis_count: int) -> tu
     published = 0
     through = asyncio.Event()
 
-    async def publish(records: list[Row]) -> None:
+    async def publish(records: list[Row]) -> bool:
         nonlocal published
         published += len(records)
         if published >= analysis_count:
             through.set()
+        return True
 
     async def retire(former: Sequence[object]) -> None:
         """No version is replaced here."""

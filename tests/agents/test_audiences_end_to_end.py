@@ -223,3 +223,17 @@ def test_who_is_erased_leaves_audiences_and_numbers(settings: Settings, ingest: 
         with pytest.raises(UsageError, match="no touchpoint of the person bob"):
             erase("person", "bob")
         assert len(touchpoints_of(bootstrap, settings, "account", "acme", None)) == 4
+        # What the source says next brings nobody back, and what it took back itself is erased as well.
+        events = [
+            {**events[1], "revision": 1},
+            {**events[0], "event_id": "gone", "person": "kim", "operation": "withdraw"},
+        ]
+        send(settings, *events)
+        wait_for_touchpoints(settings, 10 + 3 + 2 + len(events))
+        wait_until(running, lambda: _is_complete(settings))
+        assert members(settings, "seen") == {("acme", "jo")}
+        assert touchpoints_of(bootstrap, settings, "person", "bob", None) == []
+        assert "withdrawn: 1 touchpoints of the person kim" in erase("person", "kim", "--yes")
+        wait_for_touchpoints(settings, 18)
+        with pytest.raises(UsageError, match="no touchpoint of the person kim"):
+            erase("person", "kim")

@@ -1,9 +1,12 @@
 """What listens: the metrics, to this machine or to whoever brings the token; and what a worker does not offer."""
 
+import contextlib
 import http.client
 import os
+import select
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,8 +66,8 @@ def test_metrics_are_served_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> 
     [("127.0.0.1:9", 200), ("localhost", 200), ("[::1]:9", 200), ("elsewhere.example:9", 403), ("[", 403), ("", 403)],
 )
 def test_without_a_token_what_changes_something_is_asked_for_by_name(host: str, status: int) -> None:
-    """A page of elsewhere, in a browser of this machine, may have its name lead here, but can not say another one. With
-    a token it could not know it; and what only reads is as before."""
+    """So is what tells names and stories. A page of elsewhere, in a browser of this machine, may have its name lead
+    here, but can not say another one. With a token it could not know it; and the metrics name nobody."""
 
     def application(_: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
         start_response("200 OK", [("Content-Type", "text/plain")])
@@ -74,18 +77,51 @@ def test_without_a_token_what_changes_something_is_asked_for_by_name(host: str, 
         serve_metrics(Listening("127.0.0.1", 0, token), application) for token in (None, SecretStr(TOKEN))
     )
 
-    def asked(port: int, method: str, **headers: str) -> int:
+    def asked(port: int, method: str, path: str = "/v1/definitions/a", **headers: str) -> int:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request(method, "/v1/definitions/a", headers={"Host": host, **headers})
+            connection.request(method, path, headers={"Host": host, **headers})
             return connection.getresponse().status
         finally:
             connection.close()
 
     assert asked(open_, "PUT") == asked(open_, "POST") == status
-    assert asked(open_, "GET") == 200
+    assert asked(open_, "GET") == status
+    assert asked(open_, "GET", "/metrics") == 200
     assert asked(guarded, "PUT") == 401
     assert asked(guarded, "PUT", Authorization=f"Bearer {TOKEN}") == 200
+
+
+def test_whoever_opens_many_connections_finds_them_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whoever sends a little now and then is cut off: the worker's files are for its work."""
+    monkeypatch.setattr(metrics_server, "CONNECTIONS_MAX", 3)
+    monkeypatch.setattr(metrics_server, "CONNECTION_S_MAX", 0.5)
+    port = served(monkeypatch)
+    slow = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(3)]
+    for each in slow:
+        each.sendall(b"GET /metrics HTTP/1.1\r\n")
+    deadline = time.monotonic() + 5
+    while sum(each.name.startswith("Thread-") for each in threading.enumerate()) < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with pytest.raises((http.client.HTTPException, ConnectionError)):
+        get(port)
+    begun = time.monotonic()
+    for each in slow:
+        with contextlib.suppress(OSError):
+            for _ in range(40):
+                each.sendall(b"X: y\r\n")
+                time.sleep(0.05)
+                if select.select([each], [], [], 0)[0] and not each.recv(1):
+                    break
+        each.close()
+    assert time.monotonic() - begun < 4
+    while True:  # their places are free a moment later
+        try:
+            assert get(port)[0] == 200
+            break
+        except (http.client.HTTPException, ConnectionError):
+            assert time.monotonic() < deadline + 5
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])

@@ -74,6 +74,10 @@ def test_records_of_any_size_are_dead_letters(kafka: EmbeddedBroker, settings: S
     assert sizes[1] > SOURCE_BATCH_BYTES_MAX
     with pytest.raises(UsageError, match=r"crm-events/0 offset 1 has 2097153 bytes with its key and can not be sent"):
         send_again(bootstrap, settings, letters(bootstrap, settings))
+    sent = [each.value for each in read_topic(bootstrap, topic_name("crm-events", settings.prefix, 0))][len(records) :]
+    assert sent == records[:1]  # what could be, behind the one that could not as well as before it
+    asked = (letter for _ in range(2) for letter in letters(bootstrap, settings) if letter.offset == 0)
+    assert send_again(bootstrap, settings, asked) == {topic_name("crm-events", settings.prefix, 0): 1}
 
 
 def large_definitions(path: Path) -> Path:

@@ -264,8 +264,9 @@ def test_agent_follows_partials(world: tuple[Settings, KafkaProducer]) -> None:
     send(producer, topic, [(b"!fence", b""), *commit(7, half)], 0)
     published: list[Snapshot] = []
 
-    async def publish(records: list[Row]) -> None:
+    async def publish(records: list[Row]) -> bool:
         published.extend(decode_snapshot(value or b"") for _, value in records)
+        return True
 
     async def retire(retirements: Sequence[Retirement]) -> None:
         assert not retirements

@@ -182,3 +182,5 @@ def test_a_terminal_obeys_no_name_of_a_comparison() -> None:
     text = drawn(hostile)
     assert "\x1b" not in text
     assert "[bold]" in text
+    closing = msgspec.structs.replace(found, first=msgspec.structs.replace(found.first, label="a [/b] :smile:"))
+    assert line_of(drawn(closing), "80.0%").startswith("a [/b] :smile: ")

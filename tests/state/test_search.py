@@ -55,6 +55,20 @@ def test_who_has_an_id_is_found(analyses: list[dict[str, object]]) -> None:
     assert accounts_of(layers, store, ContainerKind.PERSON, "x", lambda: True) == ([], True)
 
 
+@pytest.mark.parametrize("container", ["session", "account"])
+def test_a_derived_session_is_found_by_its_person(container: str) -> None:
+    """It has no id of its own; whoever has a session that the source names is found by that."""
+    arrived = [
+        touchpoint("1", account="a", person="p", stream="web"), touchpoint("2", account="b", person="p", session="s"),
+        touchpoint("3", account="c", person="p", stream="crm"),
+    ]  # fmt: skip
+    layers, store = layers_of(definition_set([FLOW | {"container": container}])), MemoryStore()
+    store.apply(Accounts(layers, store).compute([Record(each) for each in arrived]).rows)
+    for id_, account in (("p", "a"), ("s", "b")):
+        found, _ = accounts_of(layers, store, ContainerKind.SESSION, id_, lambda: True)
+        assert [each.account for each in found] == [account]
+
+
 def test_a_search_ends_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what it found, and the word that it is not all."""
     monkeypatch.setattr(search, "_ROWS_PER_LOOK", 1)

@@ -150,3 +150,18 @@ def test_containers_left_out_are_those_without_an_admitted_path() -> None:
     assert body(filtered, {**CONTAINER_SUMS, ("t",): 11}).left_out == 2
     assert body(filtered, {}).left_out == 0
     assert body(flow(count="containers"), CONTAINER_SUMS).left_out is None
+
+
+def test_an_item_may_be_called_as_the_rest() -> None:
+    """Or have no letter, or be written as a link is: each of them has a key of its own."""
+    names = [None, "more", "", "'more'", "a", "b", "a (0) > b"]
+    links = [[0, origin, 1, target, 1] for origin in names for target in names]
+    column = {"step": 0, "items": [], "more": [0, 0], "exits": [[name, 1, 1] for name in names], "dimension": None}
+    body = {
+        "total": 1, "columns": [column], "links": links, "link_marks": [], "sequence_marks": [], "left_out": None,
+        "sequences": [[[], ["a", "b"], 2], [[], ["a > b"], 2]], "through": None,
+    }  # fmt: skip
+    keyed = keyed_flow(body)
+    assert len(keyed["links"]) == len(links)
+    assert len(keyed["columns"][0]["exits"]) == len(names)
+    assert len(keyed["sequences"]["paths"]) == 2
