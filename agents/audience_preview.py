@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from agents.dead_letters import set_aside_offsets
-from agents.reading import partitions_of
 from agents.settings import Settings
 from agents.trials import Disk, batches
 from state.audience_set import AudienceDefinition
@@ -21,6 +20,7 @@ from state.audience_trial import AudienceTrial
 from state.calendar import DAY_MS
 from state.kinds import NAME_BY_CODE
 from state.rows import parts_of
+from streams.admin import end_offsets
 from streams.membership import decode_change
 from streams.store import Row
 from streams.topics import topic_name
@@ -69,7 +69,7 @@ def run_preview(
     left_out = set_aside_offsets(bootstrap, settings, topic)
     report = PreviewReport(0, now_ms, {each.name: Preview(0, [], {}, {}) for each in audiences})
     days = _Days(now_ms, day_count)
-    for partition in partitions_of(bootstrap, topic):
+    for partition in end_offsets(bootstrap, topic):  # as there are, whatever the settings say
         with tempfile.TemporaryDirectory(prefix="milepost-audiences-") as folder:
             store = Disk(Path(folder) / "0")
             trial = AudienceTrial(audiences, store.rocks, store.write)

@@ -188,7 +188,7 @@ class _Rejects:
     """The rejected rows as NDJSON: row, reason, detail, values. Without a path they are only counted."""
 
     def __init__(self, path: Path | None, checkpoint: Checkpoint) -> None:
-        self.path = path
+        self.path = None if path is None else path.absolute()  # to be found from another folder as well
         self._earlier_path = checkpoint.rejects_path
         # What stands behind the checkpoint will be rejected, and written, again.
         self._earlier_bytes = checkpoint.rejects_bytes
@@ -200,7 +200,8 @@ class _Rejects:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             earlier = Path(self._earlier_path)
-            if self._earlier_bytes and earlier != self.path and earlier.exists():
+            is_same = self.path.exists() and earlier.exists() and earlier.samefile(self.path)
+            if self._earlier_bytes and not is_same and earlier.exists():
                 shutil.copyfile(earlier, self.path)
             self._file = self.path.open("ab")
             self._file.truncate(min(self._earlier_bytes, self._file.tell()))

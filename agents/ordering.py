@@ -6,10 +6,11 @@ from typing import NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from agents.reading import partitions_of, read_topic
+from agents.reading import read_topic
 from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
+from streams.admin import end_offsets
 from streams.delivery import (
     HELD_PREFIX,
     Configure,
@@ -53,7 +54,7 @@ def give_orders(bootstrap: str, settings: Settings, *orders: Order) -> None:
     if (size := max(map(len, values), default=0)) > _ORDER_BYTES_MAX:
         raise UsageError(f"the delivery file takes {size} bytes; {_ORDER_BYTES_MAX} at most are right")
     topic = topic_name("delivery-orders", settings.prefix, settings.generation)
-    partitions = partitions_of(bootstrap, topic)
+    partitions = end_offsets(bootstrap, topic)  # as there are, whatever the settings say
     send_all(bootstrap, (Outgoing(topic, b"order", value, each) for value in values for each in partitions))
 
 

@@ -46,7 +46,7 @@ class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafk
                         yield ReadRecord(partition, each.offset, each.timestamp, each.key, each.value, each.headers)
                 # Also of a batch whose last records compaction took.
                 self.next_fetch_offset = batch.next_offset
-        except KafkaError as error:
+        except (KafkaError, UnicodeDecodeError) as error:  # the latter of a header's name
             raise CorruptRecordError(
                 f"what {place} holds at {self.next_fetch_offset} can not be read: {error}"
             ) from error

@@ -5,8 +5,7 @@ Nothing here joins a group or commits an offset: a reader leaves no trace.
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -55,20 +54,6 @@ def follow_topic(
     An empty list says that the ends seen at the start are reached, and then, that nothing came for a moment. `start`,
     `patience_s` up to these ends, and errors as of `read_topic`.
     """
-    with _consumer_of(bootstrap, topic) as (consumer, found):
-        yield from _follow(consumer, topic, sorted(found if partitions is None else partitions), start, patience_s)
-
-
-def partitions_of(bootstrap: str, topic: str) -> list[int]:
-    """A topic's partitions, whatever the settings say. Raises UnavailableError when the topic or the broker is not
-    there."""
-    with _consumer_of(bootstrap, topic) as (_, found):
-        return sorted(found)
-
-
-@contextmanager
-def _consumer_of(bootstrap: str, topic: str) -> Iterator[tuple[KafkaConsumer, set[int]]]:
-    """A consumer, and the topic's partitions; what goes wrong is an UnavailableError."""
     try:
         consumer = KafkaConsumer(
             bootstrap_servers=bootstrap.split(","),
@@ -85,10 +70,7 @@ def _consumer_of(bootstrap: str, topic: str) -> Iterator[tuple[KafkaConsumer, se
             f" or leave the option out to use the embedded one"
         ) from error
     try:
-        found = consumer.partitions_for_topic(topic)
-        if not found:
-            raise UnavailableError(f"there is no topic {topic} at {bootstrap}; `milepost topics create` makes it")
-        yield consumer, found
+        yield from _follow(consumer, bootstrap, topic, partitions, start, patience_s)
     except KafkaError as error:
         raise UnavailableError(f"{topic} at {bootstrap} can not be read: {error}") from error
     finally:
@@ -96,9 +78,17 @@ def _consumer_of(bootstrap: str, topic: str) -> Iterator[tuple[KafkaConsumer, se
 
 
 def _follow(
-    consumer: KafkaConsumer, topic: str, partitions: Sequence[int], start: int | None, patience_s: float
+    consumer: KafkaConsumer,
+    bootstrap: str,
+    topic: str,
+    partitions: Iterable[int] | None,
+    start: int | None,
+    patience_s: float,
 ) -> Iterator[list[ReadRecord]]:
-    places = [TopicPartition(topic, partition) for partition in partitions]
+    found = consumer.partitions_for_topic(topic)
+    if not found:
+        raise UnavailableError(f"there is no topic {topic} at {bootstrap}; `milepost topics create` makes it")
+    places = [TopicPartition(topic, partition) for partition in sorted(found if partitions is None else partitions)]
     consumer.assign(places)
     consumer.seek_to_beginning(*places)
     if start is not None:

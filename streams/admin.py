@@ -14,10 +14,14 @@ from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError, KafkaTimeoutError, NoError, TopicAlreadyExistsError, for_code
 
 from streams.errors import MismatchError, UnavailableError, UsageError
-from streams.topics import DAY_MS, TOPICS, Topic, kafka_id, topic_name
+from streams.topics import DAY_MS, MESSAGE_BYTES_MAX, MIB, SOURCE_BATCH_BYTES_MAX, TOPICS, Topic, kafka_id, topic_name
 
 CONNECT_MS = 5_000
 REQUEST_MS = 30_000
+REQUEST_PARTITIONS_MAX = 5_000
+"""To be made by one request; Kafka takes 10,000."""
+SOURCE_BYTES_MAX = MESSAGE_BYTES_MAX - MIB
+"""What a source may take at once at most: a record of it, whatever is wrong with it, must fit a dead letter."""
 EXPIRATION = "transactional.id.expiration.ms"
 EXPIRATION_MS_MIN = 2 * DAY_MS
 """An owner fences itself anew at least daily; the broker must remember its fence for longer than that."""
@@ -47,11 +51,32 @@ def create_topics(bootstrap: str, prefix: str, generation: int, partitions: int,
         missing = {name: topic for name, topic in wanted.items() if name not in _describe(admin, wanted)}
         if not missing:
             return []
-        asked = {name: _order(topic, partitions, replication) for name, topic in missing.items()}
-        answers = admin.create_topics(asked, timeout_ms=REQUEST_MS, raise_errors=False)["topics"]
+        answers = [
+            answer
+            for some in _requests(missing, partitions)
+            for answer in admin.create_topics(
+                {name: _order(missing[name], partitions, replication) for name in some},
+                timeout_ms=REQUEST_MS,
+                raise_errors=False,
+            )["topics"]
+        ]
         made = [answer["name"] for answer in answers if _is_made(answer)]
         admin.wait_for_topics(list(missing), timeout_ms=REQUEST_MS)
     return [name for name in missing if name in made]
+
+
+def _requests(topics: dict[str, Topic], partitions: int) -> Iterator[list[str]]:
+    """The names of topics in requests of at most REQUEST_PARTITIONS_MAX partitions, as few as that makes."""
+    some: list[str] = []
+    count = 0
+    for name, topic in topics.items():
+        own = topic.partition_count(partitions)
+        if some and count + own > REQUEST_PARTITIONS_MAX:
+            yield some
+            some, count = [], 0
+        some.append(name)
+        count += own
+    yield some
 
 
 def delete_topics(bootstrap: str, prefix: str, generation: int) -> None:
@@ -142,12 +167,17 @@ def _at_least(found: str, promised: str) -> bool:
     return int(found) >= int(promised)
 
 
+def _takes_enough(found: str, promised: str) -> bool:
+    is_source = int(promised) == SOURCE_BATCH_BYTES_MAX
+    return int(found) >= int(promised) and not (is_source and int(found) > SOURCE_BYTES_MAX)
+
+
 _Rule = tuple[Callable[[str, str], bool], bool]
 # How a setting is compared, and whether another value corrupts. `segment.bytes` is not listed: it is disk space only.
 _RULE_BY_CONFIG: dict[str, _Rule] = {
     "cleanup.policy": (_as_promised, True),
     "message.timestamp.type": (_as_promised, True),
-    "max.message.bytes": (_at_least, True),
+    "max.message.bytes": (_takes_enough, True),
     "unclean.leader.election.enable": (_as_promised, True),
     "delete.retention.ms": (_at_least, True),
     "retention.ms": (_as_promised, False),
@@ -164,7 +194,9 @@ def _config_differences(name: str, topic: Topic, found: dict[str, str], replicat
         if promised is not None and not holds(found[key], promised):
             # A source that expires early is a loud error of its reader; touchpoints that do are a wrong number.
             kept = topic.name == "touchpoints" and key.startswith("retention.")
-            yield Difference(name, key, found[key], promised, corrupts or kept)
+            is_over = holds is _takes_enough and int(found[key]) > int(promised)
+            said = f"at most {SOURCE_BYTES_MAX}, for a dead letter must hold it" if is_over else promised
+            yield Difference(name, key, found[key], said, corrupts or kept)
 
 
 def _expiration_differences(found_by_broker: dict[str, str]) -> Iterator[Difference]:

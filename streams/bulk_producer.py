@@ -24,6 +24,9 @@ BATCH_BYTES = 256 * 2**10
 """Before compression; far below what the source topics take after it."""
 ON_THEIR_WAY_MAX = 32
 REQUEST_TIMEOUT_MS = 40_000
+SETTLE_S_MAX = 120.0
+"""For a batch to be acknowledged, with brokers that come back meanwhile."""
+CLOSE_S_MAX = 2.0
 
 Record = tuple[bytes | None, bytes]
 Partition = tuple[str, int]
@@ -75,7 +78,7 @@ class BulkProducer:
         finally:
             for _, _, sent in self._on_their_way:
                 sent.cancel()
-            await self._producer.stop()
+            await abandon(self._producer)  # nothing is left of what was flushed
 
     async def send(self, topic: str, records: Sequence[Record]) -> None:
         """Takes records, each (key or None, value); waits where too many are on their way.
@@ -136,8 +139,10 @@ class BulkProducer:
     async def _settle_oldest(self) -> None:
         lane, count, sent = self._on_their_way.popleft()
         try:
-            metadata = await sent
-        except KafkaError as error:
+            # aiokafka sends a batch of an idempotent producer again for ever, also where no broker is left.
+            async with asyncio.timeout(SETTLE_S_MAX):
+                metadata = await sent
+        except (KafkaError, TimeoutError) as error:
             raise self._refused(lane, error) from error
         at = lane.topic, lane.partition
         if metadata.offset < 0:  # a batch sent again that the broker had already: it does not say where
@@ -152,8 +157,20 @@ class BulkProducer:
             self._ends[at] = ends[at[1]]
             self._unknown_ends.discard(at)
 
-    def _refused(self, lane: _Lane, error: KafkaError) -> UnavailableError:
-        return UnavailableError(f"Kafka at {self._bootstrap} does not take {lane.topic}[{lane.partition}]: {error}")
+    def _refused(self, lane: _Lane, error: KafkaError | TimeoutError) -> UnavailableError:
+        why = f"nothing was answered within {SETTLE_S_MAX:g} s" if isinstance(error, TimeoutError) else error
+        return UnavailableError(f"Kafka at {self._bootstrap} does not take {lane.topic}[{lane.partition}]: {why}")
+
+
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """Closes a producer without waiting for what no broker takes, which an idempotent one sends again for ever. What is
+    on its way may still arrive; nothing is sent any more."""
+    producer._message_accumulator.fail_all(KafkaError("given up"))
+    try:
+        async with asyncio.timeout(CLOSE_S_MAX):
+            await producer.stop()
+    except TimeoutError:
+        await producer.client.close()
 
 
 # Cached, for murmur2 in Python takes 5 µs and keys repeat.

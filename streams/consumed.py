@@ -12,6 +12,8 @@ import msgspec
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
+from streams.unpacking import RefusedBatchError
+
 
 class ConsumedRecord(msgspec.Struct, gc=False):
     """One record of a source. timestamp: the broker's append time in milliseconds."""
@@ -47,11 +49,16 @@ def _unpacked(answer: PartitionRecords) -> Iterator[Any]:
             raise CorruptRecordException(f"Invalid CRC - {answer._tp}")
         if not batch.is_control_batch:
             first = answer.next_fetch_offset
-            for each in batch:
-                offset = each.offset
-                if offset >= first:
-                    answer.next_fetch_offset = offset + 1
-                    yield ConsumedRecord(topic, partition, offset, each.timestamp, each.key, each.value, each.headers)
+            try:
+                for each in batch:
+                    offset = each.offset
+                    if offset >= first:
+                        answer.next_fetch_offset = offset + 1
+                        yield ConsumedRecord(
+                            topic, partition, offset, each.timestamp, each.key, each.value, each.headers
+                        )
+            except UnicodeDecodeError as error:  # aiokafka wants it, and some clients send bytes
+                raise RefusedBatchError(f"the name of a header is no UTF-8 ({error})") from error
         # Also of a batch whose last records compaction took.
         answer.next_fetch_offset = batch.next_offset
 

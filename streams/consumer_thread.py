@@ -20,7 +20,7 @@ from faust.types import TP
 
 from streams.errors import MismatchError
 from streams.topic_identity import topic_ids_at
-from streams.unpacking import UnpackedTooLargeError
+from streams.unpacking import RefusedBatchError
 
 log = logging.getLogger(__name__)
 
@@ -129,8 +129,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         name and offsets. On this thread, so that nobody waits for it who computes."""
         try:
             records = await super()._fetch_records(consumer, active, **how)
-        except UnpackedTooLargeError as error:
-            raise _too_large(consumer._fetcher, active, error) from error
+        except RefusedBatchError as error:
+            raise _refused(consumer._fetcher, active, error) from error
         while records and not await self._are_same(records):
             if not self.consumer.flow_active or self.should_stop:
                 return {}  # what was fetched is read again from where the next owner says
@@ -194,12 +194,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         return True
 
 
-def _too_large(fetcher: Any, active: set[TP], error: UnpackedTooLargeError) -> MismatchError:
+def _refused(fetcher: Any, active: set[TP], error: RefusedBatchError) -> MismatchError:
     """aiokafka goes through its answers in their order, and lets go of each that it is through with."""
     place, answer = next((place, each) for place, each in fetcher._records.items() if place in active)
     return MismatchError(
         f"the record batch at {place.topic}/{place.partition} offset {answer._partition_records.next_fetch_offset} is"
-        f" refused: {error}, and a worker's memory would not hold it. Nothing of it was taken. Look what writes there;"
+        f" refused: {error}. Nothing of it from there on was taken. Look what writes there;"
         " where that is a source, a group's offset set behind it with Kafka's own tools leaves it out."
     )
 

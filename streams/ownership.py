@@ -181,11 +181,14 @@ class Ownership:
         return lost
 
     async def give_up(self, patience_s: float) -> None:
-        """Closes all owners and followers at once and holds nothing afterwards."""
+        """Closes all owners and followers at once and holds nothing afterwards. Raises what went wrong first, when all
+        are closed as far as they can be."""
         holdings, self._holdings = self._holdings, {}
         for holding in holdings.values():
             holding.move(Phase.CLOSED)
         closing = [each.owner.close(patience_s) for each in holdings.values() if each.owner is not None]
         if self._followers is not None:
             closing.append(self._followers.close())
-        await asyncio.gather(*closing)
+        outcomes = await asyncio.gather(*closing, return_exceptions=True)
+        if failures := [each for each in outcomes if isinstance(each, BaseException)]:
+            raise failures[0]

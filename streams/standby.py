@@ -24,6 +24,7 @@ from aiokafka.errors import (
 )
 
 from streams.bulk_reader import BulkReader
+from streams.cancelling import cancelled
 from streams.ownership import Partition
 from streams.restore import (
     Changelog,
@@ -131,8 +132,7 @@ class Standbys:
 
     async def close(self) -> None:
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
+        await cancelled(tasks)
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 # For the next check: whoever closes has other things to close.

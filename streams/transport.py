@@ -14,7 +14,7 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -24,6 +24,7 @@ from mode import Service
 from mode.utils.futures import notify
 
 from streams.batch_event import BatchMessage
+from streams.cancelling import cancelled
 from streams.consumed import lighten_records
 from streams.consumer_thread import FORGOTTEN_MAX, FORGOTTEN_S, ConsumerThread, Listener
 from streams.errors import LostError, MilepostError, MismatchError, UnavailableError
@@ -33,7 +34,6 @@ from streams.unpacking import bound_unpacking
 log = logging.getLogger(__name__)
 
 TEND_S = 1.0
-CANCEL_AGAIN_S = 1.0
 LOOK_S = 3.0
 LOOKS_MAX = 4
 PENDING_MAX = 2
@@ -181,7 +181,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         self.app.flow_control.clear()
         # It survives a rebalance in stock, and would start a partition that is being restored.
         self._buffered_partitions.clear()
-        await self._give_up()
+        try:
+            await self._give_up()
+        except Exception as error:
+            await self.crash(error)  # aiokafka would log it, and join the group again
+            raise
         # Stock forgets what was acknowledged before it commits.
         await self.commit()
         await super().on_partitions_revoked(revoked)
@@ -195,7 +199,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no ty
         """Lets the batch in hand end within the patience, closes the owners, forgets what was not begun."""
         self._reading.clear()
         opening, self._opening = self._opening, []
-        await _cancelled(opening)
+        await cancelled(opening)
         try:
             await asyncio.wait_for(self._hands_free.wait(), self.patience_s)
         except TimeoutError:
@@ -417,16 +421,6 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust ships no 
         self.followers = followers
         self.id_by_topic = id_by_topic or {}
         super().__init__(app.conf.broker_consumer, app)
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Until all have ended. A client of aiokafka that is being closed keeps a cancellation for itself, so whoever opens
-    one may not hear the first."""
-    pending = {task for task in tasks if not task.done()}
-    while pending:
-        for task in pending:
-            task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def _out_of_range(error: OffsetOutOfRangeError) -> MismatchError:

@@ -19,8 +19,12 @@ UNPACKED_BYTES_MAX = 128 * MIB
 _PIECE_BYTES = MIB
 
 
-class UnpackedTooLargeError(MilepostError):
-    """A record batch becomes larger than a worker has room for."""
+class RefusedBatchError(MilepostError):
+    """A record batch that a worker does not take."""
+
+
+class UnpackedTooLargeError(RefusedBatchError):
+    """It becomes larger than a worker has room for."""
 
 
 def bound_unpacking() -> None:
@@ -46,6 +50,8 @@ def _read(stream: "gzip.GzipFile | zstandard.ZstdDecompressionReader") -> bytes:
     while piece := stream.read(_PIECE_BYTES):
         size += len(piece)
         if size > UNPACKED_BYTES_MAX:
-            raise UnpackedTooLargeError(f"it unpacks to more than {UNPACKED_BYTES_MAX // MIB} MiB")
+            raise UnpackedTooLargeError(
+                f"it unpacks to more than {UNPACKED_BYTES_MAX // MIB} MiB, and a worker's memory would not hold it"
+            )
         pieces.append(piece)
     return b"".join(pieces)

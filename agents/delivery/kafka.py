@@ -11,9 +11,8 @@ from state.delivery.configuration import KafkaTopic
 from state.delivery.formats.cloudevents import event_of
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
+from streams.bulk_producer import abandon
 from streams.topics import MESSAGE_BYTES_MAX
-
-_CLOSE_S_MAX = 2.0
 
 
 class KafkaSender:
@@ -63,13 +62,7 @@ class KafkaSender:
         if self._producer is None:
             return
         producer, self._producer = self._producer, None
-        # Else `stop` waits for what the topic does not take, and an idempotent producer tries that for ever.
-        producer._message_accumulator.fail_all(KafkaError("given up"))
-        try:
-            async with asyncio.timeout(_CLOSE_S_MAX):
-                await producer.stop()
-        except TimeoutError:
-            await producer.client.close()
+        await abandon(producer)
 
 
 async def _topics(producer: AIOKafkaProducer) -> set[str]:

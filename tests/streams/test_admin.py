@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from streams.admin import (
+    SOURCE_BYTES_MAX,
     Difference,
     check_topics,
     create_topics,
@@ -71,6 +72,16 @@ def test_partition_count_that_differs_stops_a_worker(kafka: EmbeddedBroker, pref
         require_topics(kafka.bootstrap_servers, prefix, 0, 5, 1)
 
 
+def test_many_partitions_are_made_by_several_requests(
+    kafka: EmbeddedBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kafka takes so many at once only: 1,024 of each topic are more."""
+    monkeypatch.setattr("streams.admin.REQUEST_PARTITIONS_MAX", 5)
+    names = [topic_name(topic.name, prefix, 0) for topic in TOPICS]
+    assert create_topics(kafka.bootstrap_servers, prefix, 0, 3, 1) == names
+    assert check_topics(kafka.bootstrap_servers, prefix, 0, 3, 1) == []
+
+
 def test_fewer_replicas_are_told_and_stop_nobody(kafka: EmbeddedBroker, prefix: str) -> None:
     """One copy of a topic that three were promised for is exact as long as it lives."""
     create_topics(kafka.bootstrap_servers, prefix, 0, 1, 1)
@@ -88,6 +99,8 @@ def test_fewer_replicas_are_told_and_stop_nobody(kafka: EmbeddedBroker, prefix: 
         ("touchpoints", "retention.bytes", "1000000", True),
         ("crm-events", "retention.ms", "604800000", False),
         ("crm-events", "message.timestamp.type", "CreateTime", True),
+        ("crm-events", "max.message.bytes", "16777216", True),
+        ("web-events", "max.message.bytes", "100000", True),
         ("accounts-changelog", "cleanup.policy", "delete", True),
         ("accounts-changelog", "max.message.bytes", "1048588", True),
         ("accounts-changelog", "delete.retention.ms", "1000", True),
@@ -122,6 +135,7 @@ def test_larger_limits_are_no_difference(
     """Whoever allows larger batches or keeps tombstones for longer harms nobody."""
     create_topics(kafka.bootstrap_servers, prefix, 0, 1, 1)
     change(f"{prefix}.partials.0", "max.message.bytes", "16777216")
+    change(f"{prefix}.crm-events", "max.message.bytes", str(SOURCE_BYTES_MAX))
     change(f"{prefix}.partials.0", "delete.retention.ms", "1209600000")
     assert check_topics(kafka.bootstrap_servers, prefix, 0, 1, 1) == []
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -111,6 +113,27 @@ def test_leaving_flushes_and_an_error_does_not(kafka: EmbeddedBroker, topic: str
     assert sum(end_offsets(kafka.bootstrap_servers, topic).values()) == 1
     with pytest.raises(ValueError, match="mine"):
         asyncio.run(leave(well=False))
+
+
+def test_a_broker_that_is_gone_is_told(kafka: EmbeddedBroker, topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka would wait for it for ever, and go on doing so when the producer is left."""
+    monkeypatch.setattr("streams.bulk_producer.SETTLE_S_MAX", 1.0)
+
+    async def run() -> None:
+        async with BulkProducer(kafka.bootstrap_servers) as producer:
+            await producer.send(topic, [(None, b"x")])
+            await producer.flush()
+            os.kill(kafka.pid, signal.SIGSTOP)
+            await producer.send(topic, [(None, b"y")])
+            await producer.flush()
+
+    begun = time.monotonic()
+    try:
+        with pytest.raises(UnavailableError, match="nothing was answered within 1 s"):
+            asyncio.run(run())
+    finally:
+        os.kill(kafka.pid, signal.SIGCONT)
+    assert time.monotonic() - begun < 15
 
 
 def test_what_the_broker_refuses_is_told(kafka: EmbeddedBroker, topic: str) -> None:

@@ -12,7 +12,8 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.consumed import ConsumedRecord, lighten_records
-from tests.record_batches import batch, marker, packed
+from streams.unpacking import RefusedBatchError
+from tests.record_batches import batch, checked, marker, packed
 
 PLACE = TopicPartition("topic", 3)
 
@@ -78,6 +79,19 @@ def test_a_partition_that_was_sought_gives_nothing() -> None:
     result, _ = asyncio.run(result_at(2))
     assert result.getall() == []
     assert not result.has_more()
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_a_header_that_is_no_text_is_refused_where_it_stands() -> None:
+    """Some clients send bytes; what lies before it is given."""
+    lighten_records()
+    content = bytearray(batch(2, [(b"k", b"v", []), (b"k", b"v", [("name", b"")])]))
+    content[content.index(b"name")] = 0xFF
+    records = parsed(checked(content))
+    assert next(records._records_iterator).offset == 2
+    with pytest.raises(RefusedBatchError, match="a header is no UTF-8"):
+        next(records._records_iterator)
+    assert records.next_fetch_offset == 3
 
 
 @pytest.mark.usefixtures("_as_it_was")

@@ -408,7 +408,7 @@ def test_a_fetch_that_a_rebalance_overtakes_takes_nothing_along(
 def test_an_opening_that_keeps_its_cancellation_does_not_stop_a_rebalance(
     kafka: EmbeddedBroker, prefix: str, tmp_path: Path
 ) -> None:
-    """`_cancelled`: as a client of aiokafka does when it is cancelled while it closes; it is cancelled once more."""
+    """`cancelled`: as a client of aiokafka does when it is cancelled while it closes; it is cancelled once more."""
 
     async def steps(world: Running) -> None:
         for probe in world.probes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from streams.errors import LostError, MismatchError
+from streams.errors import LostError, MismatchError, UnavailableError
 from streams.ownership import NEXT_PHASES, Heartbeat, Holding, Ownership, Partition, Phase
 
 PLACES: list[Partition] = [("accounts", 0), ("accounts", 1), ("raw", 0)]
@@ -170,6 +170,30 @@ def test_an_owner_given_up_while_opening_does_not_become_ready() -> None:
         assert not ownership.is_held(holding)
 
     run(steps())
+
+
+def test_owners_are_closed_although_one_of_them_fails() -> None:
+    """And it is told when all have: a new owner must not open what a former one still has."""
+    entries: list[str] = []
+
+    class Slow(Diary):
+        async def close(self, patience_s: float) -> None:
+            if self._fails is not None:
+                raise self._fails("the disk is full")
+            await asyncio.sleep(0.05)
+            await super().close(patience_s)
+
+    def own(partition: Partition, _: Heartbeat) -> Diary:
+        return Slow(partition, entries, UnavailableError if partition[1] == 0 else None)
+
+    async def steps() -> None:
+        ownership = Ownership({"accounts": own}, lambda: 0.0, Shadow(entries))
+        ownership.assign(PLACES[:2])
+        with pytest.raises(UnavailableError, match="the disk is full"):
+            await ownership.give_up(2)
+
+    run(steps())
+    assert sorted(entries[1:]) == ["close accounts/1 2", "follow none"]
 
 
 def test_what_is_not_owned_is_followed_between_assignments() -> None:

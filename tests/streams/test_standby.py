@@ -1,6 +1,7 @@
 """A partition that another worker owns, followed on the real broker."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -231,6 +232,26 @@ def test_what_waiting_does_not_mend_is_told(
 
     run(steps())
     assert closed == [True]
+
+
+def test_a_standby_that_keeps_its_cancellation_is_cancelled_once_more() -> None:
+    """As a client of aiokafka does when it is cancelled while it closes; else the next assignment would never come."""
+
+    class Deaf(Standby):
+        async def run(self) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            await asyncio.sleep(60)
+
+    async def steps() -> None:
+        standbys = Standbys([("x", 0)], lambda _: Deaf("", Changelog("", 0, "", 0), MemoryStore))
+        standbys.start([])
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(10):
+            await standbys.close()
+        standbys.check()
+
+    run(steps())
 
 
 def test_the_standbys_of_one_assignment_end_before_the_next() -> None:
