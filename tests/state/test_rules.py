@@ -378,6 +378,13 @@ def test_rule_containers_are_counted_within_their_account(container: str) -> Non
     assert cells(canvas("A", container=container), [*events, touchpoint("9", START, "A")])["t", DAY0] == 2
 
 
+def test_rule_containers_a_correction_moves_a_touchpoint_to_another_one() -> None:
+    """Also where both versions come together: the former one never had it."""
+    versions = [touchpoint("1", START, "A", opportunity=f"o{n}", revision=n) for n in range(3)]
+    for batches in ([versions], [[each] for each in versions], [versions[:1], versions[1:]]):
+        assert cells(canvas("A", container="opportunity"), *batches) == {("t", DAY0): 1, ("n", 0, DAY0): 1}
+
+
 def test_rule_session_a_gap_of_more_than_thirty_minutes_ends_it() -> None:
     """Derived sessions: 30 minutes keep one going, a millisecond more begins another, a late event joins two."""
     gap = 1_800_000
