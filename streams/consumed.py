@@ -12,7 +12,7 @@ import msgspec
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
-from streams.unpacking import RefusedBatchError
+from streams.unpacking import UNPACKED_BYTES_MAX, RefusedBatchError, Unpacked
 
 
 class ConsumedRecord(msgspec.Struct, gc=False):
@@ -43,7 +43,9 @@ def _unpacked(answer: PartitionRecords) -> Iterator[Any]:
         yield from _unpacked_by_stock(answer)
         return
     topic, partition = answer._tp
-    while answer._records.has_next():
+    began = Unpacked.byte_count
+    # What lies behind so much is fetched again: many small batches of an answer may each become large.
+    while answer._records.has_next() and Unpacked.byte_count - began <= UNPACKED_BYTES_MAX:
         batch = answer._records.next_batch()
         if answer._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {answer._tp}")

@@ -19,6 +19,9 @@ from streams.errors import LostError
 
 log = logging.getLogger(__name__)
 
+OPENING_MAX = 8
+"""Owners that are opened at once. A restore has the loop for 60 ms at a time, and whoever is through with its own must
+be heard by the broker in time."""
 Partition = tuple[str, int]  # topic, number
 Heartbeat = Callable[[], float]  # when (time.monotonic) the group was last heard to know us
 
@@ -102,6 +105,7 @@ class Ownership:
         self._heartbeat = heartbeat
         self._followers = followers
         self._holdings: dict[Partition, Holding] = {}
+        self._turns = asyncio.Semaphore(OPENING_MAX)
 
     def assign(self, partitions: Iterable[Partition]) -> list[Holding]:
         """New holdings; those of the last assignment must have been given up."""
@@ -136,7 +140,8 @@ class Ownership:
         holding.move(Phase.OPENING)
         try:
             if holding.owner is not None:
-                await holding.owner.open()
+                async with self._turns:
+                    await holding.owner.open()
         except LostError as why:
             self.lose(holding, why)
             return False

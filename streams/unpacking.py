@@ -45,6 +45,12 @@ def unpack_gzip(packed: bytes) -> bytes:
         return _read(stream)
 
 
+class Unpacked:
+    """How many bytes were unpacked here so far, in the whole process."""
+
+    byte_count = 0
+
+
 def _read(stream: "gzip.GzipFile | zstandard.ZstdDecompressionReader") -> bytes:
     pieces, size = [], 0
     while piece := stream.read(_PIECE_BYTES):
@@ -54,4 +60,5 @@ def _read(stream: "gzip.GzipFile | zstandard.ZstdDecompressionReader") -> bytes:
                 f"it unpacks to more than {UNPACKED_BYTES_MAX // MIB} MiB, and a worker's memory would not hold it"
             )
         pieces.append(piece)
+    Unpacked.byte_count += size
     return b"".join(pieces)

@@ -12,7 +12,7 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
 from streams.consumed import ConsumedRecord, lighten_records
-from streams.unpacking import RefusedBatchError
+from streams.unpacking import RefusedBatchError, bound_unpacking
 from tests.record_batches import batch, checked, marker, packed
 
 PLACE = TopicPartition("topic", 3)
@@ -79,6 +79,17 @@ def test_a_partition_that_was_sought_gives_nothing() -> None:
     result, _ = asyncio.run(result_at(2))
     assert result.getall() == []
     assert not result.has_more()
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_of_an_answer_no_more_is_unpacked_than_a_worker_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many batches may each be within the bound; what lies behind is fetched again, and nothing is left out."""
+    monkeypatch.setattr("streams.consumed.UNPACKED_BYTES_MAX", 10)
+    bound_unpacking()
+    lighten_records()
+    records = parsed()
+    assert [each.offset for each in records] == [1, 2]
+    assert records.next_fetch_offset == 3
 
 
 @pytest.mark.usefixtures("_as_it_was")

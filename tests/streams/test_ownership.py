@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streams.errors import LostError, MismatchError, UnavailableError
-from streams.ownership import NEXT_PHASES, Heartbeat, Holding, Ownership, Partition, Phase
+from streams.ownership import NEXT_PHASES, OPENING_MAX, Heartbeat, Holding, Ownership, Partition, Phase
 
 PLACES: list[Partition] = [("accounts", 0), ("accounts", 1), ("raw", 0)]
 
@@ -170,6 +170,27 @@ def test_an_owner_given_up_while_opening_does_not_become_ready() -> None:
         assert not ownership.is_held(holding)
 
     run(steps())
+
+
+def test_few_owners_are_opened_at_once() -> None:
+    """However many partitions there are: those that restore would keep the others from the broker."""
+    opening = most = 0
+
+    class Restoring(Diary):
+        async def open(self) -> None:
+            nonlocal opening, most
+            opening += 1
+            most = max(most, opening)
+            await asyncio.sleep(0.01)
+            opening -= 1
+
+    async def steps() -> None:
+        ownership = Ownership({"accounts": lambda place, _: Restoring(place, [], None)}, lambda: 0.0)
+        holdings = ownership.assign([("accounts", number) for number in range(3 * OPENING_MAX)])
+        assert all(await asyncio.gather(*map(ownership.open, holdings)))
+
+    run(steps())
+    assert most == OPENING_MAX
 
 
 def test_owners_are_closed_although_one_of_them_fails() -> None:
