@@ -19,6 +19,7 @@ from state.definition_set import (
     stale_retirements,
 )
 from state.definitions import ANALYSIS_COUNT_MAX, DefinitionFile
+from state.matches import BEING_WRITTEN
 from state.plan import Plan
 from streams.errors import UsageError
 from streams.json_value import json_value
@@ -56,7 +57,7 @@ def load_definitions(path: Path) -> DefinitionFile:
     """Reads and validates a definition file; raises UsageError with file, line, path and what would be right."""
     plain, positions = load_yaml(path)
     try:
-        return DefinitionFile.model_validate(plain)
+        return DefinitionFile.model_validate(plain, context=BEING_WRITTEN)
     except ValidationError as error:
         raise UsageError(explain(path, positions, error, DefinitionFile)) from error
 
@@ -66,7 +67,7 @@ def one_definition(body: bytes) -> DefinitionFile:
     right."""
     plain = json_value(body)
     try:
-        file = DefinitionFile.model_validate(plain)
+        file = DefinitionFile.model_validate(plain, context=BEING_WRITTEN)
     except ValidationError as error:
         raise UsageError(explain_value(plain, error, DefinitionFile)) from error
     if len(file.analyses) != 1:

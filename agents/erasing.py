@@ -48,18 +48,19 @@ def touchpoints_of(bootstrap: str, settings: Settings, kind: Kind, id_: str, acc
 
 def withdraw(bootstrap: str, settings: Settings, touchpoints: Sequence[Touchpoint]) -> None:
     """Sends an event that takes it back for ever for each of them, to the source that it came by. When it returns,
-    Kafka has all; raises UnavailableError otherwise, and then it may be done again. Raises UsageError where a source
-    says the greatest revision that there is, for none is greater."""
+    Kafka has all; raises UnavailableError otherwise, and then it may be done again. Raises UsageError, when the others
+    are sent, where a source says the greatest revision that there is, for none is greater."""
+
+    def topic(of: Touchpoint) -> str:
+        return topic_name(f"{of.stream}-events", settings.prefix, settings.generation)
+
+    wanted = [each for each in touchpoints if each.revision < REVISION_MAX]
+    send_all(bootstrap, (Outgoing(topic(each), each.account.encode(), _withdrawal(each)) for each in wanted))
     if beyond := [each for each in touchpoints if each.revision >= REVISION_MAX]:
         raise UsageError(
             f"{shown(beyond[0].source, 100)} has said {shown(beyond[0].event_id, 100)} with revision {REVISION_MAX},"
             " the greatest; only its source can take that back"
         )
-
-    def topic(of: Touchpoint) -> str:
-        return topic_name(f"{of.stream}-events", settings.prefix, settings.generation)
-
-    send_all(bootstrap, (Outgoing(topic(each), each.account.encode(), _withdrawal(each)) for each in touchpoints))
 
 
 def _all(bootstrap: str, settings: Settings) -> Iterator[Touchpoint]:

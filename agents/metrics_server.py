@@ -29,7 +29,7 @@ QUERIES = "/v1/"
 _READING = ("GET", "HEAD")
 REQUEST_S_MAX = 10.0
 CONNECTIONS_MAX = 64
-CONNECTION_S_MAX = 60.0
+CONNECTION_S_MAX = 120.0
 """From a connection's begin to its end, however slowly somebody reads or writes: more than any answer takes."""
 _FILE_BYTES_MAX = 4_096
 _TOKEN = re.compile(r"[\x21-\x7e]{16,1024}")
@@ -182,16 +182,20 @@ class _Server(ThreadingMixIn, WSGIServer):
         self._places = threading.BoundedSemaphore(CONNECTIONS_MAX)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._places.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread for it
+            self._places.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         late = threading.Timer(CONNECTION_S_MAX, _cut, [request])
         late.daemon = True
-        late.start()
         try:
+            late.start()
             super().process_request_thread(request, client_address)
         finally:
             late.cancel()

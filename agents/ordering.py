@@ -10,6 +10,7 @@ from agents.reading import read_topic
 from agents.sending import Outgoing, send_all
 from agents.settings import Settings
 from state.delivery.configuration import DeliveryFile
+from state.matches import BEING_WRITTEN
 from streams.admin import end_offsets
 from streams.delivery import (
     HELD_PREFIX,
@@ -35,7 +36,7 @@ def load_delivery_file(path: Path) -> DeliveryFile:
     """Reads and validates a delivery file; raises UsageError with file, line, path and what would be right."""
     plain, positions = load_yaml(path)
     try:
-        return DeliveryFile.model_validate(plain)
+        return DeliveryFile.model_validate(plain, context=BEING_WRITTEN)
     except ValidationError as error:
         raise UsageError(explain(path, positions, error, DeliveryFile)) from error
 

@@ -151,7 +151,7 @@ class _Members:
         """Of each container what is known."""
         found: Attributes = {}
         for name, field in self._audience.attributes.items():
-            value = ConditionWriter(self._columns, Literals()).shown(field)
+            value = ConditionWriter(self._columns, Literals()).whole_text(field)
             rows = self._connection.execute(
                 f"SELECT container, arg_max({value}, place) FROM touchpoint JOIN member USING (place)"
                 f" WHERE {value} IS NOT NULL GROUP BY container"

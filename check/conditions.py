@@ -33,7 +33,7 @@ Scalar = str | int | float | bool
 
 class ConditionWriter:
     """Writes the conditions of one statement. `columns` names the columns of each attribute by its name: `a0` stands
-    for a0_text, a0_whole, a0_real, a0_truth and a0_shown."""
+    for a0_text, a0_whole, a0_real, a0_truth, a0_shown and a0_whole_text."""
 
     def __init__(self, columns: Mapping[str, str], literals: Literals) -> None:
         self._columns = columns
@@ -57,6 +57,12 @@ class ConditionWriter:
         """The expression for a dimension's value as text, NULL where it is absent."""
         if field.startswith(ATTRIBUTE_PREFIX):
             return f"{self._attribute(field)}_shown"
+        return _plain_column(field)
+
+    def whole_text(self, field: str) -> str:
+        """The expression for a field's value as text, however long, NULL where it is absent."""
+        if field.startswith(ATTRIBUTE_PREFIX):
+            return f"{self._attribute(field)}_whole_text"
         return _plain_column(field)
 
     def _match_sql(self, match: Match) -> str:

@@ -160,7 +160,7 @@ def _named(item: str | None) -> str:
     """An item in a key: as it is where that can be no other key's part, else in quotes. None: the rest."""
     if item is None:
         return "more"
-    is_plain = item not in ("", "more") and item[0] not in "'\"" and " > " not in item
+    is_plain = item not in ("", "more") and item[0] not in "'\"" and ">" not in item
     return item if is_plain else repr(item)
 
 

@@ -188,10 +188,11 @@ _SHOWN_MAX = 2_048  # characters of an item
 
 
 def _attribute_sql(i: int, stem: str) -> list[str]:
-    """The columns of the i-th attribute: one per kind of scalar, and the text that is shown."""
+    """The columns of the i-th attribute: one per kind of scalar, the text that is shown as an item, and all of it."""
     return [
         f"CASE WHEN length(texts[{i}]) <= {_SHOWN_MAX} THEN texts[{i}]"
         f" ELSE left(texts[{i}], 2000) || '…' || left(sha256(texts[{i}]), 16) END AS {stem}_shown",
+        f"texts[{i}] AS {stem}_whole_text",
         f"CASE WHEN kinds[{i}] = 'text' THEN texts[{i}] END AS {stem}_text",
         f"CASE WHEN kinds[{i}] = 'whole' THEN TRY_CAST(texts[{i}] AS HUGEINT) END AS {stem}_whole",
         f"CASE WHEN kinds[{i}] = 'real' THEN TRY_CAST(texts[{i}] AS DOUBLE) END AS {stem}_real",

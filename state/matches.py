@@ -10,7 +10,17 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import re2
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
 
 from streams.touchpoint import MILLIONTHS
 
@@ -46,6 +56,16 @@ def known_dimension(name: str) -> str:
     if name in DIMENSIONS or (name.startswith("attributes.") and len(name) > len("attributes.")):
         return name
     raise ValueError(f"{name!r} is no dimension; take one of {', '.join(DIMENSIONS)} or attributes.NAME")
+
+
+BEING_WRITTEN = {"is being written": True}
+"""The context in which somebody's file is validated. What is in force, and read again, has none: it must be read also
+where a rule has come later than it did."""
+
+
+def is_being_written(info: ValidationInfo) -> bool:
+    """Whether rules hold that came later than files which may be in force."""
+    return info.context is not None
 
 
 def normal_text(found: Any) -> Any:

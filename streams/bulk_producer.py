@@ -165,7 +165,13 @@ class BulkProducer:
 async def abandon(producer: AIOKafkaProducer) -> None:
     """Closes a producer without waiting for what no broker takes, which an idempotent one sends again for ever. What is
     on its way may still arrive; nothing is sent any more."""
-    producer._message_accumulator.fail_all(KafkaError("given up"))
+    accumulator = producer._message_accumulator
+    batches = [*accumulator._pending_batches, *(batch for some in accumulator._batches.values() for batch in some)]
+    accumulator.fail_all(KafkaError("given up"))
+    for batch in batches:  # else asyncio says that nobody asked for what failed
+        for each in (batch.future, batch._drain_waiter):
+            if each.done() and not each.cancelled():
+                each.exception()
     try:
         async with asyncio.timeout(CLOSE_S_MAX):
             await producer.stop()

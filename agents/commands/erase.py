@@ -24,10 +24,12 @@ _TEXT_MAX = 100
 def command(settings: Settings, kind: Kind, id_: str, account: str | None, yes: bool) -> None:
     """Withdraws every touchpoint of a container: it leaves every number, story and audience within seconds.
 
-    A withdrawal is an event with the greatest revision there is, so nothing that a source sends brings a touchpoint
-    back. The records that were sent stay in Kafka's topics for as long as these keep them, dead letters as well.
+    A withdrawal is an event with the greatest revision there is, so a source does not bring a touchpoint back unless
+    it sends that one itself. The records that were sent stay in Kafka's topics for as long as these keep them, dead
+    letters as well.
     """
     with connect(settings, start=False) as bootstrap:
+        unread, _ = waiting_counts(bootstrap, settings, {})  # first, for what is read meanwhile may not be among those
         found = touchpoints_of(bootstrap, settings, kind, id_, account)
         whose = f"{kind} {shown(id_, _TEXT_MAX)}"
         whose += "" if account is None else f" in the account {shown(account, _TEXT_MAX)}"
@@ -38,7 +40,6 @@ def command(settings: Settings, kind: Kind, id_: str, account: str | None, yes: 
         what = f"{len(found):,} touchpoints of the {whose}, from {first} to {last}, in {accounts:,} accounts"
         if not yes:
             click.confirm(f"Withdraw {what}?", abort=True)
-        unread, _ = waiting_counts(bootstrap, settings, {})
         withdraw(bootstrap, settings, found)
     click.echo(f"withdrawn: {what}")
     if unread:

@@ -6,7 +6,7 @@ from hashlib import sha256
 from state.conditions import getter_of
 from state.matches import NUMBER_FIELDS
 from state.render.amounts import decimal_text
-from streams.touchpoint import Touchpoint
+from streams.touchpoint import Scalar, Touchpoint
 
 ITEM_CHARACTERS_MAX, _CUT_CHARACTERS = 2_048, 2_000
 """Of an attribute's text, which may fill an event: an analysis keeps items of many touchpoints in one row. A longer one
@@ -26,23 +26,28 @@ def item_of(dimension: str) -> Callable[[Touchpoint], str | None]:
             return None
         if isinstance(value, str):
             return value if len(value) <= ITEM_CHARACTERS_MAX else _cut(value)
-        return ("true" if value else "false") if isinstance(value, bool) else repr(value)
+        return _text_of_scalar(value)
 
     return item
 
 
 def text_of(field: str) -> Callable[[Touchpoint], str | None]:
-    """The function from a touchpoint to a field or attribute of it as text, None without one; `value` in units of the
-    currency."""
-    if field not in NUMBER_FIELDS:
-        return item_of(field)
-    get, shown = getter_of(field), decimal_text if field == "value" else str
+    """The function from a touchpoint to a field or attribute of it as text, however long, None without one; `value` in
+    units of the currency."""
+    get = getter_of(field)
+    shown = decimal_text if field == "value" else str if field in NUMBER_FIELDS else _text_of_scalar
 
     def text(touchpoint: Touchpoint) -> str | None:
-        number = get(touchpoint)
-        return None if number is None else shown(number)
+        value = get(touchpoint)
+        return None if value is None else shown(value)
 
     return text
+
+
+def _text_of_scalar(value: Scalar) -> str:
+    if isinstance(value, str):
+        return value
+    return ("true" if value else "false") if isinstance(value, bool) else repr(value)
 
 
 def _cut(text: str) -> str:

@@ -107,7 +107,7 @@ class FlowLens:
             state[_KEPT] = path
         self._emit(cells, path, 1)
         if self._fore_max > 1:
-            state[_OPEN] = _with_path(state[_OPEN], path)
+            state[_OPEN] = with_path(state[_OPEN], path)
 
     def _emit(self, cells: Cells, path: Path, count: int) -> None:
         day, back, fore = path
@@ -136,11 +136,11 @@ class FlowLens:
         return cells
 
 
-def _with_path(paths: list[Any], path: Path) -> list[Any]:
-    """Growing paths with one more. Anchors that are no step themselves may come without end before the next step; the
-    paths of a day's are equal."""
+def with_path(paths: list[Any], path: Path, count: int = 1) -> list[Any]:
+    """Growing paths with one more, or so many. Anchors that are no step themselves may come without end before the next
+    step; the paths of a day's are equal."""
     for place, other in enumerate(paths):
         if path == tuple(other[:3]):
-            count = other[3] + 1 if len(other) > 3 else 2
+            count += other[3] if len(other) > 3 else 1
             return [*paths[:place], *paths[place + 1 :], (*path, count)]
-    return [*paths, path]
+    return [*paths, path if count == 1 else (*path, count)]

@@ -8,7 +8,7 @@ behind it. One touchpoint is in one column of a path at most.
 from typing import Any
 
 from state.analyses.dimension import item_of
-from state.analyses.flow import FlowLens
+from state.analyses.flow import FlowLens, with_path
 from state.analyses.lens import Cells, Project, Projection, State
 from state.calendar import Calendar
 from state.conditions import wire_field
@@ -68,15 +68,14 @@ class DimensionsFlowLens(FlowLens):
         growing: list[Any] = []
         for path in state[_OPEN]:
             day, back, fore, *number = path
+            count = number[0] if number else 1
             value = fresh[self._fore[len(fore)]]
             if value is not None:
-                longer = [*fore, value]
-                count = number[0] if number else 1
                 self._emit(cells, (day, back, fore), -count)
-                self._emit(cells, (day, back, longer), count)
-                path = (day, back, longer, *number)
-            if len(path[2]) < self._fore_max:
-                growing.append(path)
+                fore = [*fore, value]
+                self._emit(cells, (day, back, fore), count)
+            if len(fore) < self._fore_max:
+                growing = with_path(growing, (day, back, fore), count)  # it may be equal now to one that waits
         state[_OPEN] = growing
 
     def _chained(self, chains: list[list[str]], fresh: list[str | None]) -> list[list[str]]:

@@ -80,7 +80,7 @@ def _without_names(analysis: Analysis, info: ValidationInfo) -> Analysis:
     segments = info.data.get("segments")
     if analysis.filter is None or segments is None:  # None: these are wrong, and that is said
         return analysis
-    wanted = without_names(analysis.filter, segments)
+    wanted = without_names(analysis.filter, segments, info)
     refuse_misplaced(wanted, analysis.container)
     return analysis.model_copy(update={"filter": wanted})
 
@@ -136,8 +136,8 @@ class DefinitionFile(Model):
 
     @field_validator("segments")
     @classmethod
-    def _names_are_known(cls, segments: dict[str, Filter]) -> dict[str, Filter]:
-        return named_segments(segments)
+    def _names_are_known(cls, segments: dict[str, Filter], info: ValidationInfo) -> dict[str, Filter]:
+        return named_segments(segments, info)
 
     @model_validator(mode="after")
     def _names_differ(self) -> "DefinitionFile":

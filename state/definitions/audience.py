@@ -9,7 +9,16 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    model_validator,
+)
 
 from state.definitions.analysis import Granularity
 from state.definitions.canvas_options import Duration
@@ -29,7 +38,7 @@ from state.definitions.milestone import (
 from state.definitions.milestone import When as MilestoneCondition
 from state.definitions.segment import Last
 from state.definitions.thresholds import Threshold, Thresholds
-from state.matches import FieldName, Match, Model, Slug, Text
+from state.matches import FieldName, Match, Model, Slug, Text, is_being_written
 
 QUESTION_COUNT_MAX = 60
 ATTRIBUTE_COUNT_MAX = 20
@@ -110,8 +119,8 @@ class CohortRow(Model):
     week_start: str
 
 
-def _known_period(text: str) -> str:
-    if not 1970 <= first_day(text).year < 2200:
+def _known_period(text: str, info: ValidationInfo) -> str:
+    if not 1970 <= first_day(text).year < 2200 and is_being_written(info):
         raise ValueError(f"{text!r} is a period without events, which are of the years 1970 to 2199")
     return text
 

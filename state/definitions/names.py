@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from pydantic import ValidationInfo
+
 from state.definitions.segment import (
     AllSegments,
     AnySegment,
@@ -26,7 +28,7 @@ from state.definitions.segment import (
 NESTED_MAX = 32
 
 
-def named_segments(written: Mapping[str, Filter]) -> dict[str, Filter]:
+def named_segments(written: Mapping[str, Filter], info: ValidationInfo) -> dict[str, Filter]:
     """The segments of a file without names in them. Raises ValueError for a name that is not there, and for names that
     stand for each other."""
     names = {name: sorted(_names_in(written[name])) for name in sorted(written)}
@@ -38,14 +40,14 @@ def named_segments(written: Mapping[str, Filter]) -> dict[str, Filter]:
         raise ValueError(f"segments stand for each other: {' -> '.join(reversed(error.args[1]))}") from error
     known: dict[str, Filter] = {}
     for name in order:
-        known[name] = without_names(written[name], known)
+        known[name] = without_names(written[name], known, info)
     return {name: known[name] for name in written}
 
 
-def without_names(wanted: Filter, known: Mapping[str, Filter]) -> Filter:
+def without_names(wanted: Filter, known: Mapping[str, Filter], info: ValidationInfo) -> Filter:
     """A filter with what is known in the place of names. Raises ValueError for a name that is not there, and for what
     is too much with all that it stands for."""
-    found = few_questions(_put_in(wanted, known))
+    found = few_questions(_put_in(wanted, known), info)
     if _depth(found) > NESTED_MAX:
         raise ValueError(f"segments nested more than {NESTED_MAX} deep, names written out")
     return found

@@ -4,11 +4,11 @@ touchpoints."""
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, model_validator
 
 from state.definitions.container import ContainerKind
 from state.definitions.thresholds import THRESHOLD_COUNT_MAX, Threshold
-from state.matches import Condition, Match, Model, Slug, shape_of
+from state.matches import Condition, Match, Model, Slug, is_being_written, shape_of
 
 _OTHER_CONTAINERS = ("global_account", *ContainerKind)
 
@@ -161,10 +161,11 @@ class UnderAccount(Model):
 Written = Segment | Touchpoints | UnderPerson | UnderAccount
 
 
-def few_questions(segment: Written) -> Written:
+def few_questions(segment: Written, info: ValidationInfo) -> Written:
     """The same; raises ValueError when it asks more than a filter may."""
     # What it reads of a touchpoint is a bit for each, for a `last` two: whether the field is there, and what it is.
-    count = sum(1 if isinstance(each, Threshold) else 2 for each in questions_of(segment))
+    of_last = 2 if is_being_written(info) else 1
+    count = sum(1 if isinstance(each, Threshold) else of_last for each in questions_of(segment))
     if count > THRESHOLD_COUNT_MAX:
         raise ValueError(
             f"{count} times has or last, where each last counts twice; a filter has them at most"

@@ -11,10 +11,10 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from state.delivery.formats.template import compiled
-from state.matches import Model, Slug
+from state.matches import Model, Slug, is_being_written
 
 DAY_S = 86_400
 _OWN_HEADERS = ("host", "authorization", "content-type", "content-length", "transfer-encoding", "connection")
@@ -33,13 +33,13 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _web_address(url: str) -> str:
+def _web_address(url: str, info: ValidationInfo) -> str:
     parts = urlsplit(url)
     try:
         has_port = parts.port != 0
     except ValueError:  # beyond 65535, or no number
         has_port = False
-    if parts.scheme not in ("http", "https") or not parts.hostname or not has_port:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not (has_port or not is_being_written(info)):
         raise ValueError(f"{url!r} is no web address; https://HOST/PATH or https://HOST:PORT/PATH is right")
     if parts.username or parts.password:
         raise ValueError("an address has no user or password in it; name a secret with `bearer`, or take `url_secret`")
@@ -58,6 +58,10 @@ def _header_value(value: str) -> str:
     if not re.fullmatch(r"[\x20-\x7e]{0,1000}", value):
         raise ValueError("the value of a header is one line of ASCII, with at most 1,000 characters")
     return value
+
+
+def _content_type(value: str, info: ValidationInfo) -> str:
+    return _header_value(value) if is_being_written(info) else value
 
 
 def _template(text: str) -> str:
@@ -101,7 +105,7 @@ class Webhook(Limits):
     headers: dict[HeaderName, HeaderValue] = Field(
         {}, max_length=20, description="Sent as they stand here, on topics too: no place for a secret."
     )
-    content_type: HeaderValue = "application/json"
+    content_type: Annotated[str, AfterValidator(_content_type)] = "application/json"
     template: Template | None = None
 
     @model_validator(mode="after")
@@ -167,8 +171,8 @@ class Quiet(Model):
     )
 
     @model_validator(mode="after")
-    def _ends(self) -> "Quiet":
-        if self.begin == self.end and len(set(self.days)) in (0, len(WEEKDAYS)):
+    def _ends(self, info: ValidationInfo) -> "Quiet":
+        if self.begin == self.end and len(set(self.days)) in (0, len(WEEKDAYS)) and is_being_written(info):
             raise ValueError(f"hours from {self.begin} to {self.end} of every day never end; name another end, or days")
         return self
 

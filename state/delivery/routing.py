@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from state.delivery.clock import digest_due, quiet_until
-from state.delivery.configuration import Escalate, Route
+from state.delivery.configuration import WEEKDAYS, Escalate, Route
 from state.delivery.message import Message
 from state.delivery.rows import Kind, cooling_key
 
@@ -38,7 +38,12 @@ def _due(route: Route, at_ms: int) -> int:
 
 def _loud(route: Route, at_ms: int) -> int:
     """The instant, or the end of the quiet hours in which it lies, and of those that begin as they end."""
-    while route.quiet is not None and (end_ms := quiet_until(route.quiet, at_ms)) is not None:
+    if route.quiet is None:
+        return at_ms
+    for _ in WEEKDAYS:  # one that never ends, as a former file may have it, holds for a week
+        end_ms = quiet_until(route.quiet, at_ms)
+        if end_ms is None:
+            return at_ms
         at_ms = end_ms
     return at_ms
 

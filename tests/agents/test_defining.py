@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,7 +15,7 @@ from agents.settings import Settings
 from agents.snapshots import RETIRE_AFTER_S
 from state import definition_set
 from state.definition_set import DefinitionSet, definition_set_of, encode_definition, publications
-from state.definitions import DefinitionFile, audience
+from state.definitions import DefinitionFile
 from state.layers import layout_bytes
 from streams.errors import MismatchError, UsageError
 from streams.topics import MESSAGE_BYTES_MAX
@@ -85,9 +84,8 @@ def apply(*names: str, **options: bool) -> list[str]:
     return apply_definitions(file_of(*names), "nowhere:1", SETTINGS, 5, **options).published
 
 
-def test_what_no_worker_could_begin_with_is_not_published(topic: Topic, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A defect of ours that no rule of a file finds would stop all partitions; here such a rule is taken away."""
-    monkeypatch.setattr(audience, "first_day", lambda _: date(2026, 3, 1))
+def test_what_no_worker_could_begin_with_is_not_published(topic: Topic) -> None:
+    """A defect of ours that no rule of a file finds would stop all partitions; here its rule does not hold."""
     cohort = {
         "name": "co", "kind": "cohort", "container": "account", "granularity": "month", "periods": 3,
         "inclusion": {"match": {"field": "type", "op": "=", "value": "A"}},

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -95,33 +94,30 @@ def test_without_a_token_what_changes_something_is_asked_for_by_name(host: str, 
 def test_whoever_opens_many_connections_finds_them_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """And whoever sends a little now and then is cut off: the worker's files are for its work."""
     monkeypatch.setattr(metrics_server, "CONNECTIONS_MAX", 3)
-    monkeypatch.setattr(metrics_server, "CONNECTION_S_MAX", 0.5)
+    monkeypatch.setattr(metrics_server, "CONNECTION_S_MAX", 3.0)
     port = served(monkeypatch)
     slow = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(3)]
     for each in slow:
         each.sendall(b"GET /metrics HTTP/1.1\r\n")
-    deadline = time.monotonic() + 5
-    while sum(each.name.startswith("Thread-") for each in threading.enumerate()) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
     with pytest.raises((http.client.HTTPException, ConnectionError)):
-        get(port)
+        get(port)  # they are taken in their order
     begun = time.monotonic()
+    deadline = begun + 30
     for each in slow:
         with contextlib.suppress(OSError):
-            for _ in range(40):
+            for _ in range(400):
                 each.sendall(b"X: y\r\n")
                 time.sleep(0.05)
                 if select.select([each], [], [], 0)[0] and not each.recv(1):
                     break
         each.close()
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 15
     while True:  # their places are free a moment later
         try:
             assert get(port)[0] == 200
             break
         except (http.client.HTTPException, ConnectionError):
-            assert time.monotonic() < deadline + 5
+            assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.2", "::1"])

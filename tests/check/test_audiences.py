@@ -54,17 +54,23 @@ def test_oracle_audiences_in_sql_equal_brute_force(
 
 def test_attributes_in_sql_are_text_whatever_the_field_is() -> None:
     """As changes of members bring them along."""
-    fields = {"amount": "value", "moment": "event_time", "who": "person", "hot": "attributes.hot"}
+    fields = {
+        "amount": "value",
+        "moment": "event_time",
+        "who": "person",
+        "hot": "attributes.hot",
+        "url": "attributes.u",
+    }
     file = {"version": 1, "analyses": [CANVAS], "audiences": [audience(HAS, attributes=fields)]}
     made = audience_definition(file)
     arrived = [
         touchpoint(value=-1_500_000, person="jo", attributes={"hot": True}), touchpoint(event_id="2", value=40_000_000),
-        touchpoint(event_id="3", account="brit", value=0, attributes={"hot": 2.5}),
+        touchpoint(event_id="3", account="brit", value=0, attributes={"hot": 2.5, "u": "x" * 3_000}),
     ]  # fmt: skip
     _, found = by_sql(made, arrived, 0)
     assert {who.account: each for who, each in found.items()} == {
         "acme": {"amount": "40", "moment": "0", "who": "jo", "hot": "true"},
-        "brit": {"amount": "0", "moment": "0", "hot": "2.5"},
+        "brit": {"amount": "0", "moment": "0", "hot": "2.5", "url": "x" * 3_000},
     }
 
 

@@ -12,7 +12,7 @@ from state.definition_set import DefinitionSet, definition_set_of, publications
 from state.definitions import DefinitionFile
 from state.definitions.audience import ArrowFollowed, questions_of
 from state.layers import LayerReader
-from state.matches import Match
+from state.matches import BEING_WRITTEN, Match
 from state.rows import LAYERS_KEY, layout_key, pack
 from streams.errors import MismatchError
 from tests.state.memory_store import MemoryStore
@@ -34,7 +34,7 @@ EMPTY = DefinitionSet(())
 def file_of(*audiences: dict[str, Any], **others: Any) -> DefinitionFile:
     """A file with a canvas, a cohort, a milestone and audiences."""
     file = {"version": 1, "analyses": [CANVAS, COHORT], "milestones": [MILESTONE], "audiences": [*audiences]}
-    return DefinitionFile.model_validate(file | others)
+    return DefinitionFile.model_validate(file | others, context=BEING_WRITTEN)
 
 
 def audience(when: dict[str, Any] | None = HAS, **options: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from state.definition_set import (
     stale_retirements,
 )
 from state.definitions import AnchorMatch, Arrow, Canvas, DefinitionFile
-from state.matches import All, shape_of
+from state.matches import BEING_WRITTEN, All, shape_of
 from streams.errors import MismatchError
 
 TYPE_A = {"field": "type", "value": "A"}
@@ -35,7 +35,7 @@ FLOW: dict[str, Any] = {"name": "f", "kind": "flow", "container": "account", "di
 
 def file_of(*analyses: dict[str, Any], **options: Any) -> DefinitionFile:
     """A definition file."""
-    return DefinitionFile.model_validate({"version": 1, "analyses": list(analyses), **options})
+    return DefinitionFile.model_validate({"version": 1, "analyses": list(analyses), **options}, context=BEING_WRITTEN)
 
 
 AB = {"from": "a", "to": "b"}
@@ -116,6 +116,16 @@ def test_a_wrong_analysis_says_what_would_be_right(analysis: dict[str, Any], sai
     """What is wrong, or not offered yet, is refused and never ignored."""
     with pytest.raises(ValidationError, match=said):
         file_of(analysis)
+
+
+def test_what_is_in_force_is_read_although_a_rule_came_later() -> None:
+    """Else nothing could take its place."""
+    many = [{"last": {"field": "attributes.a", "op": "=", "value": str(n)}} for n in range(33)]
+    for segments, wanted in (({}, {"any": many}), ({"a": {"any": many}}, {"segment": "a"})):
+        file = {"version": 1, "segments": segments, "analyses": [{**FLOW, "filter": wanted}]}
+        assert DefinitionFile.model_validate(file).analyses[0].filter is not None
+        with pytest.raises(ValidationError, match="66 times"):
+            DefinitionFile.model_validate(file, context=BEING_WRITTEN)
 
 
 def test_a_wrong_file_says_what_would_be_right() -> None:

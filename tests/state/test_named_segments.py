@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from state.definition_set import DefinitionSet, definition_set_of, publications
 from state.definitions import DefinitionFile
+from state.matches import BEING_WRITTEN
 from tests.state.test_definitions import FLOW, TYPE_A
 
 HAS_A: dict[str, Any] = {"has": {"match": TYPE_A}}
@@ -21,7 +22,7 @@ def file_with(segments: dict[str, Any], *filters: Any, container: str = "opportu
         {**FLOW, "name": f"f{n}", "container": container, **({} if each is None else {"filter": each})}
         for n, each in enumerate(filters)
     ]
-    return DefinitionFile.model_validate({"version": 1, "segments": segments, "analyses": flows})
+    return DefinitionFile.model_validate({"version": 1, "segments": segments, "analyses": flows}, context=BEING_WRITTEN)
 
 
 @pytest.mark.parametrize(

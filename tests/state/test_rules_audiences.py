@@ -250,6 +250,13 @@ def test_rule_who_is_erased_is_out_at_once() -> None:
     assert not any(b"jo@" in value for key, value in partition.store.rows.items() if key[:1] == b"b")
 
 
+def test_rule_attributes_are_told_whole() -> None:
+    """However long: what an item of a dimension is cut to would be no address any more."""
+    partition = partition_of(HAS, attributes={"page": "attributes.page"})
+    partition.take([at(0, attributes={"page": "https://acme.example/" + "x" * 3_000})])
+    assert only(partition).attributes == {"page": "https://acme.example/" + "x" * 3_000}
+
+
 def test_rule_attributes_are_the_newest_known() -> None:
     """By event time, as text, those that are known."""
     partition = partition_of(HAS, attributes={"tier": "attributes.tier", "mail": "attributes.mail"})

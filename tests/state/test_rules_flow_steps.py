@@ -194,7 +194,9 @@ def test_rule_anchors_that_wait_for_the_same_step_are_one(analysis: dict[str, An
         for n, (content, channel) in enumerate([("webinar", "email"), ("pricing", "ads")])
     ]
     state = lens.empty()
-    for number, each in enumerate(many):
+    halfway = [touchpoint(f"half{n}", each.event_time + 1, "C", channel="email") for n, each in enumerate(many)]
+    alternating = [each for pair in zip(many, halfway, strict=True) for each in pair]
+    for number, each in enumerate(alternating if "steps" in analysis else many):
         lens.advance(state, each.event_time, lens.project(each), {})
         assert len(pack(state)) < 200, number
     live = cells(analysis, [*many, *steps])

@@ -28,6 +28,7 @@ from state.delivery.retries import (
     verdict_of,
 )
 from state.delivery.routing import way_of
+from state.matches import BEING_WRITTEN
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 from tests.state.memory_store import MemoryStore
@@ -81,8 +82,19 @@ def test_hours_that_never_end_are_refused() -> None:
     """Nothing would ever be sent."""
     for days in ([], list(WEEKDAYS)):
         with pytest.raises(ValidationError, match="never end"):
-            Quiet(begin="08:00", end="08:00", days=days)  # type: ignore[arg-type]
-    Quiet(begin="08:00", end="08:00", days=["sunday"])
+            Quiet.model_validate({"begin": "08:00", "end": "08:00", "days": days}, context=BEING_WRITTEN)
+    Quiet.model_validate({"begin": "08:00", "end": "08:00", "days": ["sunday"]}, context=BEING_WRITTEN)
+
+
+def test_what_is_in_force_is_read_although_a_rule_came_later() -> None:
+    """Else no worker would start on it, and no file could take its place. Hours that never end hold for a week."""
+    always = {"begin": "08:00", "end": "08:00"}
+    hook = {**HOOK, "url": "https://example.com:70000", "content_type": "a\nb"}
+    stored = {"version": 1, "destinations": {"hook": hook}, "routes": [{**ALL, "quiet": always}]}
+    (route,) = DeliveryFile.model_validate(stored).routes
+    assert way_of(MESSAGE, "hook", route, AT_MS).due_ms - AT_MS < 8 * 86_400_000
+    with pytest.raises(ValidationError, match="3 validation errors"):
+        DeliveryFile.model_validate(stored, context=BEING_WRITTEN)
 
 
 def test_a_digest_is_due_at_the_next_of_its_times() -> None:
@@ -218,7 +230,9 @@ def test_rows_in_memory_are_those_of_a_store(rows: list[tuple[bytes, bytes | Non
 def test_what_is_wrong_with_a_file_is_said(destinations: Any, routes: Any, said: str) -> None:
     """Before anything is published."""
     with pytest.raises(ValidationError, match=said):
-        DeliveryFile.model_validate({"version": 1, "destinations": destinations, "routes": routes})
+        DeliveryFile.model_validate(
+            {"version": 1, "destinations": destinations, "routes": routes}, context=BEING_WRITTEN
+        )
 
 
 def test_a_webhook_may_have_headers_and_a_body_of_its_own() -> None:
