@@ -41,7 +41,7 @@ BUDGETS = {
         rows_written=1_214, bytes_written=302_306, rows_published=160, bytes_published=29_625,
     ),
     "audiences": Cost(
-        calls=123_380, instructions=2_018_819, asks=8, keys=1_250, rows_read=100, bytes_read=67_960,
+        calls=120_161, instructions=2_017_640, asks=8, keys=1_250, rows_read=100, bytes_read=67_960,
         rows_written=1_228, bytes_written=357_304, rows_published=185, bytes_published=38_699,
     ),
     "late": Cost(
