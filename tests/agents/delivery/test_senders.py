@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psutil
 import pytest
 import trustme
 import uvloop
@@ -530,6 +531,8 @@ def test_a_try_at_a_topic_that_fails_leaves_nothing_behind(
     async def topics_and_stop(producer: Any) -> set[str]:
         found = await topics_of(producer)
         os.kill(kafka.pid, signal.SIGSTOP)
+        while psutil.Process(kafka.pid).status() != psutil.STATUS_STOPPED:  # where others want the processor
+            await asyncio.sleep(0.01)
         return found
 
     async def tries() -> None:
