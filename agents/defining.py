@@ -1,5 +1,6 @@
 """Publishes definitions: a file as the set in force, or one analysis beside the others."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -106,7 +107,7 @@ def apply_definitions(
         changed, unchanged = publications(
             file, in_force, published_at_ms, shown_versions, alert_since_ms=alert_since_ms
         )
-        return _with_stale(known, changed)
+        return _publishable(known, changed)
 
     change_definitions(bootstrap, settings, decide)
     published = sorted(key.removeprefix("!") for key, value in changed.items() if value is not None)
@@ -142,7 +143,7 @@ def put_definition(
         value = made[analysis.name]
         assert value is not None, "nothing is removed"
         put = Put(decode_definition(value).version, replaces, is_changed=True)
-        return _with_stale(known, made)
+        return _publishable(known, made)
 
     change_definitions(bootstrap, settings, decide)
     return put
@@ -159,15 +160,19 @@ def _require_newest(name: str, old: Definition | None, replaces: str | None) -> 
     )
 
 
-def _with_stale(known: Definitions, records: Records) -> Records:
-    """The records, and the deletions of what is said about versions that nothing mentions any more. What would be in
-    force is compiled first, as every worker does: what none could begin with is not published."""
+def _publishable(known: Definitions, records: Records) -> Records:
+    """The records, and the deletions of what is said about versions that nothing mentions any more. Raises what every
+    worker would that begins with them."""
     if not records:
         return {}
-    wanted = {key: value for key, value in {**known.newest, **records}.items() if value is not None}
-    made = definition_set_of(wanted)
-    Plan(made.definitions, made.replaced, milestones=made.milestones, audiences=made.audiences)
+    _compile({key: value for key, value in {**known.newest, **records}.items() if value is not None})
     return {**records, **dict.fromkeys(stale_retirements(known.newest, records))}
+
+
+def _compile(newest: Mapping[str, bytes]) -> None:
+    """What would be in force, as every worker does."""
+    made = definition_set_of(newest)
+    Plan(made.definitions, made.replaced, milestones=made.milestones, audiences=made.audiences)
 
 
 def _shown_versions(bootstrap: str, settings: Settings, in_force: DefinitionSet) -> dict[str, str]:

@@ -16,8 +16,9 @@ from agents.settings import Settings
 from state.definition_set import definition_set_of
 from state.layers import layout_bytes
 from streams.batch import BatchTooLargeError, one_batch
+from streams.ending import CLOSE_S_MAX
 from streams.errors import LostError, UnavailableError, UsageError
-from streams.fence import CLOSE_S_MAX, REQUEST_TIMEOUT_S, FencedProducer
+from streams.fence import REQUEST_TIMEOUT_S, FencedProducer
 from streams.protocol_rows import FENCE_KEY
 from streams.topics import MESSAGE_BYTES_MAX, topic_name
 

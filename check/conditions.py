@@ -55,15 +55,14 @@ class ConditionWriter:
 
     def shown(self, field: str) -> str:
         """The expression for a dimension's value as text, NULL where it is absent."""
-        if field.startswith(ATTRIBUTE_PREFIX):
-            return f"{self._attribute(field)}_shown"
-        return _plain_column(field)
+        return self._text_of(field, "shown")
 
     def whole_text(self, field: str) -> str:
         """The expression for a field's value as text, however long, NULL where it is absent."""
-        if field.startswith(ATTRIBUTE_PREFIX):
-            return f"{self._attribute(field)}_whole_text"
-        return _plain_column(field)
+        return self._text_of(field, "whole_text")
+
+    def _text_of(self, field: str, column: str) -> str:
+        return f"{self._attribute(field)}_{column}" if field.startswith(ATTRIBUTE_PREFIX) else _plain_column(field)
 
     def _match_sql(self, match: Match) -> str:
         values = match.value if isinstance(match.value, list) else [match.value]

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.admin import end_offsets
+from streams.ending import abandon
 from streams.errors import UnavailableError
 from streams.partitioning import partition_of
 
@@ -26,7 +27,6 @@ ON_THEIR_WAY_MAX = 32
 REQUEST_TIMEOUT_MS = 40_000
 SETTLE_S_MAX = 120.0
 """For a batch to be acknowledged, with brokers that come back meanwhile."""
-CLOSE_S_MAX = 2.0
 
 Record = tuple[bytes | None, bytes]
 Partition = tuple[str, int]
@@ -160,23 +160,6 @@ class BulkProducer:
     def _refused(self, lane: _Lane, error: KafkaError | TimeoutError) -> UnavailableError:
         why = f"nothing was answered within {SETTLE_S_MAX:g} s" if isinstance(error, TimeoutError) else error
         return UnavailableError(f"Kafka at {self._bootstrap} does not take {lane.topic}[{lane.partition}]: {why}")
-
-
-async def abandon(producer: AIOKafkaProducer) -> None:
-    """Closes a producer without waiting for what no broker takes, which an idempotent one sends again for ever. What is
-    on its way may still arrive; nothing is sent any more."""
-    accumulator = producer._message_accumulator
-    batches = [*accumulator._pending_batches, *(batch for some in accumulator._batches.values() for batch in some)]
-    accumulator.fail_all(KafkaError("given up"))
-    for batch in batches:  # else asyncio says that nobody asked for what failed
-        for each in (batch.future, batch._drain_waiter):
-            if each.done() and not each.cancelled():
-                each.exception()
-    try:
-        async with asyncio.timeout(CLOSE_S_MAX):
-            await producer.stop()
-    except TimeoutError:
-        await producer.client.close()
 
 
 # Cached, for murmur2 in Python takes 5 µs and keys repeat.

@@ -36,11 +36,11 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from streams.batch import Batch
 from streams.crash import crash_on_the_way
+from streams.ending import end
 from streams.errors import LostError, MismatchError, UnavailableError
 
 REQUEST_TIMEOUT_S = 15.0
 FENCE_S_MAX = 30.0
-CLOSE_S_MAX = 2.0
 EPOCH_MAX = 2**15 - 1
 """Behind it the broker gives a new producer id, which fences nobody who held the old one."""
 _EPOCH_MARGIN = 10
@@ -166,20 +166,7 @@ class FencedProducer:
 
     async def close(self) -> None:
         """Ends it within seconds, also when a batch is still on its way: the next fence refuses that one."""
-        try:
-            async with asyncio.timeout(CLOSE_S_MAX):
-                await self._producer.stop()
-        except TimeoutError:
-            await self._abandon()
-
-    async def _abandon(self) -> None:
-        """Cuts the connections; stock `stop` waits for its last batch for ever, and leaves the sender running."""
-        await self._producer.client.close()
-        try:
-            async with asyncio.timeout(CLOSE_S_MAX):
-                await self._producer._sender.close()
-        except TimeoutError:
-            self._producer._sender.sender_task.cancel()
+        await end(self._producer)
 
     async def _take_place(self) -> None:
         """Stands in for the sender's own: gets the identity once, from the transactional id's coordinator."""

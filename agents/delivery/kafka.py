@@ -11,7 +11,7 @@ from state.delivery.configuration import KafkaTopic
 from state.delivery.formats.cloudevents import event_of
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
-from streams.bulk_producer import abandon
+from streams.ending import abandon
 from streams.topics import MESSAGE_BYTES_MAX
 
 

@@ -18,8 +18,9 @@ from kafka import TopicPartition as KafkaPartition
 
 from streams.batch import one_batch
 from streams.broker import EmbeddedBroker
+from streams.ending import CLOSE_S_MAX
 from streams.errors import LostError, MismatchError, UnavailableError
-from streams.fence import CLOSE_S_MAX, EPOCH_MAX, FencedProducer
+from streams.fence import EPOCH_MAX, FencedProducer
 from tests.state.memory_store import MemoryStore
 from tests.streams.toy import Names, assert_exact, make_topics, plan_of, produce, read, read_all, writer_of
 
