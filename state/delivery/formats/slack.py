@@ -1,10 +1,13 @@
 """A message for Slack, as blocks that are read in five seconds: what, who, when, what led to it, and where to look."""
 
+from decimal import Decimal
+
 import msgspec
 from slack_sdk.models.blocks import Block, ContextBlock, HeaderBlock, MarkdownTextObject, PlainTextObject, SectionBlock
 
 from state.delivery.formats.message import parts_of, rfc3339, verb_of
 from state.delivery.rows import Delivery
+from state.render.amounts import decimal_text
 from streams.alert import Alert, LedBy
 from streams.membership import MembershipChange
 
@@ -46,7 +49,7 @@ def _section(part: Alert | MembershipChange) -> str:
     lines = [f"*{escaped(part.title)}* · {escaped(who)}" + ("" if part.state == "asserted" else " · _taken back_")]
     if part.who.owner is not None:
         lines.append(f"Owner: {escaped(part.who.owner)}")
-    lines.append(f"When: {rfc3339(part.happened_ms)}")
+    lines.append(f"When: {_local_time(part.happened_ms)}")
     lines += [f"• {escaped(touchpoint_line(each))}" for each in part.touchpoints[-TOUCHPOINTS_SHOWN:]]
     if links := " · ".join(f"<{_link(url)}|{escaped(name)}>" for name, url in part.links.items()):
         lines.append(links)
@@ -55,8 +58,14 @@ def _section(part: Alert | MembershipChange) -> str:
 
 def touchpoint_line(touchpoint: LedBy) -> str:
     """What led to it, in a line."""
-    details = [touchpoint.person, touchpoint.content, touchpoint.campaign]
+    value = None if touchpoint.value is None else f"{Decimal(decimal_text(touchpoint.value)):,f}"
+    details = [value, touchpoint.person, touchpoint.content, touchpoint.campaign]
     return " · ".join([rfc3339(touchpoint.event_time)[:10], touchpoint.type, *(each for each in details if each)])
+
+
+def _local_time(at_ms: int) -> str:
+    """In the reader's time zone, by Slack's date format; in UTC for a client that does not know it."""
+    return f"<!date^{at_ms // 1000}^{{date_short_pretty}}, {{time_secs}}|{rfc3339(at_ms)}>"
 
 
 def _context(delivery: Delivery) -> str:

@@ -18,7 +18,7 @@ from state.delivery.formats.message import webhook_body, webhook_value
 from state.delivery.formats.slack import PARTS_SHOWN, slack_body
 from state.delivery.formats.table import KEY_COLUMNS, flat_rows
 from state.delivery.rows import Delivery
-from streams.alert import Alert, Involved
+from streams.alert import Alert, Involved, LedBy
 from streams.membership import MembershipChange
 from tests.agents.delivery.worlds import AT_MS, alert, change
 from tests.state.delivery.worlds import ALL, HOOK, Partition
@@ -95,6 +95,17 @@ def test_slack_shows_what_who_when_why_and_where() -> None:
     marked = [each["text"]["text"] for each in msgspec.json.decode(blocks) if each["type"] == "section"]
     assert "<!channel>" not in text + "".join(marked)
     assert "<https://example.com/a%7Cb&gt;c|Story|x>" in slack(second)[1]
+
+
+def test_slack_and_mails_say_how_much_it_was_and_slack_when_for_its_reader() -> None:
+    """By Slack's date format: seconds, what to show, and what a client shows that does not know it."""
+    won = LedBy(AT_MS, "Closed-Won", "crm", "w1", person="jo@acme.example", value=1_250_000_500_000)
+    (first,) = made(alert("A", touchpoints=[won]))
+    line = "2026-09-01 · Closed-Won · 1,250,000.5 · jo@acme.example"
+    assert line in slack(first)[1]
+    when = f"<!date^{AT_MS // 1000}^{{date_short_pretty}}, {{time_secs}}|2026-09-01T00:00:00.000Z>"
+    assert when in slack(first)[1]
+    assert f"- {line}" in mail_of(first, "m@example.com", ["a@example.com"]).get_content()
 
 
 def test_slack_shows_changes_corrections_and_digests() -> None:
