@@ -20,6 +20,7 @@ import uvloop
 from agents.logs import configure_structlog, logging_config
 from agents.settings import Settings
 from agents.watchdog import Watchdog
+from streams.bootstrap import Security, security_of
 from streams.computing import longest_s
 from streams.errors import MilepostError, UnavailableError
 from streams.ownership import Followers, OwnerFactory
@@ -49,6 +50,7 @@ def make_app(
     app = faust.App(
         name,
         broker=[f"kafka://{server}" for server in bootstrap.split(",")],
+        broker_credentials=_credentials(security_of(bootstrap)),
         # Faust lets the environment win over arguments; a stray BROKER_URL must not.
         env={},
         datadir=str(folder),
@@ -75,6 +77,20 @@ def make_app(
     )
     app.transport = BatchTransport(app, owners, followers, id_by_topic)
     return app
+
+
+def _credentials(security: Security | None) -> Any:
+    """What Faust calls them."""
+    if security is None:
+        return None
+    if security.mechanism is None:
+        return faust.SSLCredentials(security.tls)
+    return faust.SASLCredentials(
+        username=security.username,
+        password=security.password,
+        ssl_context=security.tls,
+        mechanism=security.mechanism,
+    )
 
 
 class _Worker(faust.Worker):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError
 from agents.settings import Settings
 from state.definition_set import DefinitionSet
 from streams.admin import end_offsets
+from streams.bootstrap import client_options
 from streams.snapshot import Snapshot
 from streams.topics import topic_name
 
@@ -75,7 +76,7 @@ def committed_offsets(
 ) -> dict[tuple[str, int], int]:
     """Where a role's group stands in its input; nothing for a place where it never was."""
     group = f"{settings.prefix}-{role}-{settings.generation}"
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+    admin = KafkaAdminClient(**client_options(bootstrap))
     try:
         places = [TopicPartition(topic, partition) for topic, partition in sources]
         found = admin.list_group_offsets({group: places}).get(group, {})

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from agents.brokers import named_brokers
 from agents.settings import Settings
 from streams.broker import START_S, EmbeddedBroker, running_broker
 from streams.errors import UnavailableError, UsageError
@@ -68,7 +69,7 @@ def settings_of(**options: Any) -> Settings:
 
 def _said(name: str, problem: Any) -> str:
     """What is wrong with a setting, and what was given unless that is a secret."""
-    given = "a secret" if name == "metrics_token" else repr(problem["input"])
+    given = "a secret" if "SecretStr" in str(Settings.model_fields[name].annotation) else repr(problem["input"])
     return f"{_places_of(name)} is {given}: {problem['msg']}"
 
 
@@ -84,9 +85,9 @@ def connect(settings: Settings, *, start: bool = True) -> Iterator[str]:
     """The bootstrap servers to use: those of the settings, else a broker that runs on the folder, else one of our own.
 
     The own one lives as long as the context. Raises UnavailableError when there is none and `start` is False, or when
-    it can not be started.
+    it can not be started, and what `named_brokers` raises.
     """
-    address = settings.bootstrap_servers or running_broker(broker_folder(settings), wait_s=START_S)
+    address = named_brokers(settings) or running_broker(broker_folder(settings), wait_s=START_S)
     if address is not None:
         yield address
     elif start:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from agents.reading import read_topic
 from agents.settings import Settings
+from streams.bootstrap import client_options
 from streams.errors import UnavailableError
 from streams.topics import topic_name
 
@@ -107,7 +108,7 @@ async def announce(
     While Kafka does not take it, it is tried again: whoever asks the former owner hears that it is not one.
     """
     said: Announcement | None = None
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all")
+    producer = AIOKafkaProducer(**client_options(bootstrap), acks="all")
     topic = _topic(settings)
     key = (settings.worker_id if role == ACCOUNTS else f"{settings.worker_id}/{role}").encode()
     try:

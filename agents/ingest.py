@@ -19,6 +19,7 @@ from agents.settings import Settings
 from streams.admin import topic_ids
 from streams.batch import some_batches
 from streams.batch_event import batch_topic, handed
+from streams.bootstrap import client_options
 from streams.crash import crash_point
 from streams.errors import UnavailableError
 from streams.ingest import LETTER_BYTES_MAX, DeadLetter, Ingestion, RejectLimits, Routed
@@ -149,7 +150,7 @@ class Ingest:
     async def _started_producer(self) -> Any:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","),
+                **client_options(self._bootstrap),
                 enable_idempotence=True,
                 acks="all",
                 # Sources may hold records that are small only as they are compressed; so are dead letters, then.

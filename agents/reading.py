@@ -14,6 +14,7 @@ from agents.read_record import ReadRecord, read_quickly
 from agents.settings import Settings
 from state.definition_set import DefinitionSet, definition_set_of
 from streams.admin import CONNECT_MS
+from streams.bootstrap import client_options, unreachable
 from streams.errors import UnavailableError
 from streams.protocol_rows import FENCE_KEY
 from streams.topics import topic_name
@@ -56,7 +57,7 @@ def follow_topic(
     """
     try:
         consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap.split(","),
+            **client_options(bootstrap),
             bootstrap_timeout_ms=CONNECT_MS,
             group_id=None,
             enable_auto_commit=False,
@@ -65,10 +66,7 @@ def follow_topic(
         )
         read_quickly(consumer)
     except (KafkaTimeoutError, OSError) as error:
-        raise UnavailableError(
-            f"no Kafka answers at {bootstrap} ({error}); start it, name another one with --bootstrap-servers HOST:PORT,"
-            f" or leave the option out to use the embedded one"
-        ) from error
+        raise unreachable(bootstrap, error) from error
     try:
         yield from _follow(consumer, bootstrap, topic, partitions, start, patience_s)
     except KafkaError as error:

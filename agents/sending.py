@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from streams.bootstrap import client_options
 from streams.errors import UnavailableError
 
 PATIENCE_S = 30.0
@@ -31,7 +32,7 @@ def send_all(bootstrap: str, records: Iterable[Outgoing]) -> None:
     """
     waiting: deque[Any] = deque()
     try:
-        producer = KafkaProducer(bootstrap_servers=bootstrap.split(","), acks="all", enable_idempotence=True)
+        producer = KafkaProducer(**client_options(bootstrap), acks="all", enable_idempotence=True)
         try:
             for each in records:
                 waiting.append(producer.send(each.topic, each.value, each.key, list(each.headers), each.partition))

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -30,6 +31,28 @@ class Settings(BaseSettings):
     bootstrap_servers: str | None = Field(
         None, description="host:port[,host:port]; without it the embedded broker is used."
     )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT",
+        description="How the brokers of bootstrap_servers are spoken to, by Kafka's names: SSL encrypted, SASL"
+        " as somebody with a password.",
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="How the password is shown."
+    )
+    sasl_username: str | None = Field(None, description="Who milepost is to the brokers.")
+    sasl_password: SecretStr | None = Field(None, description="The password of sasl_username.")
+    sasl_password_file: Path | None = Field(None, description="A file that holds it, instead of the variable.")
+    ssl_cafile: Path | None = Field(
+        None,
+        description="Certificates (PEM) of who signed the brokers'; without it those that the operating system trusts.",
+    )
+    ssl_certfile: Path | None = Field(
+        None, description="A certificate (PEM) that milepost shows the brokers, where they ask for one."
+    )
+    ssl_keyfile: Path | None = Field(
+        None, description="The certificate's private key (PEM), where it is not in ssl_certfile."
+    )
+    ssl_key_password: SecretStr | None = Field(None, description="The key's password, where it has one.")
     prefix: str = Field(
         "milepost", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="First part of every topic's name: `PREFIX.NAME`."
     )

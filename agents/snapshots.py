@@ -19,6 +19,7 @@ from state.layers import Current
 from state.render.ranges import dates_text
 from state.render.snapshot import snapshot_of
 from state.sums import PartialSums
+from streams.bootstrap import client_options
 from streams.errors import UnavailableError
 from streams.snapshot import Snapshot, SnapshotTag, encode_snapshot
 from streams.store import Row
@@ -169,7 +170,7 @@ async def follow_partials(
     Ends by what `publish`, `retire` or the reading of the definitions raises.
     """
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+        **client_options(bootstrap), group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:

@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError, KafkaTimeoutError, NoError, TopicAlreadyExistsError, for_code
 
+from streams.bootstrap import client_options, unreachable
 from streams.errors import MismatchError, UnavailableError, UsageError
 from streams.topics import DAY_MS, MESSAGE_BYTES_MAX, MIB, SOURCE_BATCH_BYTES_MAX, TOPICS, Topic, kafka_id, topic_name
 
@@ -283,13 +284,10 @@ def _admin(bootstrap: str) -> Iterator[KafkaAdminClient]:
     """A connected admin client; what Kafka can not do becomes an UnavailableError."""
     try:
         admin = KafkaAdminClient(
-            bootstrap_servers=bootstrap.split(","), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
+            **client_options(bootstrap), bootstrap_timeout_ms=CONNECT_MS, request_timeout_ms=REQUEST_MS
         )
     except (KafkaTimeoutError, OSError) as error:
-        raise UnavailableError(
-            f"No Kafka answers at {bootstrap} ({error}). Start it, name another one with --bootstrap-servers HOST:PORT,"
-            " or leave the option out to use the embedded one."
-        ) from error
+        raise unreachable(bootstrap, error) from error
     try:
         yield admin
     except KafkaError as error:

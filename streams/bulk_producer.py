@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from streams.admin import end_offsets
+from streams.bootstrap import client_options
 from streams.ending import abandon
 from streams.errors import UnavailableError
 from streams.partitioning import partition_of
@@ -47,7 +48,7 @@ class BulkProducer:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
+            **client_options(bootstrap),
             enable_idempotence=True,
             acks="all",
             compression_type="zstd",

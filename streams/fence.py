@@ -35,6 +35,7 @@ from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.protocol.transaction import InitProducerIdRequest
 
 from streams.batch import Batch
+from streams.bootstrap import client_options
 from streams.crash import crash_on_the_way
 from streams.ending import end
 from streams.errors import LostError, MismatchError, UnavailableError
@@ -80,7 +81,7 @@ class FencedProducer:
     ) -> Self:
         """Fences the id's former holder. Raises UnavailableError when no coordinator answers within 30 s."""
         producer = AIOKafkaProducer(
-            bootstrap_servers=bootstrap.split(","),
+            **client_options(bootstrap),
             enable_idempotence=True,
             acks="all",
             linger_ms=0,

@@ -20,6 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import NodeNotReadyError
 
+from streams.bootstrap import client_options
 from streams.bulk_reader import Bounds, BulkReader, RecordBatch
 from streams.crash import crash_point
 from streams.errors import MismatchError
@@ -115,7 +116,7 @@ def reader_of(bootstrap: str, wait_ms: int = 100) -> AIOKafkaConsumer:
     """A consumer outside of any group, for reading a partition in large pieces. wait_ms: how long the broker lets it
     wait where there is nothing; until then it does not hear of another place to read."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap.split(","),
+        **client_options(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=wait_ms,
@@ -218,7 +219,7 @@ async def delete_retention_ms(bootstrap: str, topic: str) -> int:
 
 async def _described(bootstrap: str, topic: str) -> Sequence[Any]:
     """What one broker tells of the topic's configuration."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap.split(","))
+    admin = AIOKafkaAdminClient(**client_options(bootstrap))
     await admin.start()
     try:
         answers: Sequence[Any] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])

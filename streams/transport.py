@@ -27,6 +27,7 @@ from streams.batch_event import BatchMessage
 from streams.cancelling import cancelled
 from streams.consumed import lighten_records
 from streams.consumer_thread import FORGOTTEN_MAX, FORGOTTEN_S, ConsumerThread, Listener
+from streams.ending import cut_connections
 from streams.errors import LostError, MilepostError, MismatchError, UnavailableError
 from streams.ownership import Followers, Holding, OwnerFactory, Ownership, Phase
 from streams.unpacking import bound_unpacking
@@ -416,6 +417,7 @@ class BatchTransport(driver.Transport):  # type: ignore[misc]  # Faust ships no 
     ) -> None:
         """id_by_topic: what the topics that are read must be; without an id one is not looked after."""
         bound_unpacking()
+        cut_connections()
         lighten_records()
         self.factory_by_topic = factory_by_topic
         self.followers = followers

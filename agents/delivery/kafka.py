@@ -11,6 +11,7 @@ from state.delivery.configuration import KafkaTopic
 from state.delivery.formats.cloudevents import event_of
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
+from streams.bootstrap import client_options
 from streams.ending import abandon
 from streams.topics import MESSAGE_BYTES_MAX
 
@@ -50,7 +51,7 @@ class KafkaSender:
     async def _started(self) -> AIOKafkaProducer:
         if self._producer is None:
             self._producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap.split(","),
+                **client_options(self._bootstrap),
                 enable_idempotence=True,
                 acks="all",
                 max_request_size=MESSAGE_BYTES_MAX,  # what the topic takes is its own affair
