@@ -1,4 +1,4 @@
-"""`milepost milestones`: which are in force and what was told of them; and what a file's would have told."""
+"""`milepost milestones`: which are in force, what was told of them, and what a file's would have told."""
 
 import sys
 import time
@@ -23,7 +23,10 @@ from agents.terminal.story_view import moment
 from agents.trials import chosen
 from state.milestone_set import MilestoneDefinition
 from streams.alert import Alert
+from streams.errors import UsageError
 from streams.shown import shown_json
+
+_HEADINGS = ("happened", "known", "of whom", "owner", "state", "led by")
 
 
 @click.group()
@@ -61,6 +64,30 @@ def _told(bootstrap: str, settings: Settings) -> dict[str, Counter[str]]:
 
 
 @command.command()
+@click.argument("name")
+@click.option("--show", type=click.IntRange(0), default=20, show_default=True, help="Alerts shown, the last ones.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@with_settings
+def alerts(name: str, show: int, form: str, settings: Settings) -> None:
+    """Shows what was told of the milestone NAME, as it stands, in the order of when it was known. As JSON all of it."""
+    with connect(settings, start=False) as bootstrap:
+        known = [each.name for each in read_definitions(bootstrap, settings).milestones]
+        told = [alert for (told_of, _, _), alert in read_standing(bootstrap, settings).items() if told_of == name]
+    if name not in known and not told:
+        raise UsageError(f"no milestone {name!r} is in force, or was; there are: {', '.join(known) or 'none'}")
+    told.sort(key=lambda alert: (alert.known_ms, alert.happened_ms, alert.id))
+    if form == "json":
+        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(told), indent=2)))
+        return
+    click.echo(f"{name}: {number(len(told))} alerts")
+    table = Table("id", *_HEADINGS)
+    table.columns[0].no_wrap = True  # `deliveries acknowledge` wants it
+    for each in told[max(0, len(told) - show) :]:
+        table.add_row(each.id, *map(Text, _row(each)))
+    Console(width=None if sys.stdout.isatty() else 180).print(table)
+
+
+@command.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", help="Only this one; without it all of the file.")
 @click.option("--alert-since", type=Moment(), default="1970-01-01", help="Only what happened from this moment on.")
@@ -92,9 +119,9 @@ def _print(report: TrialReport) -> None:
         table.add_row(name, *(number(counts[each]) for each in ("asserted", "revoked", "corrections")))
     console.print(table)
     if report.newest:
-        last = Table("happened", "known", "milestone", "of whom", "owner", "state", "led by")
+        last = Table("milestone", *_HEADINGS)
         for each in report.newest:
-            last.add_row(*map(Text, _row(each)))
+            last.add_row(*map(Text, (each.milestone, *_row(each))))
         console.print(last)
 
 
@@ -103,5 +130,5 @@ def _row(alert: Alert) -> tuple[str, ...]:
     of_whom = who.account if who.id is None else f"{who.account}, {who.kind} {who.id}"
     led_by = ", ".join(each.type for each in alert.touchpoints)
     state = alert.state if alert.revision == 1 else f"{alert.state} ({alert.revision})"
-    said = (alert.milestone, of_whom, who.owner or "", state, led_by)
+    said = (of_whom, who.owner or "", state, led_by)
     return moment(alert.happened_ms), moment(alert.known_ms), *(cut(each, 80) for each in said)

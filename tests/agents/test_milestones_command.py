@@ -146,6 +146,13 @@ def test_milestones_are_published_and_listed(settings: Settings, file: Path) -> 
     listed = run(milestones, settings, "list").output
     row = [cell.strip() for line in listed.splitlines() if "quiet" in line for cell in line.split("│")[1:-1]]
     assert row[:7] == ["quiet", "", "person", "each time", "1", "1", "2026-01-31 00:00:00"]
+    told = run(milestones, settings, "alerts", "quiet", "--show", "1").output
+    assert told.startswith("quiet: 2 alerts\n")
+    (row,) = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.splitlines() if "acme" in line]
+    assert row == ["2", "1970-01-01 00:00:00", "1970-01-01 00:00:00", "acme, person p2", "", "revoked (2)", ""]
+    every = json.loads(run(milestones, settings, "alerts", "quiet", "--format", "json").output)
+    assert [(each["id"], each["state"]) for each in every] == [("1", "asserted"), ("2", "revoked")]
+    assert "no milestone 'other' is in force, or was" in str(run(milestones, settings, "alerts", "other").exception)
     shown = json.loads(run(definitions, settings, "show", "quiet").output)
     assert (shown["version"], shown["definition"]["when"]["within"]) == (quiet.version, "2h")
     assert "there are: far, quiet" in str(run(definitions, settings, "show", "other").exception)
