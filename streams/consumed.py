@@ -9,10 +9,12 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchResult, PartitionRecords
 from aiokafka.errors import CorruptRecordException
 
-from streams.unpacking import UNPACKED_BYTES_MAX, RefusedBatchError, Unpacked
+from streams.odd_headers import KeptRecords, read_again
+from streams.unpacking import UNPACKED_BYTES_MAX, Unpacked
 
 
 class ConsumedRecord(msgspec.Struct, gc=False):
@@ -33,6 +35,7 @@ _unpacked_by_stock = PartitionRecords._unpack_records
 def lighten_records() -> None:
     """Has aiokafka's consumers give these, in the whole process, but for those that read committed transactions only;
     what deserialises is not asked. Doing it again changes nothing."""
+    fetcher.MemoryRecords = KeptRecords
     PartitionRecords._unpack_records = _unpacked
     FetchResult.getall = _all_of
 
@@ -49,18 +52,20 @@ def _unpacked(answer: PartitionRecords) -> Iterator[Any]:
         batch = answer._records.next_batch()
         if answer._check_crcs and not batch.validate_crc():
             raise CorruptRecordException(f"Invalid CRC - {answer._tp}")
-        if not batch.is_control_batch:
+        records = None if batch.is_control_batch else batch
+        while records is not None:
             first = answer.next_fetch_offset
             try:
-                for each in batch:
+                for each in records:
                     offset = each.offset
                     if offset >= first:
                         answer.next_fetch_offset = offset + 1
                         yield ConsumedRecord(
                             topic, partition, offset, each.timestamp, each.key, each.value, each.headers
                         )
-            except UnicodeDecodeError as error:  # aiokafka wants it, and some clients send bytes
-                raise RefusedBatchError(f"the name of a header is no UTF-8 ({error})") from error
+                records = None
+            except UnicodeDecodeError:  # the name of a header
+                records = read_again(answer._records, batch.base_offset)
         # Also of a batch whose last records compaction took.
         answer.next_fetch_offset = batch.next_offset
 

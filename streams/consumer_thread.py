@@ -20,7 +20,7 @@ from faust.types import TP
 
 from streams.errors import MismatchError
 from streams.topic_identity import topic_ids_at
-from streams.unpacking import RefusedBatchError
+from streams.unpacking import UnpackedTooLargeError
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         name and offsets. On this thread, so that nobody waits for it who computes."""
         try:
             records = await super()._fetch_records(consumer, active, **how)
-        except RefusedBatchError as error:
+        except UnpackedTooLargeError as error:
             raise _refused(consumer._fetcher, active, error) from error
         while records and not await self._are_same(records):
             if not self.consumer.flow_active or self.should_stop:
@@ -194,7 +194,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         return True
 
 
-def _refused(fetcher: Any, active: set[TP], error: RefusedBatchError) -> MismatchError:
+def _refused(fetcher: Any, active: set[TP], error: UnpackedTooLargeError) -> MismatchError:
     """aiokafka goes through its answers in their order, and lets go of each that it is through with."""
     place, answer = next((place, each) for place, each in fetcher._records.items() if place in active)
     return MismatchError(

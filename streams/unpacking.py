@@ -19,12 +19,8 @@ UNPACKED_BYTES_MAX = 128 * MIB
 _PIECE_BYTES = MIB
 
 
-class RefusedBatchError(MilepostError):
-    """A record batch that a worker does not take."""
-
-
-class UnpackedTooLargeError(RefusedBatchError):
-    """It becomes larger than a worker has room for."""
+class UnpackedTooLargeError(MilepostError):
+    """A record batch that becomes larger than a worker has room for."""
 
 
 def bound_unpacking() -> None:

@@ -1,5 +1,6 @@
 """Record batches as a broker gives them."""
 
+import zstandard
 from aiokafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
@@ -33,3 +34,12 @@ def checked(content: bytearray) -> bytes:
     """The batch with the checksum of what it holds now."""
     content[17:21] = calc_crc32c(content[21:]).to_bytes(4, "big")
     return bytes(content)
+
+
+def zipped(content: bytes) -> bytes:
+    """A batch that is not compressed, compressed."""
+    packed_records = zstandard.compress(content[HEADER_BYTES:])
+    head = bytearray(content[:HEADER_BYTES])
+    head[8:12] = (len(head) - 12 + len(packed_records)).to_bytes(4, "big")
+    head[22] |= DefaultRecordBatch.CODEC_ZSTD
+    return checked(head + packed_records)

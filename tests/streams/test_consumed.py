@@ -1,33 +1,33 @@
 """Records as consumers give them say what aiokafka's own would."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import READ_COMMITTED, READ_UNCOMMITTED, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.memory_records import MemoryRecords
 
 from streams.consumed import ConsumedRecord, lighten_records
-from streams.unpacking import RefusedBatchError, bound_unpacking
-from tests.record_batches import batch, checked, marker, packed
+from streams.unpacking import bound_unpacking
+from tests.record_batches import Records, batch, checked, marker, packed, zipped
 
 PLACE = TopicPartition("topic", 3)
 
 
 @pytest.fixture
 def _as_it_was() -> Iterator[None]:
-    unpack, getall = PartitionRecords._unpack_records, FetchResult.getall
+    unpack, getall, records = PartitionRecords._unpack_records, FetchResult.getall, fetcher.MemoryRecords
     yield
-    PartitionRecords._unpack_records, FetchResult.getall = unpack, getall
+    PartitionRecords._unpack_records, FetchResult.getall, fetcher.MemoryRecords = unpack, getall, records
 
 
 def parsed(content: bytes | None = None, isolation: int = READ_UNCOMMITTED) -> PartitionRecords:
     """The first record lies before the wanted offset."""
-    records = MemoryRecords(packed() if content is None else content)
+    records = fetcher.MemoryRecords(packed() if content is None else content)
     return PartitionRecords(PLACE, records, [], 1, None, None, True, isolation)
 
 
@@ -93,16 +93,20 @@ def test_of_an_answer_no_more_is_unpacked_than_a_worker_holds(monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("_as_it_was")
-def test_a_header_that_is_no_text_is_refused_where_it_stands() -> None:
-    """Some clients send bytes; what lies before it is given."""
+@pytest.mark.parametrize("form", [bytes, zipped])
+def test_a_header_whose_name_is_no_text_keeps_nothing_back(form: Callable[[bytes], bytes]) -> None:
+    """Some clients send bytes. Each record is given once, and so are those of the batches around it."""
     lighten_records()
-    content = bytearray(batch(2, [(b"k", b"v", []), (b"k", b"v", [("name", b"")])]))
-    content[content.index(b"name")] = 0xFF
-    records = parsed(checked(content))
-    assert next(records._records_iterator).offset == 2
-    with pytest.raises(RefusedBatchError, match="a header is no UTF-8"):
-        next(records._records_iterator)
-    assert records.next_fetch_offset == 3
+    rows: Records = [(b"k", b"v", []), (b"key", b"value", [("name", b"\xff"), ("other", None)]), (None, None, [])]
+    content = checked(bytearray(batch(2, rows).replace(b"name", b"n\xff\xfe!")))
+    records = parsed(batch(1, rows[:1]) + form(content) + batch(5, rows[:1]))
+    found = list(records._records_iterator)
+    assert [each.offset for each in found] == [1, 2, 3, 4, 5]
+    assert [(each.key, each.value) for each in found[1:4]] == [(key, value) for key, value, _ in rows]
+    assert list(found[2].headers) == [("n\\xff\\xfe!", b"\xff"), ("other", None)]
+    assert all(type(each) is ConsumedRecord for each in found)
+    assert [each.timestamp for each in found] == [5, 5, 6, 7, 5]
+    assert records.next_fetch_offset == 6
 
 
 @pytest.mark.usefixtures("_as_it_was")
