@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -36,6 +36,7 @@ class Listener(driver.ConsumerRebalanceListener):  # type: ignore[misc]  # Faust
         # A real pause: Faust's only filters what is handed out, and aiokafka would prefetch from the committed offset.
         if assigned:
             self._thread._consumer.pause(*assigned)
+        self._thread.held.clear()
         self._thread.heard_at = time.monotonic()
         await super().on_partitions_assigned(assigned)
 
@@ -48,6 +49,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.forgotten_at: deque[float] = deque(maxlen=FORGOTTEN_MAX)
+        self.held: set[TopicPartition] = set()
+        """Partitions that nothing is fetched of until the next call for records."""
 
     def is_displaced(self) -> bool:
         """Whether the group forgets this member again and again, as it does when another process joins as the same."""
@@ -102,6 +105,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         fetcher._notify(fetcher._wait_consume_future)
         self._consumer.seek(place, offset)
         self._consumer.resume(place)
+        self.held.discard(place)
 
     async def committed_offset(self, tp: TP, topic_id: str | None) -> int:
         """Where the group goes on, for topics without an owner; the first record when it never was here.
@@ -126,16 +130,33 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
 
     async def _fetch_records(self, consumer: Any, active: set[TP], **how: Any) -> Any:
         """Asked behind each fetch whether the topics are still the same, for one that is made again goes on under its
-        name and offsets. On this thread, so that nobody waits for it who computes."""
+        name and offsets. On this thread, so that nobody waits for it who computes.
+
+        Stock fetches ahead as soon as records are taken, and what that brings is old when the next call takes it: here
+        a call that waits begins its fetch itself."""
+        self._let_go(active)
         try:
             records = await super()._fetch_records(consumer, active, **how)
         except UnpackedTooLargeError as error:
             raise _refused(consumer._fetcher, active, error) from error
+        if how["timeout"]:
+            self._hold(active)
         while records and not await self._are_same(records):
             if not self.consumer.flow_active or self.should_stop:
                 return {}  # what was fetched is read again from where the next owner says
             await asyncio.sleep(_ASK_AGAIN_S)
         return records
+
+    def _let_go(self, active: Collection[TP]) -> None:
+        places = [place for place in self.held & self._consumer.assignment() if place in active]
+        self._consumer.resume(*places)
+        self.held.difference_update(places)
+
+    def _hold(self, active: Collection[TP]) -> None:
+        """Those that are read now; one that is not started yet is paused for another reason."""
+        places = [place for place in self._consumer.assignment() - self._consumer.paused() if place in active]
+        self._consumer.pause(*places)
+        self.held.update(places)
 
     async def _are_same(self, places: Iterable[TopicPartition]) -> bool:
         try:

@@ -101,6 +101,13 @@ class Running:
         self.gate.set()
         await until(lambda: bool(self.probes) and self.consumer.ownership.is_ready())
 
+    @asynccontextmanager
+    async def nothing_asked(self) -> AsyncIterator[None]:
+        """Nobody waits for records meanwhile, and no fetch is under way."""
+        async with self.consumer._fetch_turn:
+            await until(lambda: not self.kafka._fetcher._in_flight)
+            yield
+
     async def rebalance(self) -> None:
         """As if another worker had joined."""
         generation = self.app.consumer_generation_id
@@ -182,6 +189,23 @@ def test_nothing_is_fetched_while_an_owner_opens(kafka: EmbeddedBroker, prefix: 
         assert state is not None
         assert world.kafka._subscription.fetcher_idle_time < 1.0
         assert all(probe.batches == [] for probe in world.probes)
+
+    run(kafka, prefix, tmp_path, steps)
+
+
+def test_nothing_is_fetched_before_somebody_waits_for_it(kafka: EmbeddedBroker, prefix: str, tmp_path: Path) -> None:
+    """`_fetch_records`: what stock fetches ahead is as old as the pause when it is taken."""
+
+    async def steps(world: Running) -> None:
+        await world.ready()
+        await until(lambda: all(probe.batches and probe.batches[-1][1] == COUNT - 1 for probe in world.probes))
+        async with world.nothing_asked():
+            fetched = dict(world.kafka._fetcher._records)
+            more = [b"more"] * PARTITIONS
+            await asyncio.to_thread(produce, kafka.bootstrap_servers, world.topic, more, PARTITIONS)
+            await asyncio.sleep(2 * FETCH_WAIT_MS / 1000)
+            assert world.kafka._fetcher._records == fetched
+        await until(lambda: all(probe.batches[-1] == (COUNT, COUNT) for probe in world.probes), 0.5)
 
     run(kafka, prefix, tmp_path, steps)
 
@@ -340,6 +364,7 @@ def test_what_comes_goes_with_the_batch_that_waits(kafka: EmbeddedBroker, prefix
 
     async def steps(world: Running) -> None:
         last = world.consumer._last
+        world.kafka._max_poll_records = PARTITIONS * 10  # so that a fetch brings what comes to all of them
         await world.ready()
         await until(lambda: all(probe.batches and probe.batches[-1][1] == COUNT - 1 for probe in world.probes))
         for probe in world.probes:
