@@ -133,7 +133,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         name and offsets. On this thread, so that nobody waits for it who computes.
 
         Stock fetches ahead as soon as records are taken, and what that brings is old when the next call takes it: here
-        a call that waits begins its fetch itself."""
+        a call that waits begins its fetch itself, unless it is behind anyway."""
         self._let_go(active)
         try:
             records = await super()._fetch_records(consumer, active, **how)
@@ -153,10 +153,16 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Fa
         self.held.difference_update(places)
 
     def _hold(self, active: Collection[TP]) -> None:
-        """Those that are read now; one that is not started yet is paused for another reason."""
-        places = [place for place in self._consumer.assignment() - self._consumer.paused() if place in active]
+        """Those that are read now, to their end; one that is not started yet is paused for another reason."""
+        reading = (place for place in self._consumer.assignment() - self._consumer.paused() if place in active)
+        places = [place for place in reading if self._is_read_up(place)]
         self._consumer.pause(*places)
         self.held.update(places)
+
+    def _is_read_up(self, place: TopicPartition) -> bool:
+        """Whether the last fetch brought all that there was."""
+        state = self._consumer._subscription.subscription.assignment.state_value(place)
+        return bool(state.has_valid_position and state.position == state.highwater)
 
     async def _are_same(self, places: Iterable[TopicPartition]) -> bool:
         try:
