@@ -103,6 +103,6 @@ async def _asked(bootstrap: str, security: Security) -> str | None:
         return (
             f"{error}; look at MILEPOST_SASL_USERNAME, its password and MILEPOST_SASL_MECHANISM ({security.mechanism})"
         )
-    except (OSError, TimeoutError):
-        return None
+    except OSError:
+        pass  # nobody is there
     return None

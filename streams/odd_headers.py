@@ -26,6 +26,7 @@ def read_again(records: KeptRecords, base_offset: int) -> Iterator[Any]:
             batch._maybe_uncompress()
             batch._buffer = _Lenient(batch._buffer)
             yield from batch
+            return
 
 
 class _Lenient(bytearray):

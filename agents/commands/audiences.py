@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,13 +15,12 @@ from agents.connection import connect, with_settings
 from agents.defining import load_definitions
 from agents.reading import read_definitions
 from agents.settings import Settings
-from agents.terminal.marks import cut, number, titled
+from agents.terminal.marks import cut, json_text, number, titled
 from agents.terminal.story_view import moment
 from agents.trials import chosen
 from state.audience_set import AudienceDefinition
 from streams.errors import UsageError
 from streams.membership import MembershipChange
-from streams.shown import shown_json
 
 SHOWN_MAX = 80
 
@@ -64,7 +62,7 @@ def members(name: str, show: int, form: str, settings: Settings) -> None:
             raise UsageError(f"no audience {name!r} is in force; there are: {', '.join(known) or 'none'}")
         found = list(in_order(read_members(bootstrap, settings, name)))
     if form == "json":
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(found), indent=2)))
+        click.echo(json_text(found))
         return
     click.echo(f"{name}: {number(len(found))} members")
     table = Table("account", "container", "since", "reason", "attributes")
@@ -108,7 +106,7 @@ def preview(file: Path, name: str | None, days: int, show: int, form: str, setti
         now_ms = int(time.time() * 1000)
         report = run_preview(made, bootstrap, settings, now_ms, sample_count=show, day_count=days)
     if form == "json":
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
+        click.echo(json_text(report))
     else:
         _print(report)
 

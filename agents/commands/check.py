@@ -1,15 +1,14 @@
 """`milepost check`: are the live numbers those of a batch computation over the same touchpoints?"""
 
 import click
-import msgspec
 from rich.console import Console
 
 from agents.checking import DIFFERENCES_SHOWN, print_report, run_check
 from agents.completion import waiting_counts
 from agents.connection import connect, with_settings
 from agents.settings import Settings
+from agents.terminal.marks import json_text
 from streams.errors import MilepostError
-from streams.shown import shown_json
 
 
 @click.command()
@@ -26,7 +25,7 @@ def command(settings: Settings, as_json: bool, show: int) -> None:
         report = run_check(bootstrap, settings, lambda step: status.update(f"check: {step}"))
         unread, behind = waiting_counts(bootstrap, settings, report.applied)
     if as_json:
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
+        click.echo(json_text(report))
     else:
         print_report(report, Console(), show)
         if unread or behind:

@@ -19,12 +19,11 @@ from agents.live_snapshots import partial_sums
 from agents.plausibility import implausible
 from agents.reading import read_definitions
 from agents.settings import Settings
-from agents.terminal.marks import titled
+from agents.terminal.marks import json_text, titled
 from state.definition_set import DefinitionSet
 from state.definitions import Analysis, Audience, Milestone
 from streams.admin import create_topics
 from streams.errors import UnavailableError, UsageError
-from streams.shown import shown_json
 
 
 @click.group()
@@ -138,4 +137,4 @@ def show(name: str, settings: Settings) -> None:
 
 def _echo(version: dict[str, Any], definition: Analysis | Milestone | Audience) -> None:
     body = msgspec.json.decode(definition.model_dump_json(by_alias=True, exclude_none=True))
-    click.echo(shown_json(msgspec.json.format(msgspec.json.encode({**version, "definition": body}), indent=2)))
+    click.echo(json_text({**version, "definition": body}))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import get_args
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,10 +24,11 @@ from agents.ordering import (
     read_deliveries,
 )
 from agents.settings import Settings
+from agents.terminal.marks import json_text
 from state.delivery.message import ESCALATION, ID_PREFIX
 from streams.delivery import Acknowledge, DeliveryStatus, Held, Order, Pause, Resume, Retry, State
 from streams.errors import UsageError
-from streams.shown import shown, shown_json
+from streams.shown import shown
 
 _TEXT_MAX = 200
 
@@ -70,7 +70,7 @@ def show(id_: str, settings: Settings) -> None:
     """Shows where one delivery stands, as JSON."""
     with connect(settings, start=False) as bootstrap:
         found = _delivery(bootstrap, settings, id_)
-    click.echo(shown_json(msgspec.json.format(msgspec.json.encode(found), indent=2)))
+    click.echo(json_text(found))
 
 
 @command.command()

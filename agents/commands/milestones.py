@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import click
-import msgspec
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,13 +17,12 @@ from agents.defining import load_definitions
 from agents.milestone_trial import TrialReport, run_trial
 from agents.reading import read_definitions
 from agents.settings import Settings
-from agents.terminal.marks import cut, number, titled
+from agents.terminal.marks import cut, json_text, number, titled
 from agents.terminal.story_view import moment
 from agents.trials import chosen
 from state.milestone_set import MilestoneDefinition
 from streams.alert import Alert
 from streams.errors import UsageError
-from streams.shown import shown_json
 
 _HEADINGS = ("happened", "known", "of whom", "owner", "state", "led by")
 
@@ -77,7 +75,7 @@ def alerts(name: str, show: int, form: str, settings: Settings) -> None:
         raise UsageError(f"no milestone {name!r} is in force, or was; there are: {', '.join(known) or 'none'}")
     told.sort(key=lambda alert: (alert.known_ms, alert.happened_ms, alert.id))
     if form == "json":
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(told), indent=2)))
+        click.echo(json_text(told))
         return
     click.echo(f"{name}: {number(len(told))} alerts")
     table = Table("id", *_HEADINGS)
@@ -105,7 +103,7 @@ def test(file: Path, name: str | None, alert_since: int, show: int, form: str, s
     with connect(settings, start=False) as bootstrap, status:
         report = run_trial(made, bootstrap, settings, int(time.time() * 1000), show)
     if form == "json":
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(report), indent=2)))
+        click.echo(json_text(report))
     else:
         _print(report)
 

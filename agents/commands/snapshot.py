@@ -19,7 +19,7 @@ from agents.reading import read_definitions
 from agents.settings import Settings
 from agents.terminal.comparison_view import ComparisonView
 from agents.terminal.csv_rows import csv_rows
-from agents.terminal.marks import TEXT_MAX
+from agents.terminal.marks import TEXT_MAX, json_text
 from agents.terminal.view import view_of
 from state.definition_set import DefinitionSet
 from state.render.flow import Place
@@ -105,7 +105,7 @@ def _compare(
         _names(definitions, name)
         comparison = compare(bootstrap, settings, definitions, name, labels, within=within, wanted_range=wanted_range)
     if form == "json":
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(comparison), indent=2)))
+        click.echo(json_text(comparison))
     else:
         _console().print(ComparisonView(comparison))
 

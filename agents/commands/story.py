@@ -5,17 +5,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-import msgspec
 from rich.console import Console
 
 from agents.commands.snapshot import PIPE_WIDTH
 from agents.connection import connect, with_settings
 from agents.query_client import QueryClient
 from agents.settings import Settings
-from agents.terminal.marks import cut
+from agents.terminal.marks import cut, json_text
 from agents.terminal.story_view import StoryView
 from streams.errors import UsageError
-from streams.shown import shown_json
 
 _ACCOUNTS_SHOWN = 20
 
@@ -93,7 +91,7 @@ def _bound_words(missing: Sequence[int]) -> str:
 def print_answer(answer: Any, view: Any, form: str) -> None:
     """Writes an answer to standard output, as a picture or as JSON."""
     if form == "json":
-        click.echo(shown_json(msgspec.json.format(msgspec.json.encode(answer), indent=2)))
+        click.echo(json_text(answer))
     else:
         Console(width=None if sys.stdout.isatty() else PIPE_WIDTH).print(view)
 

@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+import msgspec
 from rich.text import Text
 
-from streams.shown import shown
+from streams.shown import shown, shown_json
 from streams.snapshot import Share, Snapshot
 
 TEXT_MAX = 300
@@ -92,3 +93,8 @@ def footing(snapshot: Snapshot) -> Text:
 
 def _moment(ms: int, zone: str) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}"
+
+
+def json_text(value: object) -> str:
+    """A value as indented JSON, in which what a terminal would obey is escaped."""
+    return shown_json(msgspec.json.format(msgspec.json.encode(value), indent=2))
