@@ -77,7 +77,8 @@ class EmailSender:
                 client.starttls(context=ssl.create_default_context())
             if destination.user is not None and password is not None:
                 client.login(destination.user, password)
-            refused = client.send_message(mail_of(delivery, destination.sender, destination.to))
+            mail = mail_of(delivery, destination.sender, destination.to, destination.sender_name)
+            refused = client.send_message(mail)
             # The mail was taken, whatever is said to the farewell, and however late.
             with contextlib.suppress(OSError):
                 client.putcmd("QUIT")

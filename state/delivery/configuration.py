@@ -130,7 +130,8 @@ class Email(Limits):
     host: str = Field(min_length=1, max_length=255)
     port: int = Field(587, ge=1, le=65_535)
     tls: Literal["starttls", "tls", "none"] = "starttls"
-    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$")
+    sender: str = Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")
+    sender_name: str = Field("", max_length=100, pattern=r"^[^\r\n]*$", description="Shown beside its address.")
     to: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]] = Field(min_length=1, max_length=50)
     user: str | None = None
     password: SecretName | None = None

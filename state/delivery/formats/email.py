@@ -3,6 +3,7 @@ first one."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -17,12 +18,12 @@ _DOMAIN = "milepost.invalid"
 _TOUCHPOINTS_SHOWN = 10
 
 
-def mail_of(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
+def mail_of(delivery: Delivery, sender: str, to: Sequence[str], sender_name: str = "") -> EmailMessage:
     """The mail. What comes from events stands in headers in one line, and not as an encoded word (RFC 2047), for one
     would be decoded, line breaks included; in the body it stands as it is."""
     parts = parts_of(delivery)
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = sender
+    mail["From"] = Address(sender_name, *sender.split("@"))
     mail["To"] = ", ".join(to)
     mail["Subject"] = " ".join(headline(delivery, parts).split()).replace("=?", "= ?")[:200]
     mail["Date"] = format_datetime(datetime.fromtimestamp(delivery.created_ms / 1000, UTC))

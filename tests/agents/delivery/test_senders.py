@@ -373,12 +373,13 @@ def test_mail_arrives(mailbox: tuple[Mailbox, int], secrets: Secrets) -> None:
     box, port = mailbox
     destination = Email(
         kind="email", host="127.0.0.1", port=port, tls="none", sender="m@example.com", to=["sam@example.com"],
-        user="milepost", password="password", timeout_s=1.0,
+        user="milepost", password="password", timeout_s=1.0, sender_name="Acme, Inc.",
     )  # fmt: skip
     for delivery in made(alert("Zoë & Co"), alert("Zoë & Co", revision=2)):
         assert send(EmailSender(destination, secrets, here()), [delivery]) == Answer("done")
     first, second = box.mails
     assert first["Subject"] == "Opportunity created · Zoë & Co"
+    assert first["From"] == '"Acme, Inc." <m@example.com>'
     assert second["In-Reply-To"] == first["Message-ID"]
     (delivery,) = made(alert("A"))
 

@@ -142,6 +142,14 @@ def test_a_mail_can_be_read_and_threaded() -> None:
     assert "A / p1 entered warm" in mail_of(changes, "m@example.com", ["a@example.com"]).get_content()
 
 
+@pytest.mark.parametrize("name", ["", "Acme, Inc.", 'Müller "Sales" <x@example.com>'])
+def test_a_mail_is_from_one_sender_whatever_its_name_holds(name: str) -> None:
+    """Quoted or encoded, as it needs to be."""
+    mail = mail_of(made(alert("A"))[0], "m@example.com", ["a@example.com"], name)
+    (sender,) = message_from_bytes(mail.as_bytes(), policy=SMTP)["From"].addresses
+    assert (sender.display_name, sender.addr_spec) == (name, "m@example.com")
+
+
 @pytest.mark.parametrize(
     "account", ["=?utf-8?q?=0D=0ABcc:_x@example.com?=", "=?utf-8?b?DQpCY2M6IHg=?=", "=?utf-8?q?=C3?="]
 )
