@@ -7,6 +7,7 @@ zstd and gzip are bounded here, for aiokafka bounds neither. What lz4 and snappy
 
 import gzip
 import io
+import threading
 
 import aiokafka.record._crecords.default_records as compiled
 import aiokafka.record.default_records as plain
@@ -16,11 +17,21 @@ from streams.errors import MilepostError
 from streams.topics import MIB
 
 UNPACKED_BYTES_MAX = 128 * MIB
-_PIECE_BYTES = MIB
+_PIECE_BYTES = 128 * 2**10  # a block of zstd
 
 
 class UnpackedTooLargeError(MilepostError):
     """A record batch that becomes larger than a worker has room for."""
+
+
+class _OfThread(threading.local):
+    """A decompressor takes longer to make than a small batch to unpack, and serves one thread at a time."""
+
+    def __init__(self) -> None:
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_of_thread = _OfThread()
 
 
 def bound_unpacking() -> None:
@@ -31,7 +42,7 @@ def bound_unpacking() -> None:
 
 def unpack_zstd(packed: bytes) -> bytes:
     """Raises UnpackedTooLargeError."""
-    with zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True) as stream:
+    with _of_thread.decompressor.stream_reader(packed, read_across_frames=True) as stream:
         return _read(stream)
 
 

@@ -1,8 +1,10 @@
 """What aiokafka's own decoders make, up to the bound; beyond it an error, and hardly more memory than the bound."""
 
 import gzip
+import os
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import zstandard
@@ -49,6 +51,19 @@ def test_a_bomb_takes_no_more_memory_than_the_bound(pack: Codec, unpack: Codec) 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 5 * BOUND
+
+
+def test_what_was_broken_or_too_large_leaves_nothing_behind() -> None:
+    """A decompressor serves again after each, in every thread."""
+    good, too_large = zstd_encode(b"x" * 5_000), zstd_encode(os.urandom(2 * BOUND))
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            with pytest.raises(zstandard.ZstdError):
+                unpack_zstd(good[:10] + b"?" * 20)
+            with pytest.raises(UnpackedTooLargeError):
+                unpack_zstd(too_large)
+            assert set(threads.map(unpack_zstd, [good] * 200)) == {b"x" * 5_000}
+            assert unpack_zstd(good) == b"x" * 5_000
 
 
 @pytest.mark.parametrize("codec", [DefaultRecordBatch.CODEC_ZSTD, DefaultRecordBatch.CODEC_GZIP])
