@@ -69,6 +69,12 @@ def apply(file: Path, dry_run: bool, new_tzdata: bool, alert_since: int | None, 
             click.echo(f"{what}: {', '.join(names)}")
     counted = _counted(done.in_force.definitions, done.in_force.milestones, done.in_force.audiences)
     click.echo(f"in force: {counted}, set {done.in_force.hash}")
+    unchanged = [each.name for each in done.in_force.milestones if f"milestone {each.name}" in done.unchanged]
+    if alert_since is not None and unchanged:
+        warnings.append(
+            f"--alert-since is for milestones that are new or changed, and {', '.join(unchanged)} went on as before;"
+            " `milepost milestones list` says what is told of these since when"
+        )
     for text in warnings:
         click.echo(f"warning: {text}", err=True)
 

@@ -136,9 +136,13 @@ def test_milestones_are_published_and_listed(settings: Settings, file: Path) -> 
     assert all(begun <= each.since_ms <= begun + 60_000 for each in in_force)
     again = run(definitions, settings, "apply", str(file))
     assert "unchanged: far, milestone first-a, milestone quiet" in again.output
+    assert "--alert-since" not in again.output
+    earlier = run(definitions, settings, "apply", str(file), "--alert-since", "2026-01-31")
+    assert "new or changed, and first-a, quiet went on as before" in earlier.output
     file.write_text(FILE.replace("within: 1h", "within: 2h").replace("  - {name: first-a", "  # {"), encoding="utf-8")
     changed = run(definitions, settings, "apply", str(file), "--alert-since", "2026-01-31T01:00:00+01:00")
     assert tuple(changed.output.splitlines()[:2]) == ("published: milestone quiet", "removed: milestone first-a")
+    assert "--alert-since" not in changed.output
     (quiet,) = read_definitions(settings.bootstrap_servers or "", settings).milestones
     assert quiet.since_ms == 1_769_817_600_000
     alerts = [alert(1, "asserted"), alert(2, "asserted"), alert(2, "revoked", revision=2)]
