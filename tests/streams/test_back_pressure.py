@@ -202,7 +202,7 @@ def test_a_broker_that_pauses_is_waited_for(kafka: EmbeddedBroker, prefix: str, 
         finally:
             os.kill(kafka.pid, signal.SIGCONT)
     wait_for(lambda: worker.applied_count() == 24_000 * PARTITIONS, 90)
-    assert memory.growth_bytes() < GROWTH_BYTES_MAX
+    assert memory.growth_bytes() < GROWTH_BYTES_MAX / 2  # what its first fetches and batches take is there already
     assert worker.end(signal.SIGTERM) == 0
     assert_exact(kafka.bootstrap_servers, prefix)
 
