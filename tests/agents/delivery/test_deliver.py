@@ -13,7 +13,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kafka.admin import KafkaAdminClient, NewTopic
 from standardwebhooks.webhooks import Webhook
 
 from agents.dead_letters import letters, set_aside
@@ -31,7 +30,7 @@ from streams.membership import MembershipChange
 from streams.partitioning import partition_of
 from streams.topics import topic_name
 from tests.agents.delivery.receiver import Received, Receiver, Reply, receiving
-from tests.agents.delivery.worlds import World, alert, change, file_of, secrets_folder, wait_for, worker
+from tests.agents.delivery.worlds import World, alert, change, file_of, make_topic, secrets_folder, wait_for, worker
 
 pytestmark = pytest.mark.broker
 
@@ -371,9 +370,7 @@ def silent_server(port: int) -> Iterator[None]:
 def test_many_at_once_and_what_is_deferred(settings: Settings, world: World, receiver: Receiver) -> None:
     """Files and a topic get what waits, in order; what nobody acknowledges is escalated once its time is over."""
     topic = f"out-{settings.prefix}"
-    admin = KafkaAdminClient(bootstrap_servers=world.bootstrap)
-    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
-    admin.close()
+    make_topic(world.bootstrap, topic)
     destinations = {
         "hook": {"kind": "webhook", "url": receiver.url},
         "boss": {"kind": "webhook", "url": f"{receiver.url}/boss"},

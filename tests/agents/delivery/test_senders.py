@@ -25,7 +25,6 @@ import trustme
 import uvloop
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
-from kafka.admin import KafkaAdminClient, NewTopic
 
 from agents.delivery import kafka as kafka_sender
 from agents.delivery.email import EmailSender
@@ -43,7 +42,7 @@ from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 from streams.broker import EmbeddedBroker, free_ports
 from tests.agents.delivery.receiver import Receiver, Reply, receiving
-from tests.agents.delivery.worlds import alert, change, secrets_folder
+from tests.agents.delivery.worlds import alert, change, make_topic, secrets_folder
 from tests.state.delivery.worlds import ALL, HOOK, Partition
 
 
@@ -522,9 +521,7 @@ def test_a_try_at_a_topic_that_fails_leaves_nothing_behind(
     again, in order, and before what is sent again. No producer goes on by itself."""
     bootstrap, topic = kafka.bootstrap_servers, f"still-{prefix}"
     deliveries = made(*(alert("A", number) for number in range(3)))
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
-    admin.close()
+    make_topic(bootstrap, topic)
 
     def ids() -> list[str]:
         return [dict(each.headers)["ce_id"].decode() for each in read_topic(bootstrap, topic)]
@@ -565,9 +562,7 @@ def test_a_try_at_a_topic_that_fails_leaves_nothing_behind(
 def test_a_topic_gets_cloud_events_in_order(kafka: EmbeddedBroker, prefix: str) -> None:
     """Only one that is there, and none of milepost's own."""
     bootstrap, topic = kafka.bootstrap_servers, f"out-{prefix}"
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
-    admin.close()
+    make_topic(bootstrap, topic)
     deliveries = made(*(alert("A", number) for number in range(50)))
 
     def answer(name: str) -> Answer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
+from kafka.admin import KafkaAdminClient, NewTopic
 
 from agents.ordering import configure_of, give_orders
 from agents.settings import Settings
@@ -46,6 +47,14 @@ def change(account: str, revision: int = 1, **changed: Any) -> MembershipChange:
         "happened_ms": AT_MS, "known_ms": AT_MS,
     }  # fmt: skip
     return MembershipChange(**{**plain, **changed})
+
+
+def make_topic(bootstrap: str, topic: str) -> None:
+    """Makes a topic of one partition; returns when the broker names it, which may be later than it is made."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
+    admin.wait_for_topics([topic])
+    admin.close()
 
 
 class World:
