@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 from rocksdict import (
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     DBCompressionType,
@@ -56,6 +57,10 @@ def _options() -> Options:
     table.set_bloom_filter(10, False)
     table.set_block_size(16 * 1024)
     table.set_format_version(5)
+    # In pieces of 4 KiB: a file has one filter of megabytes else, which one of the cache's 64 shards hardly holds, so
+    # that looks for a key read it anew.
+    table.set_index_type(BlockBasedIndexType.two_level_index_search())
+    table.set_partition_filters(True)
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
     options = Options(raw_mode=True)
