@@ -21,7 +21,7 @@ BUDGETS = {
         rows_written=1_214, bytes_written=300_760, rows_published=160, bytes_published=29_473,
     ),
     "in-order-12": Cost(
-        calls=56_121, instructions=1_212_720, asks=6, keys=1_594, rows_read=158, bytes_read=83_188,
+        calls=54_813, instructions=1_182_003, asks=6, keys=1_594, rows_read=158, bytes_read=83_188,
         rows_written=1_654, bytes_written=472_130, rows_published=280, bytes_published=34_616,
     ),
     "live": Cost(

@@ -26,7 +26,7 @@ from state.definition_set import Definition
 from state.definitions import Canvas, Cohort, ContainerKind, Flow
 from state.kinds import CODE_BY_KIND, VISITS
 from state.milestone_set import MilestoneDefinition
-from state.rows import FIRST_LAYOUT, pack
+from state.rows import FIRST_LAYOUT, pack, unpack
 from state.tallies import session_counter
 from streams.touchpoint import Touchpoint, prefix_decoder
 
@@ -147,7 +147,7 @@ class VisitsPlan(KindPlan):
         placing: Container[str],
     ) -> None:
         super().__init__(code, lenses, id_of, placing)
-        self._counters = [session_counter(lens) for lens in lenses]
+        self._counted_advances = [(lens.advance, lens.needs_first, session_counter(lens)) for lens in lenses]
 
     def is_tallied(self, lens: Lens) -> bool:
         """What sessions contribute is told apart already, unless it means something only with other containers."""
@@ -155,7 +155,7 @@ class VisitsPlan(KindPlan):
 
     def project(self, touchpoint: Touchpoint) -> list[Projection | None] | None:
         """Every touchpoint counts: it keeps the session alive."""
-        return [lens.project(touchpoint) for lens in self.lenses]
+        return super().project(touchpoint) or self._nothing
 
     def empty(self) -> list[Any]:
         """Before the first session."""
@@ -172,15 +172,18 @@ class VisitsPlan(KindPlan):
         """Ends the session when the gap was too long, then goes on in it."""
         last = states[0]
         if last is not None and event_time - last > SESSION_GAP_MS:
-            _, *states[1:] = self.empty()
+            states[:] = unpack(self.empty_packed)
         states[0] = event_time
-        if not any(self._counters):
-            super().advance(states[1], event_time, projections, sinks)
-            return
-        own: list[Cells] = [{} if count else sink for count, sink in zip(self._counters, sinks, strict=True)]
-        super().advance(states[1], event_time, projections, own)
-        for count, tally, cells, sink in zip(self._counters, states[2], own, sinks, strict=True):
-            if count is not None:
+        for (advance, needs_first, count), state, tally, projection, sink in zip(  # noqa: B905  (as above)
+            self._counted_advances, states[1], states[2], projections, sinks
+        ):
+            if projection is None and not needs_first:
+                continue
+            if count is None:
+                advance(state, event_time, projection, sink)
+            else:
+                cells: Cells = {}
+                advance(state, event_time, projection, cells)
                 count(tally, cells, sink)
 
 
