@@ -1,6 +1,7 @@
 """One contract for every store: the one on RocksDB and the one in memory do the same, whatever is written."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,14 +15,17 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rocksdict import Cache
 
+from state import store as rocks
 from state.rocks_reading import Scan
-from state.store import RocksStore
+from state.store import MIB, RocksStore
 from streams.errors import LostError, UnavailableError
 from streams.store import Position, Row, Store
 from tests.state.memory_store import MemoryStore
 
 Opened = Callable[[], Store]
+_READ = Path("/proc/self/io")
 
 
 def position(number: int) -> Position:
@@ -204,6 +208,27 @@ def test_a_block_that_can_not_be_read_is_an_error_and_never_fewer_rows(tmp_path:
     assert (again.position(), list(again.scan(b""))) == (None, [])
     again.close()
     assert kept.value.__cause__ is not None
+
+
+@pytest.mark.skipif(not _READ.exists(), reason="says what this process reads on Linux only")
+def test_a_look_for_a_key_reads_little_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its filter is larger than what the cache has for it: half a shard."""
+    monkeypatch.setattr(rocks, "_cache", Cache(MIB))
+    store, count, looks = RocksStore(tmp_path / "rows"), 600_000, 1_000
+    for number in (0, 1):  # of one write the file would be moved, with the filter that a new one keeps
+        rows = ((b"%09d" % key, b"") for key in range(number, count, 2))
+        store.write(rows, position(number), store.position())
+        store._rows.flush()
+    store._rows.compact_range(None, None)
+    before = _read_bytes()
+    assert store.get([b"%09d-" % (number * 577) for number in range(looks)]) == [None] * looks
+    assert _read_bytes() - before < looks * 10_000, "32 keys are looked for at once; a filter of all has 750,000 bytes"
+    store.close()
+
+
+def _read_bytes() -> int:
+    """What this process has read from files and elsewhere."""
+    return int(re.findall(r"rchar: (\d+)", _READ.read_text())[0])
 
 
 def test_a_folder_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
