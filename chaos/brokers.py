@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from chaos.proxy import Proxy
-from streams.broker import HOST, PROPERTIES, answers, cluster_id_of, free_ports
+from streams.broker import HOST, PROPERTIES, answers, cluster_id_of, free_ports, last_words
 from streams.jars import kafka_jars
 from streams.java import java_command
 
@@ -52,7 +52,7 @@ class Broker:
         while not answers(self.port):
             assert self._process is not None
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"broker {self.number} did not come up; see {self._folder / 'broker.log'}")
+                raise RuntimeError(f"broker {self.number} did not come up. {last_words(self._folder)}")
             time.sleep(0.1)
 
     def send(self, number: int) -> None:

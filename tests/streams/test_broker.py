@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka import KafkaConsumer, KafkaProducer
 
+from streams import broker
 from streams.admin import create_topics, end_offsets
-from streams.broker import EmbeddedBroker, cluster_id_of, running_broker
+from streams.broker import EmbeddedBroker, cluster_id_of, free_ports, running_broker
 from streams.errors import UnavailableError, UsageError
 from streams.jars import DIGEST, digest_of, kafka_jars
 from streams.java import java_command
@@ -104,6 +105,16 @@ def test_taken_port_is_refused(tmp_path: Path, have_jars: Path) -> None:
         with pytest.raises(UsageError, match=str(port)):
             EmbeddedBroker.start(tmp_path, have_jars, port=port)
     assert running_broker(tmp_path) is None
+
+
+def test_free_ports_are_none_that_others_get_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those that listen none, either."""
+    ports = free_ports(50)
+    assert len(set(ports)) == 50
+    with socket.create_server(("127.0.0.1", 0)) as given, socket.create_server(("127.0.0.1", ports[0])):
+        assert max(ports) < given.getsockname()[1]
+        monkeypatch.setattr(broker, "_PORTS", ports[:3])
+        assert sorted(free_ports(2)) == sorted(ports[1:3])
 
 
 def test_broker_ends_with_a_killed_owner(tmp_path: Path, have_jars: Path) -> None:
