@@ -9,11 +9,10 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from ruamel.yaml import YAML
 
 from streams.admin import check_topics, create_topics
-from streams.broker import PROPERTIES
+from streams.broker import PROPERTIES, free_ports
 from streams.jars import KAFKA_VERSION, kafka_jars
 from streams.java import java_command
 from streams.topics import topic_name
@@ -78,12 +77,7 @@ class Container:
         quick = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
         self._java = [java_command(), *quick, "-cp", os.pathsep.join(map(str, kafka_jars(jars)))]
         self._grace_s = float(kafka["stop_grace_period"].removesuffix("s"))
-        self._places = {"9092": "", "9093": "", "19092": ""}
-        with ExitStack() as taken:
-            for port in self._places:
-                probe = taken.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", 0))
-                self._places[port] = str(probe.getsockname()[1])
+        self._places = dict(zip(("9092", "9093", "19092"), map(str, free_ports(3)), strict=True))
         for each in ("default", "mounted", "final", "data"):
             (folder / each).mkdir(parents=True)
         # Only its loggers count: properties of its own the wrapper takes where the environment has none.
