@@ -1,6 +1,7 @@
 """A consumer of `journeys` and `snapshots` in a process of its own, which notes what it saw when.
 
-Both processes read the same monotonic clock, which is the machine's.
+Both processes read the same monotonic clock, which is the machine's. What it saw it reads in the end only: it stands
+for clients elsewhere, and shares the cores with the workers that are measured.
 """
 
 import multiprocessing
@@ -16,6 +17,7 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.schedule import Seen
+from streams.consumed import lighten_records
 from streams.protocol_rows import PROTOCOL_PREFIX
 from streams.snapshot import decode_snapshot
 
@@ -77,6 +79,7 @@ def _watch(watched: Watched, connection: Connection) -> None:
 
 
 async def _until_told(watched: Watched, connection: Connection) -> None:
+    lighten_records()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=watched.bootstrap, enable_auto_commit=False, fetch_max_wait_ms=LOOK_MS
     )
@@ -93,7 +96,7 @@ async def _until_told(watched: Watched, connection: Connection) -> None:
         for place, end in (await consumer.end_offsets(places)).items():
             while await consumer.position(place) < end:
                 await notes.read_on(consumer)
-        connection.send_bytes(msgspec.msgpack.encode(Sightings(dict(notes.journeys), notes.snapshots)))
+        connection.send_bytes(msgspec.msgpack.encode(notes.sightings()))
     finally:
         await consumer.stop()
 
@@ -107,28 +110,31 @@ _decode_journey = msgspec.json.Decoder(_Journey).decode
 
 
 class _Notes:
-    """What was read so far."""
+    """What came so far: records of a place, but for those of the protocol, and when."""
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self.journeys: defaultdict[str, list[Seen]] = defaultdict(list)
-        self.snapshots: dict[str, dict[int, list[Seen]]] = {}
+        self._seen: list[tuple[str, list[bytes], float]] = []
 
     async def read_on(self, consumer: AIOKafkaConsumer) -> None:
         """What has come, or nothing after a moment."""
         for place, records in (await consumer.getmany(timeout_ms=LOOK_MS)).items():
-            self._take(place.topic, [(each.key, each.value) for each in records], time.monotonic())
+            values = [
+                each.value for each in records if each.value is not None and not each.key.startswith(PROTOCOL_PREFIX)
+            ]
+            self._seen.append((place.topic, values, time.monotonic()))
 
-    def _take(self, topic: str, records: list[tuple[bytes, bytes | None]], at_s: float) -> None:
-        """Records of one topic that came at a time, but for those of the protocol."""
-        for key, value in records:
-            if value is None or key.startswith(PROTOCOL_PREFIX):
-                continue
+    def sightings(self) -> Sightings:
+        """What they say."""
+        journeys: defaultdict[str, list[Seen]] = defaultdict(list)
+        snapshots: dict[str, dict[int, list[Seen]]] = {}
+        for topic, values, at_s in self._seen:
             if topic == self._watched.journeys:
-                journey = _decode_journey(value)
-                self.journeys[journey.account].append(Seen(journey.touchpoint_count, at_s))
+                for journey in map(_decode_journey, values):
+                    journeys[journey.account].append(Seen(journey.touchpoint_count, at_s))
             else:
-                snapshot = decode_snapshot(value)
-                by_partition = self.snapshots.setdefault(snapshot.analysis, defaultdict(list))
-                for partition, offset in snapshot.applied.items():
-                    by_partition[int(partition)].append(Seen(offset + 1, at_s))
+                for snapshot in map(decode_snapshot, values):
+                    by_partition = snapshots.setdefault(snapshot.analysis, defaultdict(list))
+                    for partition, offset in snapshot.applied.items():
+                        by_partition[int(partition)].append(Seen(offset + 1, at_s))
+        return Sightings(dict(journeys), snapshots)
