@@ -12,7 +12,7 @@ from bench.arena import Arena, arena
 from bench.definitions import everyday
 from bench.events import SourceEvent, World, event_id
 from bench.measured import Measured
-from bench.measures.latency import PERCENTS, await_ready, percentiles_ms
+from bench.measures.latency import LIVE, PERCENTS, await_ready, percentiles_ms
 from bench.receiver import Message, Receiver, receiving
 from bench.schedule import Load
 from bench.sending import send
@@ -20,7 +20,6 @@ from bench.working import Team
 from state.definitions import DefinitionFile
 from state.delivery.configuration import DeliveryFile
 
-ROLES = (("accounts",), ("accounts",), ("ingest", "snapshots"), ("deliver",))
 TOLD = "Demo Requested"
 DUE_S_MAX = 120.0
 _to_json = msgspec.json.Encoder().encode
@@ -75,7 +74,7 @@ def with_milestone(file: DefinitionFile) -> DefinitionFile:
 def _under_load(own: Arena, load: Load, every: int) -> tuple[Load, list[float], list[Message]]:
     """The load as it was sent, by how much sending was behind, and what the receiver got."""
     own.make_topics(with_milestone(everyday()))
-    team = Team(own, ROLES, own.settings.model_copy(update={"delivery_private_hosts": "127.0.0.1"}))
+    team = Team(own, (*LIVE, ("deliver",)), own.settings.model_copy(update={"delivery_private_hosts": "127.0.0.1"}))
     with receiving() as receiver:
         give_orders(own.bootstrap, own.settings, configure_of(_file(receiver)))
         with team.running():
