@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import email
 import os
 import re
 import signal
@@ -13,8 +12,6 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from email.message import Message
-from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,6 @@ import pytest
 import trustme
 import uvloop
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from agents.delivery import kafka as kafka_sender
 from agents.delivery.email import EmailSender
@@ -41,6 +37,7 @@ from state.delivery.configuration import Email, Folder, KafkaTopic, Slack, Webho
 from state.delivery.retries import Answer
 from state.delivery.rows import Delivery
 from streams.broker import EmbeddedBroker, free_ports
+from tests.agents.delivery.mailbox import PASSWORD, Mailbox, mailing
 from tests.agents.delivery.receiver import Receiver, Reply, receiving
 from tests.agents.delivery.worlds import alert, change, make_topic, secrets_folder
 from tests.state.delivery.worlds import ALL, HOOK, Partition
@@ -78,7 +75,7 @@ def receiver() -> Iterator[Receiver]:
 def secrets(tmp_path: Path) -> Secrets:
     return Secrets(
         secrets_folder(
-            tmp_path / "secrets", password="pass-word", wrong="other", beyond_ascii="pässword", two_lines="a\nb"
+            tmp_path / "secrets", password=PASSWORD, wrong="other", beyond_ascii="pässword", two_lines="a\nb"
         )
     )
 
@@ -331,39 +328,10 @@ def test_secrets_come_from_the_environment_first(tmp_path: Path, monkeypatch: py
 # --- mail
 
 
-class Mailbox:
-    """Keeps what is mailed, and refuses whom it is told to."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        self.refusal: str | None = None
-        self.refused = "@"
-
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: Any) -> str:
-        if self.refusal is not None and self.refused in address:
-            return self.refusal
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        assert isinstance(envelope.content, bytes)
-        self.mails.append(email.message_from_bytes(envelope.content, policy=default))
-        return "250 OK"
-
-
-def _knows(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-    return AuthResult(success=data.password == b"pass-word")
-
-
 @pytest.fixture
 def mailbox() -> Iterator[tuple[Mailbox, int]]:
-    box, (port,) = Mailbox(), free_ports(1)
-    controller = Controller(
-        box, hostname="127.0.0.1", port=port, authenticator=_knows, auth_required=True, auth_require_tls=False
-    )
-    controller.start()
-    yield box, port
-    controller.stop()
+    with mailing() as found:
+        yield found
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH")  # there is no TLS here
