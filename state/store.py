@@ -8,10 +8,13 @@ Measured (200 k keys, 300 bytes): a miss costs 0.75 µs with the bloom of the me
 of 2 GiB per partition is why all partitions share one here.
 """
 
+import os
 import shutil
+import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from rocksdict import (
     BlockBasedOptions,
     Cache,
     DBCompressionType,
+    Env,
     Options,
     Rdict,
     WriteBatch,
@@ -33,6 +37,10 @@ from streams.store import Position, Row, Rows
 
 MIB = 2**20
 CACHE_BYTES = 256 * MIB
+COMPACTION_NICE = 10
+"""By how much nicer the thread that compacts is than others. A compaction takes a processor for a second and can wait;
+who computes waited for it where the processors were busy. By 19 it would get too little there, and writes would stall.
+"""
 _DAMAGED = "DAMAGED"
 """A file in a folder that must not be read any more."""
 _NO_ROOM = ("No space left", "Read-only file system", "Disk quota exceeded", "Permission denied")
@@ -41,6 +49,7 @@ _DAMAGES = ("Corruption", "IO error", "Invalid argument", "Not implemented")
 _encode = msgspec.msgpack.Encoder().encode
 _decode_position = msgspec.msgpack.Decoder(Position).decode
 _cache: Cache | None = None
+_environment: Env | None = None
 
 
 def _shared_cache() -> Cache:
@@ -49,6 +58,25 @@ def _shared_cache() -> Cache:
     if _cache is None:
         _cache = Cache(CACHE_BYTES)
     return _cache
+
+
+def _shared_environment() -> Env:
+    """RocksDB's threads, which all partitions of the process have in common."""
+    global _environment
+    if _environment is None:
+        _environment = Env()
+        if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+            with ThreadPoolExecutor(1) as one:
+                one.submit(_start_compacting, _environment).result()
+    return _environment
+
+
+def _start_compacting(environment: Env) -> None:
+    """Starts the thread that compacts, which inherits its priority from this one: RocksDB itself knows 19 only."""
+    os.nice(COMPACTION_NICE)  # of this thread only
+    # One is what it has from the beginning, and starts when it is needed; a greater number is started at once.
+    environment.set_low_priority_background_threads(2)
+    environment.set_low_priority_background_threads(1)
 
 
 def _options() -> Options:
@@ -74,6 +102,7 @@ def _options() -> Options:
     options.set_compression_type(DBCompressionType.lz4())
     options.set_level_compaction_dynamic_level_bytes(True)
     options.set_max_background_jobs(2)
+    options.set_env(_shared_environment())
     options.set_keep_log_file_num(2)
     return options
 

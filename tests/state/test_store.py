@@ -231,6 +231,38 @@ def _read_bytes() -> int:
     return int(re.findall(r"rchar: (\d+)", _READ.read_text())[0])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_who_computes_goes_before_a_compaction(tmp_path: Path) -> None:
+    """The thread that compacts is nice; neither the one that flushes nor any of ours is."""
+    program = f"""if True:
+        import os
+        from pathlib import Path
+        from state.store import RocksStore
+        store = RocksStore(Path({str(tmp_path / "rows")!r}))
+        for thread in os.listdir("/proc/self/task"):
+            name = Path("/proc/self/task", thread, "comm").read_text().strip()
+            print(name, os.getpriority(os.PRIO_PROCESS, int(thread)))
+        store.close()
+    """
+    run = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    nice, own = [line.rsplit(" ", 1) for line in run.stdout.splitlines()], os.getpriority(os.PRIO_PROCESS, 0)
+    assert [(name, int(number)) for name, number in nice if name == "rocksdb:low"] == [
+        ("rocksdb:low", min(own + 10, 19))
+    ]
+    assert {int(number) for name, number in nice if name != "rocksdb:low"} == {own}
+
+
+def test_a_system_without_priorities_of_threads_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There a store is what it is here."""
+    monkeypatch.setattr(rocks, "_environment", None)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(rocks, "_start_compacting", None)
+    opened = RocksStore(tmp_path / "rows")
+    opened.write([(b"a", b"1")], position(1), None)
+    assert opened.get([b"a"]) == [b"1"]
+    opened.close()
+
+
 def test_a_folder_without_room_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the disk refuses is the operator's to mend, and nothing is thrown away for it."""
     store = RocksStore(tmp_path / "rows")
