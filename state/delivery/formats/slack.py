@@ -32,7 +32,7 @@ def headline(delivery: Delivery, parts: list[Alert | MembershipChange]) -> str:
     """One line that says it, for a header or a subject."""
     first = parts[0]
     if delivery.kind == "digest":
-        return f"{len(parts)} messages: {delivery.route}"
+        return f"{len(parts)} {'message' if len(parts) == 1 else 'messages'}: {delivery.route}"
     if isinstance(first, MembershipChange):
         return f"{first.account} {verb_of(first)} {first.audience}"
     if delivery.kind == "escalation" and delivery.operation != "removed":

@@ -121,6 +121,7 @@ def test_slack_shows_changes_corrections_and_digests() -> None:
     text, blocks = slack(digest(*(alert(f"A{number}") for number in range(PARTS_SHOWN + 3))))
     assert text == f"{PARTS_SHOWN + 3} messages: all"
     assert "and 3 more" in blocks
+    assert slack(digest(alert("A")))[0] == "1 message: all"
 
 
 def test_a_mail_can_be_read_and_threaded() -> None:
