@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -293,23 +294,37 @@ def _unknown_key(loc: Loc, model: type[BaseModel] | None) -> str:
 
 def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:
     """The keys that a model has at `loc`; those of every branch where a union leaves several."""
-    models = [model]
+    models: dict[type[BaseModel], str | None] = {model: None}
     for part in loc:
-        fields = [f for m in models for name, f in m.model_fields.items() if (f.alias or name) == part]
-        if not fields:  # the branch of a union, by the value that chose it
-            models = [m for m in models if _is_branch(m, part)] or models
+        if len(models) > 1:  # the branch of a union
+            models = {each: tag for each, tag in models.items() if _is_branch(each, tag, part)} or models
         else:
-            models = [m for field in fields for m in dict.fromkeys(_models(field.annotation))]
-    return list(dict.fromkeys(field.alias or name for m in models for name, field in m.model_fields.items()))
+            for each in models:
+                if field := _fields(each).get(str(part)):
+                    models = dict(_models(field.annotation))
+    return list(dict.fromkeys(key for each in models for key in _fields(each)))
 
 
-def _is_branch(model: type[BaseModel], tag: str | int) -> bool:
-    return model.__name__ == tag or any(tag in get_args(field.annotation) for field in model.model_fields.values())
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    model.model_rebuild()  # it may name types that come behind it
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def _models(annotation: Any, seen: frozenset[Hashable] = frozenset()) -> Iterator[type[BaseModel]]:
+def _is_branch(model: type[BaseModel], tag: str | None, part: str | int) -> bool:
+    """Whether a part of a place names the branch of a union: by its tag, its name, or a value that chooses it."""
+    if part in (tag, model.__name__):
+        return True
+    return any(part in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _models(
+    annotation: Any, tag: str | None = None, seen: frozenset[Hashable] = frozenset()
+) -> Iterator[tuple[type[BaseModel], str | None]]:
+    """The models in an annotation, each with its tag in a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
+        yield annotation, tag
+    parts = get_args(annotation)
+    tag = next((part.tag for part in parts if isinstance(part, Tag)), tag)
+    for part in parts:
         if part not in seen:
-            yield from _models(part, seen | {annotation})
+            yield from _models(part, tag, seen | {annotation})

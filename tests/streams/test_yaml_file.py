@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 from ruamel.yaml import YAML
 
 from streams import yaml_file
@@ -30,12 +30,34 @@ class Square(BaseModel):
     edge: int
 
 
+class Box(BaseModel):
+    """A branch that its key chooses, and not a value."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    around: Square
+    thickness: int = 1
+
+
+class Boxes(BaseModel):
+    """The other one."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    each: list["Frame"]
+
+
+Frame = Annotated[
+    Annotated[Box, Tag("around")] | Annotated[Boxes, Tag("each")],
+    Discriminator(lambda found: "each" if isinstance(found, dict) and "each" in found else "around"),
+]
+
+
 class Drawing(BaseModel):
     """A file's root."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     title: str
     shapes: list[Annotated[Round | Square, Field(discriminator="shape")]] = []
+    frame: Frame | None = None
 
 
 def write(folder: Path, text: str) -> Path:
@@ -128,6 +150,17 @@ def test_unknown_key_is_answered_with_the_known_ones(tmp_path: Path) -> None:
         said
         == "F:5:5: shapes[0].radios: this key is not known here; did you mean radius? The keys here are shape, radius"
     )
+
+
+def test_unknown_key_where_a_key_chose_the_branch(tmp_path: Path) -> None:
+    """The known keys are those of the branch, not those of what lies under the key by which it is called."""
+    known = "F:{}: this key is not known here; The keys here are around, thickness"
+    said = complaint(tmp_path, "title: x\nframe: {edge: 1}\n").splitlines()
+    assert said == ["F:2:1: frame.around: this key is missing", known.format("2:9: frame.edge")]
+    within = complaint(tmp_path, "title: x\nframe: {each: [{edge: 1}]}\n").splitlines()
+    assert within == ["F:2:16: frame.each[0].around: this key is missing", known.format("2:17: frame.each[0].edge")]
+    square = complaint(tmp_path, "title: x\nframe: {around: {shape: square, edge: 1, edges: 1}}\n")
+    assert square.endswith("did you mean edge? The keys here are shape, edge")
 
 
 def test_missing_key_and_wrong_values_are_explained(tmp_path: Path) -> None:
