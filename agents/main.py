@@ -63,7 +63,15 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Runs a command; an error of ours is printed in one line and exits with 1."""
+    """Runs a command; an error of ours is printed in one line, any other with its traceback, and exits with 1."""
+    try:
+        _run()
+    except Exception:  # noqa: BLE001  (it ends the process)
+        sys.excepthook(*sys.exc_info())
+        _exit(1)
+
+
+def _run() -> None:
     try:
         cli()
     except MilepostError as error:
