@@ -65,23 +65,16 @@ def cli() -> None:
 def main() -> None:
     """Runs a command; an error of ours is printed in one line, any other with its traceback, and exits with 1."""
     try:
-        _run()
-    except Exception:  # noqa: BLE001  (it ends the process)
-        sys.excepthook(*sys.exc_info())
-        _exit(1)
-
-
-def _run() -> None:
-    try:
         cli()
     except MilepostError as error:
         _fail(shown_lines(str(error), MESSAGE_CHARACTERS_MAX))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        _fail(f"{error.filename}: {error.strerror}")
     except SystemExit as ended:
         _exit(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+    except Exception as error:  # noqa: BLE001  (it ends the process)
+        if isinstance(error, OSError) and error.filename is not None:
+            _fail(f"{error.filename}: {error.strerror}")
+        sys.excepthook(*sys.exc_info())
+        _exit(1)
 
 
 def _fail(text: str) -> NoReturn:

@@ -298,10 +298,8 @@ def _known_keys(model: type[BaseModel], loc: Loc) -> list[str]:
     for part in loc:
         if len(models) > 1:  # the branch of a union
             models = {each: tag for each, tag in models.items() if _is_branch(each, tag, part)} or models
-        else:
-            for each in models:
-                if field := _fields(each).get(str(part)):
-                    models = dict(_models(field.annotation))
+        elif found := [field for each in models if (field := _fields(each).get(str(part)))]:
+            models = dict(_models(found[0].annotation))
     return list(dict.fromkeys(key for each in models for key in _fields(each)))
 
 
